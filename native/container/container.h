@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bundled OCI runtime as a library: from a bundle to a process that waits, and from there on.
+ *
+ * Both callers, the monitor and the kobako-oci command, fork a child (the "runner") for each create
+ * and each exec and call these functions in it: a spec is parsed in the runner and never grows the
+ * caller's heap; the runner may leave its namespaces. The container's process is made with
+ * CLONE_PARENT, so it is the CALLER's child, not the runner's: the caller reaps it.
+ *
+ *   caller                runner                         init (the container's PID 1 or first process)
+ *     fork ------------->  container_create
+ *                            parse, cgroups, clone -----> namespaces, mounts, devices, pivot
+ *                            <-- sync socket: steps, errors --
+ *                          reports struct container_created, exits
+ *                                                         waits on the start socket
+ *     container_start ---- start socket: 'S' -----------> drops, seccomp, execve
+ *     <------------------- struct err, or end of file: the program runs
+ */
+#ifndef KOBAKO_CONTAINER_CONTAINER_H
+#define KOBAKO_CONTAINER_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct container_create {
+	const char *id;
+	const char *bundle;    /* absolute; relative rootfs paths of the spec start here */
+	const char *spec_path; /* absolute path of config.json */
+	int mntns_fd;          /* -1, or the mount namespace (made by the monitor, rootfs mounted in it) to
+	                        * start from. It is the container's own: made into its root, not unshared again. */
+	int stdio[3];          /* become 0, 1, 2 of the process; -1: /dev/null. Ignored with a console. */
+	int console_sock;      /* process.terminal: a connected unix socket that is sent the pty's master; else -1 */
+	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start */
+};
+
+struct container_created {
+	pid_t pid;              /* init, in the caller's PID namespace */
+	char cgroup[2048];      /* cgroup path below each hierarchy's root (v1) or the unified root (v2); "" if none */
+};
+
+/* In the runner. On failure nothing is left behind: no process, cgroup or mount. */
+int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e);
+
+/*
+ * In the caller: lets init run its program. Returns when execve(2) succeeded; an error of init
+ * (not found, not executable, wrong architecture) arrives as *e, with the rootfs path in the step.
+ */
+int container_start(int start_fd, int timeout_ms, struct err *e);
+
+struct container_exec {
+	const char *id;
+	pid_t init_pid;
+	int init_pidfd;         /* joined by descriptor: a reused pid is never entered */
+	const char *spec_path;  /* the container's config.json: seccomp, capabilities bound, env defaults */
+	const char *process_json; /* the OCI process object, len bytes */
+	size_t process_len;
+	const char *cgroup;     /* sub-cgroup to make for the whole exec below the container's ("exec-N"), or NULL */
+	int stdio[3];
+	int console_sock;
+};
+
+/*
+ * In the runner. Returns when the program was exec'd, or why not: a missing program is ENOENT, one
+ * that is not executable EACCES. The process is the caller's child.
+ */
+int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err *e);
+
+#endif
