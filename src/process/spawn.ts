@@ -1,0 +1,215 @@
+/**
+ * Children of the daemon: one program run to its end, or one held by its pipes.
+ * Enters: an absolute path, arguments, the child's whole environment. Leaves: how it ended and what it said.
+ * Every child leads a process group of its own; when it ends, or is given up, its whole group is killed.
+ * Never: a shell, a search of PATH, the daemon's environment, output beyond the cap in memory.
+ */
+import { spawn } from "node:child_process";
+import { isAbsolute } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
+
+export interface LaunchOptions {
+  /** The child's whole environment. Default: empty. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: "/". */
+  readonly cwd?: string;
+  /** Descriptors of the caller that become 3, 4, … of the child. They stay open here. */
+  readonly fds?: readonly number[];
+  /** A descriptor for the child's standard error instead of a pipe. */
+  readonly stderrFd?: number;
+  /** After this long the group is killed and the call fails with `deadline-exceeded`. Default: 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface RunOptions extends LaunchOptions {
+  /** Written to the child's standard input, which is then closed. Default: nothing. */
+  readonly stdin?: string | Uint8Array;
+  /** Cap per stream. More on stdout kills the child; of stderr the rest is dropped. Default: 1 MiB. */
+  readonly maxOutputBytes?: number;
+}
+
+export interface ExitStatus {
+  /** Exit code, or null when a signal ended the child. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface RunResult extends ExitStatus {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+/** A running child. Its owner reads the pipes and awaits `ended`. */
+export interface Child {
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** null when `stderrFd` was given. */
+  readonly stderr: Readable | null;
+  /**
+   * How the child ended. Rejects with `deadline-exceeded` or `cancelled` when it was given up, after
+   * it is gone. Pipes may still hold what it wrote.
+   */
+  readonly ended: Promise<ExitStatus>;
+  /** Kills the whole group; `ended` then rejects with `reason`. */
+  abort(reason: RuntimeError): void;
+}
+
+const defaultTimeoutMs = 30_000;
+const defaultMaxOutputBytes = 1 << 20;
+/** How long output may trail the end of a child whose descendants left its group but kept its pipes. */
+const drainMs = 500;
+
+/**
+ * Starts `file`. The caller must handle `ended`.
+ * @throws RuntimeError `invalid-argument` for a path that is not absolute, `failed-precondition` when
+ * the program is missing or can't be executed, `resource-exhausted` when the host has no room for it,
+ * `cancelled` or `deadline-exceeded` when `signal` is already aborted.
+ */
+export async function launch(
+  file: string,
+  args: readonly string[],
+  options: LaunchOptions,
+  signal: AbortSignal,
+): Promise<Child> {
+  if (!isAbsolute(file))
+    throw new RuntimeError("invalid-argument", `program "${file}" is not an absolute path`);
+  if (signal.aborted) throw givenUp(file, signal);
+  const child = spawn(file, args, {
+    cwd: options.cwd ?? "/",
+    env: { ...options.env },
+    detached: true, // setsid: its pid names its group
+    stdio: ["pipe", "pipe", options.stderrFd ?? "pipe", ...(options.fds ?? [])],
+  });
+  const pid = child.pid;
+  if (pid === undefined) {
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => child.once("error", resolve));
+    throw startError(file, error);
+  }
+  child.on("error", () => {}); // a later kill or message error; `exit` is what counts
+  const { stdin, stdout } = child;
+  if (!stdin || !stdout) throw new RuntimeError("internal", `program ${file} has no pipes`);
+  stdin.on("error", () => {}); // EPIPE: the child ended or does not read; its exit tells
+
+  let reason: RuntimeError | undefined;
+  const abort = (why: RuntimeError) => {
+    reason ??= why;
+    if (child.exitCode === null && child.signalCode === null) killGroup(pid);
+  };
+  const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  const timer = setTimeout(
+    () => abort(new RuntimeError("deadline-exceeded", `program ${file} did not end within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  const onAbort = () => abort(givenUp(file, signal));
+  signal.addEventListener("abort", onAbort, { once: true });
+  const ended = new Promise<ExitStatus>((resolve, reject) => {
+    child.once("exit", (code, exitSignal) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      killGroup(pid); // what it left behind in its group
+      if (reason) reject(reason);
+      else resolve({ code, signal: exitSignal });
+    });
+  });
+  return { pid, stdin, stdout, stderr: child.stderr, ended, abort };
+}
+
+/**
+ * Runs `file` to its end and returns how it ended and what it wrote; any exit code is a result.
+ * @throws RuntimeError as `launch`, and `deadline-exceeded`, `cancelled`, `resource-exhausted` (more
+ * output than the cap); the child's group is gone by then.
+ */
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const child = await launch(file, args, options, signal);
+  const cap = options.maxOutputBytes ?? defaultMaxOutputBytes;
+  const stdout = collect(child.stdout, cap, () =>
+    child.abort(new RuntimeError("resource-exhausted", `program ${file} wrote more than ${cap} bytes`)),
+  );
+  const stderr = child.stderr ? collect(child.stderr, cap, () => {}) : nothing;
+  child.stdin.end(options.stdin ?? "");
+  try {
+    const status = await child.ended;
+    await drained([stdout.closed, stderr.closed]);
+    // An overflow that showed only after the exit.
+    if (stdout.overflowed) {
+      throw new RuntimeError("resource-exhausted", `program ${file} wrote more than ${cap} bytes`);
+    }
+    return { ...status, stdout: stdout.bytes(), stderr: stderr.bytes() };
+  } finally {
+    child.stdin.destroy();
+    child.stdout.destroy();
+    child.stderr?.destroy();
+  }
+}
+
+interface Collected {
+  readonly overflowed: boolean;
+  readonly closed: Promise<void>;
+  bytes(): Buffer;
+}
+
+const nothing: Collected = { overflowed: false, closed: Promise.resolve(), bytes: () => Buffer.alloc(0) };
+
+function collect(stream: Readable, capBytes: number, onOverflow: () => void): Collected {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let overflowed = false;
+  stream.on("data", (chunk: Buffer) => {
+    const room = capBytes - size;
+    if (room > 0) chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    size += Math.min(chunk.length, room);
+    if (chunk.length > room && !overflowed) {
+      overflowed = true;
+      onOverflow();
+    }
+  });
+  stream.on("error", () => {});
+  const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+  return {
+    get overflowed() {
+      return overflowed;
+    },
+    closed,
+    bytes: () => Buffer.concat(chunks),
+  };
+}
+
+/** Waits for the pipes to end, but not for descendants that left the group and hold them open. */
+async function drained(closed: Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, drainMs);
+  });
+  await Promise.race([Promise.all(closed), late]);
+  clearTimeout(timer);
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // ESRCH: nobody is left in it.
+  }
+}
+
+function givenUp(file: string, signal: AbortSignal): RuntimeError {
+  const kind = errorKind(signal.reason) === "deadline-exceeded" ? "deadline-exceeded" : "cancelled";
+  return new RuntimeError(kind, `program ${file} was given up`, { cause: signal.reason });
+}
+
+function startError(file: string, error: NodeJS.ErrnoException): RuntimeError {
+  const code = error.code ?? "";
+  const kind = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"].includes(code)
+    ? "resource-exhausted"
+    : "failed-precondition";
+  return new RuntimeError(kind, `program ${file} can't be started (${code || error.message})`, {
+    cause: error,
+  });
+}
