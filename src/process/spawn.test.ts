@@ -53,7 +53,7 @@ describe("run", () => {
     const [first] = await child.stdout.take(1).toArray();
     abort.abort();
     await expect(child.ended).rejects.toMatchObject({ kind: "cancelled" });
-    expect(isDead(String(first).trim())).toBe(true);
+    await expect.poll(() => isDead(String(first).trim())).toBe(true);
     await expect(run("/bin/true", [], {}, abort.signal)).rejects.toMatchObject({ kind: "cancelled" });
   });
 
@@ -62,7 +62,7 @@ describe("run", () => {
     const result = await sh("sleep 60 & echo $!");
     expect(result.code).toBe(0);
     expect(performance.now() - before).toBeLessThan(5000);
-    expect(isDead(result.stdout.toString().trim())).toBe(true);
+    await expect.poll(() => isDead(result.stdout.toString().trim())).toBe(true);
   });
 
   it("caps what a child writes: stdout is an error, stderr is cut", async () => {
