@@ -1,0 +1,17 @@
+/** A folder for one test, removed at its end. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface TempDir extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** A new folder, mode 0700, below `parent` (default: the system's folder for temporary files). */
+export async function tempDir(name = "test", parent = tmpdir()): Promise<TempDir> {
+  const path = await mkdtemp(join(parent, `kobako-${name}-`));
+  return {
+    path,
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  };
+}
