@@ -8,10 +8,32 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
+/* After sys/mount.h: both name the MS_ flags, the kernel's header alone the new mount API. */
+#include <linux/mount.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
 
 static inline int sys_openat2(int dirfd, const char *path, const struct open_how *how)
 {
@@ -31,6 +53,83 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig)
 static inline int sys_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+/* The argument of clone3(2) as of 5.7; under our own name, the C library's headers disagree on theirs. */
+struct sys_clone_args {
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+/*
+ * As fork(2): returns twice, on the same stack (copied). No C library atfork work is done: the child
+ * may use the heap only when the caller has a single thread.
+ */
+static inline pid_t sys_clone3(const struct sys_clone_args *args)
+{
+	return (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+static inline int sys_open_tree(int dirfd, const char *path, unsigned int flags)
+{
+	return (int)syscall(SYS_open_tree, dirfd, path, flags);
+}
+
+/* Moves the mount behind from_fd (a detached tree, or O_PATH) onto the file behind to_fd. */
+static inline int sys_move_mount_fd(int from_fd, int to_fd)
+{
+	return (int)syscall(SYS_move_mount, from_fd, "", to_fd, "",
+			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static inline int sys_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned int flags)
+{
+	return (int)syscall(SYS_move_mount, from_dirfd, from, to_dirfd, to, flags);
+}
+
+static inline int sys_fsopen(const char *fstype, unsigned int flags)
+{
+	return (int)syscall(SYS_fsopen, fstype, flags);
+}
+
+static inline int sys_fsconfig_string(int fs_fd, const char *key, const char *value)
+{
+	return (int)syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+static inline int sys_fsconfig_flag(int fs_fd, const char *key)
+{
+	return (int)syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, key, NULL, 0);
+}
+
+static inline int sys_fsconfig_fd(int fs_fd, const char *key, int fd)
+{
+	return (int)syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, key, NULL, fd);
+}
+
+static inline int sys_fsconfig_create(int fs_fd)
+{
+	return (int)syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+}
+
+/* attr_flags: MOUNT_ATTR_*. Returns a detached mount. */
+static inline int sys_fsmount(int fs_fd, unsigned int flags, unsigned int attr_flags)
+{
+	return (int)syscall(SYS_fsmount, fs_fd, flags, attr_flags);
+}
+
+static inline int sys_mount_setattr(int dirfd, const char *path, unsigned int flags, struct mount_attr *attr)
+{
+	return (int)syscall(SYS_mount_setattr, dirfd, path, flags, attr, sizeof(*attr));
+}
+
+static inline int sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+static inline int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	return (int)syscall(SYS_execveat, dirfd, path, argv, envp, flags);
 }
 
 #endif
