@@ -1,0 +1,98 @@
+/**
+ * hack/test: runs the stages one after the other, all of them also when one fails, and sums up.
+ * What counts: each vitest test, each native test program, each check that is not a test (types, lint, ...).
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { TestResults } from "../test/support/results.ts";
+import { run } from "./run.ts";
+
+const root = join(import.meta.dirname, "..");
+const resultsFolder = join(root, "build/test-results");
+const stages = ["check", "native", "contract", "integration", "e2e"] as const;
+type Stage = (typeof stages)[number];
+
+const { positionals } = parseArgs({ allowPositionals: true, strict: false });
+const split = process.argv.indexOf("--");
+const vitestArguments = split < 0 ? [] : process.argv.slice(split + 1);
+const asked = positionals.slice(0, positionals.length - vitestArguments.length);
+const unknown = asked.filter((name) => !stages.includes(name as Stage));
+if (unknown.length > 0) {
+  console.error(`test: unknown stage ${unknown.join(", ")} (one of: ${stages.join(", ")})`);
+  process.exit(2);
+}
+
+const total: TestResults = { passed: 0, failed: [], skipped: [] };
+const times: string[] = [];
+
+function add(stage: string, code: number, results: TestResults | undefined): void {
+  total.passed += results?.passed ?? 0;
+  total.failed.push(...(results?.failed ?? []));
+  total.skipped.push(...(results?.skipped ?? []));
+  // A stage that ended badly without naming a test (a crash, an empty result) is a failure of its own.
+  if (code !== 0 && (results === undefined || results.failed.length === 0))
+    total.failed.push(`${stage}: exit code ${code}`);
+}
+
+function readResults(file: string): TestResults | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as TestResults) : undefined;
+}
+
+async function vitest(project: string): Promise<void> {
+  const file = join(resultsFolder, `${project}.json`);
+  rmSync(file, { force: true });
+  const { code } = await run(
+    [
+      process.execPath,
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      `--project=${project}`,
+      "--passWithNoTests",
+      ...vitestArguments,
+    ],
+    { cwd: root, env: { KOBAKO_RESULTS: file }, show: true },
+  );
+  add(project, code, readResults(file));
+}
+
+async function check(): Promise<void> {
+  const file = join(resultsFolder, "check.json");
+  const unit = join(resultsFolder, "unit.json");
+  for (const name of [file, unit]) rmSync(name, { force: true });
+  const { code } = await run(
+    [process.execPath, "--disable-warning=ExperimentalWarning", join(root, "hack/check.ts")],
+    { cwd: root, env: { KOBAKO_RESULTS: unit, KOBAKO_CHECK_RESULTS: file }, show: true },
+  );
+  add("unit", 0, readResults(unit));
+  add("check", code, readResults(file));
+}
+
+async function native(): Promise<void> {
+  const { code, output } = await run(["make", "-s", "-C", join(root, "native"), "test"], { cwd: root });
+  process.stdout.write(output);
+  const counts = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)];
+  const failed = [...output.matchAll(/^FAIL (.*)$/gm)].map((match) => `native: ${match[1]}`);
+  const passed = counts.reduce((sum, match) => sum + Number(match[1]), 0);
+  add("native", code, counts.length > 0 ? { passed, failed, skipped: [] } : undefined);
+}
+
+mkdirSync(resultsFolder, { recursive: true });
+for (const stage of stages.filter((name) => asked.length === 0 || asked.includes(name))) {
+  const started = performance.now();
+  console.log(`== ${stage}`);
+  if (stage === "check") await check();
+  else if (stage === "native") await native();
+  else await vitest(stage);
+  times.push(`${stage} ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+console.log(`\ntimes: ${times.join(", ")}`);
+const byReason = Map.groupBy(total.skipped, (skip) => skip.reason);
+for (const [reason, skips] of byReason) {
+  console.log(`skipped ${skips.length}: ${reason}`);
+  for (const { name } of skips) console.log(`  ${name}`);
+}
+for (const name of total.failed) console.log(`failed: ${name}`);
+console.log(`${total.passed} passed, ${total.failed.length} failed`);
+process.exitCode = total.failed.length > 0 ? 1 : 0;

@@ -1,0 +1,41 @@
+/**
+ * unit: pure, beside the code, seconds. contract, integration, e2e: cross the kernel or the wire, as root.
+ * Started by hack/check and hack/test under the project's own Node; KOBAKO_SOAK=1 raises the counts.
+ */
+import { defineConfig } from "vitest/config";
+import { Results } from "./test/support/results.ts";
+
+const minuteMs = 60_000;
+const kernel = { pool: "forks" as const, testTimeout: minuteMs, hookTimeout: minuteMs };
+const soak = process.env.KOBAKO_SOAK === "1";
+
+export default defineConfig({
+  test: {
+    reporters: [process.env.KOBAKO_VERBOSE === "1" ? "verbose" : "default", new Results()],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: [
+            "src/**/*.test.ts",
+            "cri-api/**/*.test.ts",
+            "hack/**/*.test.ts",
+            "test/support/**/*.test.ts",
+          ],
+        },
+      },
+      { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...kernel } },
+      { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...kernel } },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          ...kernel,
+          testTimeout: (soak ? 30 : 3) * minuteMs,
+          // Each file has a daemon of its own; two at a time is what a small machine gives honest timings for.
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});
