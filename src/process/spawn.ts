@@ -20,6 +20,8 @@ export interface LaunchOptions {
   readonly stderrFd?: number;
   /** After this long the group is killed and the call fails with `deadline-exceeded`. Default: 30 s. */
   readonly timeoutMs?: number;
+  /** The program forks away on purpose: what is left of its group is not killed when it ends by itself. */
+  readonly staysBehind?: boolean;
 }
 
 export interface RunOptions extends LaunchOptions {
@@ -108,7 +110,7 @@ export async function launch(
     child.once("exit", (code, exitSignal) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
-      killGroup(pid); // what it left behind in its group
+      if (reason || !options.staysBehind) killGroup(pid); // what it left behind in its group
       if (reason) reject(reason);
       else resolve({ code, signal: exitSignal });
     });

@@ -1,0 +1,261 @@
+/**
+ * The builtin handler: each pod has a kobako-monitor with the bundled runtime linked in.
+ * Enters: specs and requests as values. Leaves: the verbs of handler.ts over the monitor protocol.
+ * Keeps on disk: `config.json` in a bundle; the monitor keeps its socket and log in the run folder.
+ */
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { RuntimeError } from "../errors/runtime-error.ts";
+import type { OciResources } from "../oci/runtime-spec.ts";
+import { launch } from "../process/spawn.ts";
+import type {
+  AttachRequest,
+  CreatedContainer,
+  CreateRequest,
+  ExecRequest,
+  InterfaceCounters,
+  KillRequest,
+  PrepareRequest,
+  ProcessStreams,
+  ResolvedUser,
+  RuntimeFeatures,
+  RuntimeHandler,
+  RuntimeSandbox,
+  SandboxEvent,
+  SandboxIdentity,
+  SandboxSpec,
+  SandboxStatus,
+} from "./handler.ts";
+import { givenUp, MonitorConnection } from "./monitor/client.ts";
+import {
+  createParams,
+  execParams,
+  parseCreated,
+  parseEvent,
+  parseNetStats,
+  parseStartAnswer,
+  parseStarted,
+  parseStatus,
+  parseUser,
+  prepareParams,
+  type StartAnswer,
+  startDeadlineMs,
+  startRequest,
+  type Wire,
+} from "./monitor/protocol.ts";
+import { openStreams } from "./monitor/streams.ts";
+
+/** Longest answer line of a starting monitor. */
+const maxAnswerBytes = 16 << 10;
+
+export interface BuiltinOptions {
+  readonly name: string;
+  /** Absolute path of kobako-monitor. */
+  readonly monitorBinary: string;
+  readonly features: RuntimeFeatures;
+}
+
+type OnEvent = (event: SandboxEvent) => void;
+
+export class BuiltinHandler implements RuntimeHandler {
+  readonly name: string;
+  readonly features: RuntimeFeatures;
+  readonly #monitorBinary: string;
+
+  constructor(options: BuiltinOptions) {
+    this.name = options.name;
+    this.features = options.features;
+    this.#monitorBinary = options.monitorBinary;
+  }
+
+  async startSandbox(spec: SandboxSpec, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
+    const { pid, startTime } = await startMonitor(this.#monitorBinary, spec, signal);
+    const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
+    try {
+      return await connectMonitor(identity, onEvent, signal);
+    } catch (error) {
+      await abandon(identity);
+      throw error;
+    }
+  }
+
+  connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
+    return connectMonitor(identity, onEvent, signal);
+  }
+}
+
+/** Runs the monitor's program until it has set itself up and forked away. */
+async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSignal): Promise<StartAnswer> {
+  const log = openSync(`${spec.runDir}/monitor.log`, "a", 0o600);
+  try {
+    const child = await launch(
+      binary,
+      [],
+      { stderrFd: log, timeoutMs: startDeadlineMs, staysBehind: true },
+      signal,
+    );
+    child.ended.catch(() => {}); // the answer counts: it may come from a process that outlives the child
+    const limit = AbortSignal.timeout(startDeadlineMs);
+    try {
+      child.stdin.end(JSON.stringify(startRequest(spec)));
+      const line = await firstLine(child.stdout, maxAnswerBytes, AbortSignal.any([signal, limit]));
+      if (line === undefined) {
+        signal.throwIfAborted();
+        limit.throwIfAborted();
+        const { code, signal: killedBy } = await child.ended;
+        throw new RuntimeError(
+          "internal",
+          `monitor ended without an answer (${killedBy ?? `exit code ${code}`}), see ${spec.runDir}/monitor.log`,
+        );
+      }
+      return parseStartAnswer(line);
+    } catch (error) {
+      child.abort(new RuntimeError("cancelled", "monitor was given up", { cause: error }));
+      if (signal.aborted) throw givenUp("start of the monitor", signal);
+      if (limit.aborted) throw givenUp("start of the monitor", limit);
+      throw error;
+    } finally {
+      child.stdin.destroy();
+      child.stdout.destroy();
+    }
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** The text before the first newline, undefined when the stream ends without one or `signal` ends the wait. */
+function firstLine(stream: Readable, maxBytes: number, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    signal.addEventListener("abort", () => stream.destroy(), { once: true });
+    stream.setEncoding("utf8");
+    stream.on("data", (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(text.slice(0, end));
+      else if (text.length > maxBytes) reject(new RuntimeError("internal", "monitor's answer has no end"));
+    });
+    stream.once("error", reject);
+    stream.once("close", () => resolve(undefined));
+  });
+}
+
+/** A monitor that started but can't be used is told to end. */
+async function abandon(identity: SandboxIdentity): Promise<void> {
+  const signal = AbortSignal.timeout(10_000);
+  try {
+    const connection = await MonitorConnection.open(identity.runDir, {}, signal);
+    await connection.request("shutdown", {}, signal).finally(() => connection.close());
+  } catch {
+    // It is dead or deaf; the caller's undo kills what its cgroup holds.
+  }
+}
+
+async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal) {
+  // Events of the time between the subscription and the caller's getting hold of the sandbox wait here.
+  let early: SandboxEvent[] | undefined = [];
+  const connection = await MonitorConnection.open(
+    identity.runDir,
+    {
+      onEvent: (message) => {
+        const event = parseEvent(message);
+        if (!event) return;
+        if (early) early.push(event);
+        else onEvent(event);
+      },
+    },
+    signal,
+  );
+  try {
+    const { hello } = connection;
+    if (hello.pid !== identity.pid || hello.startTime !== identity.startTime || hello.id !== identity.id) {
+      throw new RuntimeError("not-found", "monitor is dead: another one answers on its socket", {
+        subject: {
+          expected: `${identity.pid}/${identity.startTime}`,
+          found: `${hello.pid}/${hello.startTime}`,
+        },
+      });
+    }
+    const initial = parseStatus(await connection.request("subscribe", {}, signal));
+    setImmediate(() => {
+      const waiting = early ?? [];
+      early = undefined;
+      for (const event of waiting) onEvent(event);
+    });
+    return new BuiltinSandbox(connection, identity, initial);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+class BuiltinSandbox implements RuntimeSandbox {
+  readonly identity: SandboxIdentity;
+  readonly initial: SandboxStatus;
+  readonly closed: Promise<Error | undefined>;
+  readonly #connection: MonitorConnection;
+
+  constructor(connection: MonitorConnection, identity: SandboxIdentity, initial: SandboxStatus) {
+    this.#connection = connection;
+    this.identity = identity;
+    this.initial = initial;
+    this.closed = connection.closed;
+  }
+
+  async state(signal: AbortSignal): Promise<SandboxStatus> {
+    return parseStatus(await this.#connection.request("state", {}, signal));
+  }
+
+  async prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser> {
+    return parseUser(await this.#connection.request("prepare", prepareParams(request), signal));
+  }
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer> {
+    // The run folder is a small tmpfs: a synchronous write takes microseconds.
+    writeFileSync(`${request.bundle}/config.json`, JSON.stringify(request.spec), { mode: 0o600 });
+    return parseCreated(await this.#connection.request("create", createParams(request), signal));
+  }
+
+  async start(containerId: string, signal: AbortSignal): Promise<{ startedAtNs: bigint }> {
+    return parseStarted(await this.#connection.request("start", { container: containerId }, signal));
+  }
+
+  async kill(request: KillRequest, signal: AbortSignal): Promise<void> {
+    const params: Wire = { container: request.containerId, signal: request.signal, all: request.all };
+    await this.#connection.request("kill", params, signal);
+  }
+
+  exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams> {
+    return openStreams(this.identity.runDir, this.identity, "exec", execParams(request), signal);
+  }
+
+  attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams> {
+    const params: Wire = { container: request.containerId, stdin: request.stdin };
+    return openStreams(this.identity.runDir, this.identity, "attach", params, signal);
+  }
+
+  async update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void> {
+    await this.#connection.request("update", { container: containerId, resources }, signal);
+  }
+
+  async reopenLog(containerId: string, signal: AbortSignal): Promise<void> {
+    await this.#connection.request("reopen_log", { container: containerId }, signal);
+  }
+
+  async netStats(signal: AbortSignal): Promise<readonly InterfaceCounters[]> {
+    return parseNetStats(await this.#connection.request("net_stats", {}, signal));
+  }
+
+  async delete(containerId: string, signal: AbortSignal): Promise<void> {
+    await this.#connection.request("delete", { container: containerId }, signal);
+  }
+
+  async shutdown(signal: AbortSignal): Promise<void> {
+    await this.#connection.request("shutdown", {}, signal);
+    this.#connection.close();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

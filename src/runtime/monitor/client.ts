@@ -1,0 +1,274 @@
+/**
+ * One connection to a monitor's control socket: requests with ids and deadlines, events, and the end.
+ * Enters: a run folder. Leaves: JSON results, checked by protocol.ts.
+ * Keeps nothing on disk. Costs one socket and a few hundred bytes while idle: all connections share one
+ * read buffer, and timers exist only while a request is under way.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { Socket } from "node:net";
+import { RuntimeError, errorKind } from "../../errors/runtime-error.ts";
+import { FrameReader, encodeMessage, maxMessageBytes, messageHeaderBytes } from "./frames.ts";
+import {
+  deadlineMs,
+  errorOf,
+  type Hello,
+  helloDeadlineMs,
+  helloRequest,
+  type Method,
+  parseHello,
+  parseObject,
+  protocolVersion,
+  type Wire,
+} from "./protocol.ts";
+
+/** Longest path that fits sockaddr_un with its terminating NUL. Source: unix(7). */
+const maxSocketPathBytes = 107;
+/** A monitor that takes nothing any more must not fill our memory. */
+const maxUnsentBytes = 4 << 20;
+const maxInFlight = 256;
+
+/** Reads are handled before the next one begins, so every connection may use the same buffer. */
+const readBuffer = Buffer.allocUnsafeSlow(64 << 10);
+
+interface InFlight {
+  readonly method: Method;
+  settle(answer: Wire | RuntimeError): void;
+}
+
+export interface MonitorConnectionOptions {
+  /** Called for each `{"event": …}` message. */
+  readonly onEvent?: (message: Wire) => void;
+}
+
+/** Opens the socket `m.sock` of a run folder, also one whose path is too long for sockaddr_un. */
+export function openSocket(runDir: string, onRead: (bytes: Buffer) => boolean): Socket {
+  let path = `${runDir}/m.sock`;
+  let folder = -1;
+  if (Buffer.byteLength(path) > maxSocketPathBytes) {
+    folder = openSync(runDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    path = `/proc/self/fd/${folder}/m.sock`;
+  }
+  const socket = new Socket({
+    onread: {
+      buffer: readBuffer,
+      callback: (size: number) => onRead(readBuffer.subarray(0, size)),
+    },
+  });
+  socket.connect(path);
+  // connect(2) on a unix socket looks the path up at once, or says EAGAIN and never looks again.
+  if (folder >= 0) {
+    const done = () => closeSync(folder);
+    socket.once("connect", () => {
+      socket.removeListener("close", done);
+      done();
+    });
+    socket.once("close", done);
+  }
+  return socket;
+}
+
+/** A control connection after its hello. */
+export class MonitorConnection {
+  readonly hello: Hello;
+  /** Settles when the connection ended: undefined after `close`, else why. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #link: Link;
+
+  private constructor(link: Link, hello: Hello) {
+    this.#link = link;
+    this.hello = hello;
+    this.closed = link.closed;
+  }
+
+  /**
+   * Connects and exchanges the hello.
+   * @throws RuntimeError `not-found` when nobody listens there, `unavailable` when the hello does not
+   * come in time, `failed-precondition` for a protocol that this daemon does not speak.
+   */
+  static async open(
+    runDir: string,
+    options: MonitorConnectionOptions,
+    signal: AbortSignal,
+  ): Promise<MonitorConnection> {
+    const link = new Link(runDir, options.onEvent);
+    try {
+      const hello = parseHello(await link.greet(signal));
+      if (hello.protocol !== protocolVersion) {
+        throw new RuntimeError(
+          "failed-precondition",
+          `monitor ${hello.version} speaks protocol ${hello.protocol}, this daemon ${protocolVersion}`,
+        );
+      }
+      return new MonitorConnection(link, hello);
+    } catch (error) {
+      link.end(undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a request and waits for its answer.
+   * @throws RuntimeError with the monitor's kind and sentence; `unavailable` when the connection is
+   * gone or full, `deadline-exceeded`, `cancelled`: then the request may still take effect.
+   */
+  request(method: Method, params: Wire, signal: AbortSignal): Promise<Wire> {
+    return this.#link.request(method, params, signal);
+  }
+
+  /** Ends the connection; requests under way fail with `unavailable`. */
+  close(): void {
+    this.#link.end(undefined);
+  }
+}
+
+/** The socket with what is in flight on it. */
+class Link {
+  readonly closed: Promise<Error | undefined>;
+  readonly #socket: Socket;
+  readonly #reader = new FrameReader(messageHeaderBytes, maxMessageBytes);
+  readonly #inFlight = new Map<number, InFlight>();
+  readonly #onEvent: ((message: Wire) => void) | undefined;
+  #onHello: ((message: Wire | RuntimeError) => void) | undefined;
+  #lastId = 0;
+  #ended = false;
+  #fault: Error | undefined;
+  #settleClosed: (fault: Error | undefined) => void = () => {};
+
+  constructor(runDir: string, onEvent: ((message: Wire) => void) | undefined) {
+    this.#onEvent = onEvent;
+    this.closed = new Promise((resolve) => {
+      this.#settleClosed = resolve;
+    });
+    try {
+      this.#socket = openSocket(runDir, (bytes) => this.#read(bytes));
+    } catch (cause) {
+      throw socketFault(cause as Error);
+    }
+    this.#socket.once("error", (error) => {
+      this.#fault ??= error;
+    });
+    this.#socket.once("close", () => this.end(this.#fault ?? new Error("connection ended by the monitor")));
+    this.#socket.unref(); // an idle pod keeps no process alive
+  }
+
+  async greet(signal: AbortSignal): Promise<Wire> {
+    if (signal.aborted) throw givenUp("hello", signal);
+    return await new Promise<Wire>((resolve, reject) => {
+      const settle = (answer: Wire | RuntimeError) => {
+        if (!this.#onHello) return;
+        this.#onHello = undefined;
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        if (answer instanceof RuntimeError) reject(answer);
+        else resolve(answer);
+      };
+      const onAbort = () => settle(givenUp("hello", signal));
+      const timer = setTimeout(
+        () => settle(new RuntimeError("unavailable", `monitor did not answer within ${helloDeadlineMs} ms`)),
+        helloDeadlineMs,
+      );
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#onHello = settle;
+      this.#socket.write(encodeMessage(helloRequest));
+    });
+  }
+
+  request(method: Method, params: Wire, signal: AbortSignal): Promise<Wire> {
+    return new Promise<Wire>((resolve, reject) => {
+      if (signal.aborted) return reject(givenUp(method, signal));
+      if (this.#ended) return reject(lost(method, this.#fault));
+      if (this.#inFlight.size >= maxInFlight || this.#socket.writableLength > maxUnsentBytes) {
+        return reject(new RuntimeError("unavailable", `monitor is too busy for ${method}`));
+      }
+      this.#lastId += 1;
+      const id = this.#lastId;
+      const frame = encodeMessage({ id, method, params });
+      const timer = setTimeout(
+        () =>
+          settle(
+            new RuntimeError(
+              "deadline-exceeded",
+              `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
+            ),
+          ),
+        deadlineMs[method],
+      );
+      const onAbort = () => settle(givenUp(method, signal));
+      const settle = (answer: Wire | RuntimeError) => {
+        if (!this.#inFlight.delete(id)) return;
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        if (answer instanceof RuntimeError) reject(answer);
+        else resolve(answer);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#inFlight.set(id, { method, settle });
+      this.#socket.write(frame);
+    });
+  }
+
+  end(fault: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#fault ??= fault;
+    this.#socket.destroy();
+    this.#onHello?.(socketFault(fault));
+    for (const { method, settle } of [...this.#inFlight.values()]) settle(lost(method, fault));
+    this.#settleClosed(fault);
+  }
+
+  #read(bytes: Buffer): boolean {
+    try {
+      this.#reader.feed(bytes, (_, frame) => {
+        this.#take(parseObject(frame.toString("utf8"), "message"));
+        return !this.#ended;
+      });
+    } catch (error) {
+      this.end(error instanceof Error ? error : new Error(String(error)));
+    }
+    return !this.#ended;
+  }
+
+  #take(message: Wire): void {
+    if (this.#onHello) {
+      this.#onHello(message);
+      return;
+    }
+    if (message.event !== undefined) {
+      this.#onEvent?.(message);
+      return;
+    }
+    const id = message.id;
+    const request = typeof id === "number" ? this.#inFlight.get(id) : undefined;
+    if (!request) return; // the answer to a request that was given up
+    const { error, result } = message;
+    if (typeof error === "object" && error !== null) request.settle(errorOf(error as Wire, request.method));
+    else request.settle((typeof result === "object" && result !== null ? result : {}) as Wire);
+  }
+}
+
+/** The error of a socket that could not be opened or ended before it said anything. */
+export function socketFault(error: Error | undefined): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "ENOTSOCK"].includes(code)) {
+    return new RuntimeError("not-found", "monitor is dead: nobody listens on its socket", { cause: error });
+  }
+  return new RuntimeError("unavailable", "monitor ended the connection", { cause: error });
+}
+
+function lost(method: string, fault: Error | undefined): RuntimeError {
+  return new RuntimeError(
+    "unavailable",
+    `connection to the monitor is lost, ${method} may have taken effect`,
+    {
+      cause: fault,
+    },
+  );
+}
+
+/** What a wait that `signal` ended is answered with. */
+export function givenUp(what: string, signal: AbortSignal): RuntimeError {
+  const kind = errorKind(signal.reason) === "deadline-exceeded" ? "deadline-exceeded" : "cancelled";
+  return new RuntimeError(kind, `${what} was given up`, { cause: signal.reason });
+}
