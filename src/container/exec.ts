@@ -1,0 +1,68 @@
+/** A command in a running container, run to its end. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { RuntimeError } from "../errors/runtime-error.ts";
+import type { OciProcess, OciSpec } from "../oci/runtime-spec.ts";
+import { type CollectedExec, collectExec } from "../runtime/exec-output.ts";
+import type { RuntimeSandbox } from "../runtime/handler.ts";
+import type { Container } from "./container.ts";
+
+/** gRPC's limit at the client is 16 MiB; the rest of the message needs some of it. */
+const maxOutputBytes = (16 << 20) - (64 << 10);
+
+/** Base processes by container id: what an exec takes from its container. */
+export class ExecBases {
+  readonly #bases = new Map<string, OciProcess>();
+
+  /**
+   * The process of the container's own config.json, without its arguments. Read once: the bundle
+   * does not change, and probes come every second.
+   */
+  async get(container: Container): Promise<OciProcess> {
+    const known = this.#bases.get(container.id);
+    if (known !== undefined) return known;
+    const path = join(container.bundle, "config.json");
+    let spec: OciSpec;
+    try {
+      spec = JSON.parse(await readFile(path, "utf8")) as OciSpec;
+    } catch (cause) {
+      throw new RuntimeError("internal", `bundle of container ${container.id} is unreadable`, { subject: { path }, cause });
+    }
+    const base = spec.process;
+    if (base === undefined) throw new RuntimeError("internal", `bundle of container ${container.id} has no process`, { subject: { path } });
+    this.#bases.set(container.id, base);
+    return base;
+  }
+
+  forget(containerId: string): void {
+    this.#bases.delete(containerId);
+  }
+}
+
+/**
+ * Runs `args` in the container and returns its output, at most 16 MiB less 64 KiB of it.
+ * `timeoutMs` 0: no limit; after it the whole exec is killed.
+ * @throws RuntimeError `deadline-exceeded` after the timeout, `failed-precondition` when the program
+ * can't be executed, `invalid-argument` without one.
+ */
+export async function execSync(
+  target: { container: Container; connection: RuntimeSandbox },
+  bases: ExecBases,
+  args: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<CollectedExec> {
+  if (args.length === 0 || args[0] === "") throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
+  if (args.some((arg) => arg.includes("\0"))) throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
+  const { container, connection } = target;
+  const base = await bases.get(container);
+  const streams = await connection.exec(
+    { containerId: container.id, process: { ...base, args: [...args], terminal: false }, tty: false, stdin: false, timeoutMs },
+    signal,
+  );
+  const result = await collectExec(streams, maxOutputBytes, signal);
+  if (result.end.timedOut) {
+    throw new RuntimeError("deadline-exceeded", `command ${JSON.stringify(args[0].slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`);
+  }
+  return result;
+}

@@ -1,0 +1,424 @@
+/**
+ * What happens to a container: create, start, stop, remove, lost. Rules are in state.ts; effects
+ * stand here, each with its undo on the next line.
+ * Enters: validated configurations and sandbox ids. Leaves: containers as values in the collection.
+ * Keeps: the row of each container (intent before the effect, fact after it).
+ * Never: speaks CRI, or holds its pod's lock while it waits for a container to end by itself.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LayerStore } from "../content/layer-store.ts";
+import { RuntimeError, errorText } from "../errors/runtime-error.ts";
+import type { Image, Images } from "../image/images.ts";
+import type { Log } from "../log/log.ts";
+import type { RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
+import type { Connections } from "../sandbox/connections.ts";
+import { Creations } from "../sandbox/creation.ts";
+import { fingerprint } from "../sandbox/fingerprint.ts";
+import type { KeyedLock } from "../sandbox/keyed-lock.ts";
+import type { CgroupTree, SandboxContainers } from "../sandbox/lifecycle.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Snapshotter } from "../snapshot/snapshotter.ts";
+import type { Collection } from "../store/collection.ts";
+import type { ContainerConfig } from "./config.ts";
+import { type Container, containerName } from "./container.ts";
+import { Exits } from "./exits.ts";
+import { type ExitFact, readExitRecord } from "./exit-record.ts";
+import { signalNumber } from "./signal.ts";
+import type { SpecMaker } from "./spec-maker.ts";
+import { transition } from "./state.ts";
+import { containerLogPath, validateContainerConfig } from "./validate.ts";
+
+/** A kubelet waits two minutes for CreateContainer; then it asks again and finds what was made. */
+const makeTimeoutMs = 120_000;
+const undoTimeoutMs = 60_000;
+/** From SIGKILL to the end: longer only in uninterruptible sleep, which no signal ends. */
+const killTimeoutMs = 30_000;
+/** Exit code of a container that could not be started, as docker and the peers report it. */
+const startErrorCode = 128;
+/** Exit code of a container that was killed with its monitor. */
+const lostCode = 137;
+
+export interface ContainerLifecycleDeps {
+  readonly containers: Collection<Container>;
+  readonly sandboxes: Collection<Sandbox>;
+  readonly connections: Connections;
+  readonly images: Images;
+  readonly layers: LayerStore;
+  readonly snapshots: Snapshotter;
+  readonly specs: SpecMaker;
+  readonly cgroups: CgroupTree;
+  readonly locks: KeyedLock;
+  readonly log: Log;
+  readonly fingerprintKey: Uint8Array;
+  readonly nowNs: () => bigint;
+  /** Told after each change that GetContainerEvents reports. */
+  readonly changed: (containerId: string, change: "created" | "started" | "stopped" | "deleted", before?: Container) => void;
+}
+
+export class ContainerLifecycle implements SandboxContainers {
+  readonly #deps: ContainerLifecycleDeps;
+  readonly #creations = new Creations("container");
+  readonly #exits = new Exits();
+
+  constructor(deps: ContainerLifecycleDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Makes a container in a ready sandbox, or finds the one that an equal request is making or has made.
+   * @throws RuntimeError `not-found` for an unknown sandbox or image, `failed-precondition` for a
+   * stopped sandbox, `invalid-argument` for a bad configuration, `already-exists` for a taken name.
+   */
+  async create(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
+    const sandbox = this.#readySandbox(sandboxId);
+    validateContainerConfig(config);
+    return await this.#creations.run(
+      containerName(sandbox.id, config.metadata),
+      fingerprint(config, this.#deps.fingerprintKey),
+      () => randomBytes(32).toString("hex"),
+      (id) => this.#deps.locks.run(sandbox.id, () => this.#make(id, this.#readySandbox(sandbox.id), config)),
+      signal,
+    );
+  }
+
+  /** Runs the program of a created container. @throws RuntimeError `failed-precondition`, `not-found`. */
+  async start(id: string, signal: AbortSignal): Promise<void> {
+    const { sandboxId } = this.get(id);
+    await this.#deps.locks.run(sandboxId, async () => {
+      const { containers, connections } = this.#deps;
+      const container = this.get(id);
+      const connection = connections.get(sandboxId);
+      containers.put({ ...container, state: transition(container.state, "start") });
+      try {
+        const { startedAtNs } = await connection.start(id, signal);
+        const now = this.get(id);
+        containers.put({ ...now, state: transition(now.state, "started"), startedAtNs });
+        this.#deps.changed(id, "started");
+      } catch (error) {
+        await this.#startFailed(id, connection, error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Asks the container to end, and kills it after `graceMs`. One that does not run is success.
+   * Returns when it is gone. The pod's lock is not held meanwhile.
+   * @throws RuntimeError `deadline-exceeded` when not even SIGKILL ends it (uninterruptible sleep).
+   */
+  async stop(id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+    const container = this.#deps.containers.find(id);
+    if (container === undefined || !isAlive(container)) return;
+    const connection = this.#deps.connections.find(container.sandboxId);
+    if (connection === undefined) {
+      await this.#endUnowned(container, "MonitorLost", signal);
+      return;
+    }
+    if (container.state !== "created" && graceMs > 0) {
+      const asked = signalNumber(container.stopSignal);
+      await this.#signal(connection, id, asked, false, signal);
+      if (!this.#lives(id) || (await this.#exits.wait(id, graceMs, signal))) return;
+    }
+    await this.#kill(connection, id, signal);
+  }
+
+  /** Removes the container, killing it if it runs. An unknown one is success. */
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    const container = this.#deps.containers.find(id);
+    if (container === undefined) return;
+    await this.#deps.locks.run(container.sandboxId, async () => {
+      const current = this.#deps.containers.find(id);
+      if (current !== undefined) await this.#remove(current, signal);
+    });
+  }
+
+  /** The container with this id, or the only one that begins with it. @throws RuntimeError `not-found`. */
+  get(id: string): Container {
+    const container = this.#deps.containers.findByPrefix(id);
+    if (container === undefined) {
+      throw new RuntimeError("not-found", `container ${JSON.stringify(id.slice(0, 80))} does not exist`);
+    }
+    return container;
+  }
+
+  /** The live connection of a running container's pod. @throws RuntimeError `failed-precondition`. */
+  running(id: string): { container: Container; connection: RuntimeSandbox } {
+    const container = this.get(id);
+    if (container.state !== "running") {
+      throw new RuntimeError("failed-precondition", `container ${container.id} is ${container.state}: this needs a running one`);
+    }
+    return { container, connection: this.#deps.connections.get(container.sandboxId) };
+  }
+
+  // What a sandbox asks of its containers; its lock is held by the caller.
+
+  async killAll(sandboxId: string, signal: AbortSignal): Promise<void> {
+    const connection = this.#deps.connections.find(sandboxId);
+    await all(
+      this.ofSandbox(sandboxId)
+        .filter(isAlive)
+        .map((c) => (connection === undefined ? this.#endUnowned(c, "MonitorLost", signal) : this.#kill(connection, c.id, signal))),
+    );
+  }
+
+  async removeAll(sandboxId: string, signal: AbortSignal): Promise<void> {
+    await all(this.ofSandbox(sandboxId).map((container) => this.#remove(container, signal)));
+  }
+
+  async lost(sandboxId: string, reason: string): Promise<void> {
+    const signal = AbortSignal.timeout(undoTimeoutMs);
+    await all(
+      this.ofSandbox(sandboxId)
+        .filter((c) => isAlive(c) || c.state === "creating")
+        .map((c) => this.#endUnowned(c, reason, signal)),
+    );
+  }
+
+  onEvent(_sandboxId: string, event: SandboxEvent): void {
+    switch (event.type) {
+      case "exit":
+        this.exited(event.containerId, event);
+        break;
+      case "oom":
+        this.#deps.log.warn({ container: event.containerId }, "out of memory in the container's cgroup");
+        break;
+      case "log-fault":
+        this.#deps.log.warn({ container: event.containerId, droppedBytes: event.droppedBytes, fault: event.message }, "container output is dropped");
+        break;
+      case "pause-exit":
+        break;
+    }
+  }
+
+  ofSandbox(sandboxId: string): Container[] {
+    return [...this.#deps.containers.values()].filter((c) => c.sandboxId === sandboxId);
+  }
+
+  /** Puts a container of a former daemon under this one's care. */
+  adopt(container: Container): void {
+    this.#creations.adopt(containerName(container.sandboxId, container.config.metadata), container.id, container.fingerprint);
+  }
+
+  /** Records how a container ended and wakes who waits for it. Called again, it changes nothing. */
+  exited(id: string, fact: ExitFact): void {
+    const container = this.#deps.containers.find(id);
+    if (container === undefined || !isAlive(container)) return;
+    this.#end(container, {
+      exitCode: fact.exitCode,
+      reason: fact.oomKilled ? "OOMKilled" : fact.exitCode === 0 ? "Completed" : "Error",
+      message: "",
+      startedAtNs: fact.startedAtNs === 0n ? container.startedAtNs : fact.startedAtNs,
+      finishedAtNs: fact.finishedAtNs,
+    });
+  }
+
+  /** Removes every trace of a container that was never finished. Serves after a crash at any point. */
+  async undoCreation(container: Container): Promise<void> {
+    await this.#clear(container, AbortSignal.timeout(undoTimeoutMs));
+    this.#deps.containers.remove(container.id);
+    this.#creations.release(containerName(container.sandboxId, container.config.metadata));
+  }
+
+  async settled(): Promise<void> {
+    await this.#creations.settled();
+  }
+
+  async #make(id: string, sandbox: Sandbox, config: ContainerConfig): Promise<void> {
+    const { containers, connections, snapshots, specs, nowNs, log } = this.#deps;
+    const signal = AbortSignal.timeout(makeTimeoutMs);
+    const connection = connections.get(sandbox.id);
+    const image = this.#image(config);
+    const bundle = join(sandbox.folder, id.slice(0, 16));
+    const { envs: _secret, ...kept } = config;
+    const container: Container = containers.put({
+      id,
+      sandboxId: sandbox.id,
+      config: kept,
+      state: "creating",
+      createdAtNs: nowNs(),
+      startedAtNs: 0n,
+      finishedAtNs: 0n,
+      exitCode: 0,
+      reason: "",
+      message: "",
+      imageId: image.id,
+      imageRef: image.repoDigests[0] ?? image.id,
+      logPath: containerLogPath(sandbox.config, config.logPath),
+      stopSignal: config.stopSignal || image.config.stopSignal || "SIGTERM",
+      user: undefined,
+      bundle,
+      pid: 0,
+      startTime: "",
+      cgroup: `${sandbox.cgroupParent}/${id}`,
+      fingerprint: fingerprint(config, this.#deps.fingerprintKey),
+    });
+    await using undo = new AsyncDisposableStack();
+    undo.defer(async () => {
+      await this.undoCreation(container).catch((error: unknown) => {
+        log.error({ container: id, error }, "undo of a container: the next start repeats it");
+      });
+    });
+
+    const [rootfs] = await Promise.all([snapshots.create(id, this.#layersOf(image)), mkdir(bundle, { mode: 0o700 })]);
+    const user = await connection.prepare({ containerId: id, bundle, rootfs, ...specs.userOf(config, image) }, signal);
+    const spec = await specs.make({ container, config, sandbox, image, user });
+    const created = await connection.create(
+      {
+        containerId: id,
+        bundle,
+        spec,
+        logPath: container.logPath === "" ? null : container.logPath,
+        logRoot: container.logPath === "" ? null : sandbox.config.logDirectory,
+        tty: config.tty,
+        stdin: config.stdin,
+        stdinOnce: config.stdinOnce,
+        shm: specs.usesPodShm(config),
+      },
+      signal,
+    );
+    containers.put({
+      ...container,
+      state: transition("creating", "made"),
+      user,
+      pid: created.pid,
+      startTime: created.startTime,
+      cgroup: created.cgroup === "" ? container.cgroup : created.cgroup,
+    });
+    undo.move();
+    this.#deps.changed(id, "created");
+  }
+
+  #image(config: ContainerConfig): Image {
+    const image = this.#deps.images.find(config.image);
+    if (image === undefined) {
+      throw new RuntimeError("not-found", `image ${JSON.stringify(config.image.slice(0, 200))} is not here: pull it first`);
+    }
+    return image;
+  }
+
+  #layersOf(image: Image) {
+    return image.layers.map((key) => {
+      const layer = this.#deps.layers.find(key);
+      if (layer === undefined) {
+        throw new RuntimeError("failed-precondition", `layer ${key} of image ${image.id} is missing on disk: pull the image again`);
+      }
+      return layer;
+    });
+  }
+
+  #readySandbox(id: string): Sandbox {
+    const sandbox = this.#deps.sandboxes.findByPrefix(id);
+    if (sandbox === undefined) throw new RuntimeError("not-found", `sandbox ${JSON.stringify(id.slice(0, 80))} does not exist`);
+    if (sandbox.state !== "ready") {
+      throw new RuntimeError("failed-precondition", `sandbox ${sandbox.id} is ${sandbox.state}: containers need a ready one`);
+    }
+    return sandbox;
+  }
+
+  #lives(id: string): boolean {
+    const container = this.#deps.containers.find(id);
+    return container !== undefined && isAlive(container);
+  }
+
+  async #signal(connection: RuntimeSandbox, containerId: string, number: number, everyone: boolean, signal: AbortSignal): Promise<void> {
+    try {
+      await connection.kill({ containerId, signal: number, all: everyone }, signal);
+    } catch (error) {
+      // It ended between our look and the signal: that is what was wanted.
+      if (!this.#lives(containerId)) return;
+      if (error instanceof RuntimeError && error.kind === "failed-precondition") return;
+      throw error;
+    }
+  }
+
+  async #kill(connection: RuntimeSandbox, id: string, signal: AbortSignal): Promise<void> {
+    if (!this.#lives(id)) return;
+    const gone = this.#exits.wait(id, killTimeoutMs, signal);
+    gone.catch(() => undefined);
+    await this.#signal(connection, id, 9, true, signal);
+    if (!(await gone)) {
+      throw new RuntimeError("deadline-exceeded", `container ${id} does not end ${killTimeoutMs / 1000} s after SIGKILL: a process of it waits in the kernel (D state, often a dead network disk)`);
+    }
+  }
+
+  /** Ends a container that has no monitor: by its cgroup, and with the exit record if one was written. */
+  async #endUnowned(container: Container, reason: string, signal: AbortSignal): Promise<void> {
+    const { cgroups } = this.#deps;
+    const record = await readExitRecord(container.bundle);
+    await cgroups.killAll(container.cgroup, signal);
+    await cgroups.remove(container.cgroup, signal);
+    if (record !== undefined) {
+      this.exited(container.id, record);
+      return;
+    }
+    this.#end(this.#deps.containers.find(container.id) ?? container, {
+      exitCode: lostCode,
+      reason,
+      message: `the container was ended: ${reason}`,
+      startedAtNs: container.startedAtNs,
+      finishedAtNs: this.#deps.nowNs(),
+    });
+  }
+
+  #end(container: Container, end: Pick<Container, "exitCode" | "reason" | "message" | "startedAtNs" | "finishedAtNs">): void {
+    this.#deps.containers.putFact({ ...container, ...end, state: transition(container.state, "exit"), pid: 0 }, (error) =>
+      this.#deps.log.error({ container: container.id, error }, "record of an exit: the monitor's own record stands"),
+    );
+    this.#exits.tell(container.id);
+    this.#deps.changed(container.id, "stopped");
+  }
+
+  async #startFailed(id: string, connection: RuntimeSandbox, error: unknown): Promise<void> {
+    const kill = AbortSignal.timeout(undoTimeoutMs);
+    await connection.kill({ containerId: id, signal: 9, all: true }, kill).catch(() => undefined); // it may be gone already: then nothing is owed
+    const container = this.#deps.containers.find(id);
+    if (container === undefined || container.state === "removing") return;
+    if (isAlive(container)) {
+      this.#end(container, { exitCode: startErrorCode, reason: "StartError", message: errorText(error), startedAtNs: 0n, finishedAtNs: this.#deps.nowNs() });
+    } else {
+      this.#deps.containers.put({ ...container, exitCode: startErrorCode, reason: "StartError", message: errorText(error) });
+    }
+  }
+
+  async #remove(container: Container, signal: AbortSignal): Promise<void> {
+    const { containers, connections } = this.#deps;
+    const connection = connections.find(container.sandboxId);
+    if (isAlive(container)) {
+      if (connection === undefined) await this.#endUnowned(container, "Removed", signal);
+      else await this.#kill(connection, container.id, signal);
+    }
+    const current = containers.find(container.id) ?? container;
+    const removing = containers.put({ ...current, state: transition(current.state, "remove") });
+    await this.#clear(removing, signal);
+    containers.remove(container.id);
+    this.#creations.release(containerName(container.sandboxId, container.config.metadata));
+    this.#deps.changed(container.id, "deleted", removing);
+  }
+
+  /** Gives back all that a container has. Each step is success when there is nothing to do. */
+  async #clear(container: Container, signal: AbortSignal): Promise<void> {
+    const { connections, cgroups, snapshots } = this.#deps;
+    const connection = connections.find(container.sandboxId);
+    if (connection !== undefined) {
+      await connection.delete(container.id, signal);
+    } else {
+      await cgroups.killAll(container.cgroup, signal);
+      await cgroups.remove(container.cgroup, signal);
+    }
+    await snapshots.remove(container.id);
+    await rm(container.bundle, { recursive: true, force: true });
+  }
+}
+
+/** Whether a process of it may still be there. */
+export function isAlive(container: Container): boolean {
+  return container.state === "created" || container.state === "starting" || container.state === "running";
+}
+
+/** Waits for all of them, then throws the first failure: no work goes on behind the caller's back. */
+async function all(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

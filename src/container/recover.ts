@@ -1,0 +1,205 @@
+/**
+ * What a daemon does at its start: takes up what runs, finishes or undoes what a former one left
+ * half done, and gives back what nobody owns. Every step may be cut short and is repeated next time.
+ * Order: sandboxes (so that nobody is killed by mistake), then what belongs to none of them.
+ */
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { RuntimeError } from "../errors/runtime-error.ts";
+import type { Log } from "../log/log.ts";
+import type { Network } from "../network/network.ts";
+import type { ContainerStatus, RuntimeSandbox } from "../runtime/handler.ts";
+import type { CgroupTree, SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Snapshotter } from "../snapshot/snapshotter.ts";
+import type { Collection } from "../store/collection.ts";
+import type { Container } from "./container.ts";
+import { type ContainerLifecycle, isAlive } from "./lifecycle.ts";
+
+/** Pods looked at side by side: enough to hide the waiting, few enough not to flood a small board. */
+const parallel = 16;
+const stepTimeoutMs = 60_000;
+
+export interface RecoverDeps {
+  readonly sandboxes: Collection<Sandbox>;
+  readonly containers: Collection<Container>;
+  readonly sandboxLifecycle: SandboxLifecycle;
+  readonly containerLifecycle: ContainerLifecycle;
+  readonly snapshots: Snapshotter;
+  readonly network: Network;
+  readonly cgroups: CgroupTree & {
+    /** Processes in the cgroup itself, none when it does not exist. */
+    processes(path: string): readonly number[];
+    /** Names of the cgroups right below. */
+    children(path: string): readonly string[];
+  };
+  readonly log: Log;
+  readonly bootId: string;
+  readonly podsFolder: string;
+  readonly netnsPrefix: string;
+  readonly cgroupRoot: string;
+  readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
+}
+
+/** Brings what is recorded and what the kernel has into agreement. One bad record stops nobody else. */
+export async function recover(deps: RecoverDeps): Promise<void> {
+  const { sandboxes, containers, sandboxLifecycle, containerLifecycle } = deps;
+  for (const sandbox of sandboxes.values()) sandboxLifecycle.adopt(sandbox);
+  for (const container of containers.values()) containerLifecycle.adopt(container);
+  await inParallel([...sandboxes.values()], async (sandbox) => {
+    try {
+      await recoverSandbox(deps, sandbox);
+    } catch (error) {
+      deps.log.error({ pod: sandbox.id, error }, "recover a sandbox: it is tried again at the next start, or by a stop");
+    }
+  });
+  for (const container of containers.values()) {
+    if (sandboxes.find(container.sandboxId) !== undefined) continue;
+    deps.log.warn({ container: container.id }, "container of no sandbox: removed");
+    await containerLifecycle.undoCreation(container);
+  }
+  await collectGarbage(deps);
+}
+
+async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
+  const { sandboxLifecycle, log } = deps;
+  const signal = AbortSignal.timeout(stepTimeoutMs);
+  switch (sandbox.state) {
+    case "creating":
+      log.info({ pod: sandbox.id }, "half made sandbox is undone");
+      await endMonitors(deps);
+      await sandboxLifecycle.undoCreation(sandbox);
+      return;
+    case "removing":
+      await sandboxLifecycle.remove(sandbox.id, signal);
+      return;
+    case "notready":
+    case "ready":
+      break;
+  }
+  if (sandbox.bootId !== deps.bootId) {
+    await sandboxLifecycle.lose(sandbox.id, "NodeRebooted");
+  } else if (sandbox.monitor !== undefined) {
+    await takeUp(deps, sandbox);
+  }
+  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id)) {
+    if (container.state === "removing") await deps.containerLifecycle.remove(container.id, signal);
+    else if (container.state === "creating") await deps.containerLifecycle.undoCreation(container);
+  }
+}
+
+/** Connects to a sandbox's monitor and takes over what it knows of the containers. */
+async function takeUp(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
+  let connection: RuntimeSandbox;
+  try {
+    connection = await deps.sandboxLifecycle.reconnect(sandbox);
+  } catch (error) {
+    deps.log.warn({ pod: sandbox.id, error }, "monitor does not answer");
+    await deps.sandboxLifecycle.lose(sandbox.id, "MonitorLost");
+    return;
+  }
+  const known = new Map(connection.initial.containers.map((status) => [status.id, status]));
+  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id)) agree(deps, container, known.get(container.id));
+  const signal = AbortSignal.timeout(stepTimeoutMs);
+  for (const id of known.keys()) {
+    if (deps.containers.find(id) === undefined) await connection.delete(id, signal);
+  }
+}
+
+/** Makes the record of a container say what its monitor says. */
+function agree(deps: RecoverDeps, container: Container, status: ContainerStatus | undefined): void {
+  const { containers, containerLifecycle } = deps;
+  if (!isAlive(container)) return;
+  switch (status?.phase) {
+    case "running":
+      containers.put({ ...container, state: "running", startedAtNs: status.startedAtNs ?? container.startedAtNs, pid: status.pid ?? container.pid });
+      return;
+    case "created":
+      // A start whose answer was never read did not happen: the kubelet asks again.
+      if (container.state !== "created") containers.put({ ...container, state: "created" });
+      return;
+    case "exited":
+      containerLifecycle.exited(container.id, {
+        exitCode: status.exitCode ?? 255,
+        oomKilled: status.oomKilled,
+        startedAtNs: status.startedAtNs ?? 0n,
+        finishedAtNs: status.finishedAtNs ?? container.createdAtNs,
+      });
+      return;
+    case "prepared":
+    case undefined:
+      containerLifecycle.exited(container.id, { exitCode: 255, oomKilled: false, startedAtNs: 0n, finishedAtNs: container.createdAtNs });
+      return;
+  }
+}
+
+/** Gives back what belongs to no sandbox: monitors, folders, pins, snapshots, cgroups, addresses. */
+async function collectGarbage(deps: RecoverDeps): Promise<void> {
+  const { sandboxes, containers, snapshots, cgroups, network, log } = deps;
+  const signal = AbortSignal.timeout(stepTimeoutMs);
+  const step = async (what: string, work: () => Promise<void>): Promise<void> => {
+    await work().catch((error: unknown) => log.error({ error }, `garbage: ${what}`));
+  };
+  await step("monitors", () => endMonitors(deps));
+
+  const folders = new Set([...sandboxes.values()].map((s) => basename(s.folder)));
+  await step("pod folders", async () => {
+    for (const name of await readdir(deps.podsFolder)) {
+      if (!folders.has(name)) await rm(join(deps.podsFolder, name), { recursive: true, force: true });
+    }
+  });
+  await step("pod cgroups", async () => {
+    for (const name of cgroups.children(`${deps.cgroupRoot}/pods`)) {
+      if (folders.has(name)) continue;
+      await cgroups.killAll(`${deps.cgroupRoot}/pods/${name}`, signal);
+      await cgroups.remove(`${deps.cgroupRoot}/pods/${name}`, signal);
+    }
+  });
+  await step("network namespaces", async () => {
+    const pins = new Set([...sandboxes.values()].map((s) => s.netnsPath));
+    const prefix = `${basename(deps.netnsPrefix)}-`;
+    const folder = dirname(deps.netnsPrefix);
+    for (const name of await readdir(folder).catch(() => [])) {
+      // Other instances' names go on with a suffix of their own before the id.
+      if (!name.startsWith(prefix) || !/^[0-9a-f]{16}$/.test(name.slice(prefix.length))) continue;
+      if (!pins.has(join(folder, name))) await deps.unpin(join(folder, name), signal);
+    }
+  });
+  await step("snapshots", async () => {
+    for (const id of snapshots.list()) if (containers.find(id) === undefined) await snapshots.remove(id);
+  });
+  const withNetwork = [...sandboxes.values()].filter((s) => s.netnsPath !== undefined && s.bootId === deps.bootId);
+  await step("network", () =>
+    network.gc(
+      withNetwork.map((s) => s.id),
+      signal,
+    ),
+  );
+}
+
+/**
+ * Kills monitors that no sandbox owns: those of half made sandboxes (their pid was never recorded)
+ * and of rows that are gone. They sit in a cgroup of this instance only.
+ */
+async function endMonitors(deps: RecoverDeps): Promise<void> {
+  const owned = new Set([...deps.sandboxes.values()].map((s) => s.monitor?.pid));
+  for (const pid of deps.cgroups.processes(`${deps.cgroupRoot}/monitors`)) {
+    if (owned.has(pid)) continue;
+    deps.log.warn({ pid }, "monitor of no sandbox: ended");
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ESRCH") continue;
+      throw new RuntimeError("internal", `kill monitor ${pid}`, { cause: error });
+    }
+  }
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  await Promise.all(
+    Array.from({ length: Math.min(parallel, items.length) }, async () => {
+      for (const item of queue) await work(item);
+    }),
+  );
+}

@@ -1,0 +1,408 @@
+/**
+ * What happens to a sandbox: run, stop, remove, lost. Rules are in state.ts; effects stand here,
+ * each with its undo on the next line, so that a failure leaves nothing.
+ * Enters: validated configurations. Leaves: sandboxes as values in the collection.
+ * Keeps: the row of each sandbox (intent before the effect, fact after it) and its volatile folder.
+ * Never: speaks CRI, or holds a pod's lock while it waits for a container to end by itself.
+ */
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { RuntimeError, errorText } from "../errors/runtime-error.ts";
+import type { Log } from "../log/log.ts";
+import type { Network } from "../network/network.ts";
+import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
+import type { Collection } from "../store/collection.ts";
+import { cgroupParentPath } from "./cgroup-parent.ts";
+import type { PodConfig } from "./config.ts";
+import type { Connections } from "./connections.ts";
+import { Creations } from "./creation.ts";
+import { hostsFile, resolvConf } from "./files.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import { type Sandbox, sandboxName } from "./sandbox.ts";
+import { transition } from "./state.ts";
+import { validatePodConfig } from "./validate.ts";
+
+/** A kubelet waits four minutes for RunPodSandbox; then it asks again and finds what was made. */
+const makeTimeoutMs = 240_000;
+/** An undo has its own time: the caller's may be the reason for it. */
+const undoTimeoutMs = 60_000;
+const shmBytes = 64 << 20;
+
+/** What a sandbox asks of its containers; the container room does it. */
+export interface SandboxContainers {
+  /** Kills those that run and waits until they are gone. */
+  killAll(sandboxId: string, signal: AbortSignal): Promise<void>;
+  /** Removes all of them with their snapshots. */
+  removeAll(sandboxId: string, signal: AbortSignal): Promise<void>;
+  /** Nobody owns them any more: ends what is left of them and says why. */
+  lost(sandboxId: string, reason: string): Promise<void>;
+  onEvent(sandboxId: string, event: SandboxEvent): void;
+}
+
+export interface CgroupTree {
+  exists(path: string): boolean;
+  /** Kills every process in and below the cgroup; one that does not exist is success. */
+  killAll(path: string, signal: AbortSignal): Promise<void>;
+  /** Removes the cgroup with its empty descendants; one that does not exist is success. */
+  remove(path: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface SandboxLifecycleDeps {
+  readonly sandboxes: Collection<Sandbox>;
+  readonly connections: Connections;
+  readonly handlers: ReadonlyMap<string, RuntimeHandler>;
+  readonly defaultHandler: string;
+  readonly network: Network;
+  readonly cgroups: CgroupTree;
+  readonly locks: KeyedLock;
+  readonly log: Log;
+  readonly bootId: string;
+  readonly fingerprintKey: Uint8Array;
+  /** `<state>/pods`. */
+  readonly podsFolder: string;
+  /** "/run/netns/kobako" or with the instance's suffix; "-<id16>" follows. */
+  readonly netnsPrefix: string;
+  /** "/kobako" or with the instance's suffix: what this daemon owns in every hierarchy. */
+  readonly cgroupRoot: string;
+  /** Unmounts and removes a namespace pin; one that does not exist is success. */
+  readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
+  readonly nowNs: () => bigint;
+  /** Told after each change that GetContainerEvents reports. */
+  readonly changed: (sandboxId: string, change: "created" | "started" | "stopped" | "deleted", before?: Sandbox) => void;
+}
+
+export class SandboxLifecycle {
+  readonly #deps: SandboxLifecycleDeps;
+  readonly #creations = new Creations("sandbox");
+  #containers: SandboxContainers | undefined;
+
+  constructor(deps: SandboxLifecycleDeps) {
+    this.#deps = deps;
+  }
+
+  /** The container room needs sandboxes, and sandboxes their containers: the wiring closes the circle. */
+  bindContainers(containers: SandboxContainers): void {
+    this.#containers = containers;
+  }
+
+  get #pods(): SandboxContainers {
+    if (this.#containers === undefined) throw new Error("bindContainers was not called");
+    return this.#containers;
+  }
+
+  /**
+   * Makes a sandbox, or finds the one that an equal request is making or has made.
+   * @throws RuntimeError `invalid-argument` for a bad configuration or an unknown handler,
+   * `already-exists` when the name is taken, `unavailable` without a network.
+   */
+  async run(config: PodConfig, requestedHandler: string, signal: AbortSignal): Promise<string> {
+    validatePodConfig(config);
+    const handler = this.#handler(requestedHandler);
+    const asked = fingerprint({ ...config, runtimeHandler: requestedHandler }, this.#deps.fingerprintKey);
+    const id = await this.#creations.run(
+      sandboxName(config.metadata),
+      asked,
+      () => randomBytes(32).toString("hex"),
+      (newId) => this.#deps.locks.run(newId, () => this.#make(newId, config, handler, requestedHandler, asked)),
+      signal,
+    );
+    return id;
+  }
+
+  /** Puts a sandbox of a former daemon under this one's care. */
+  adopt(sandbox: Sandbox): void {
+    this.#creations.adopt(sandboxName(sandbox.config.metadata), sandbox.id, sandbox.fingerprint);
+  }
+
+  /**
+   * Kills the sandbox's containers and gives its network back. A sandbox that is unknown or
+   * stopped is success: a kubelet calls this more than once.
+   */
+  async stop(id: string, signal: AbortSignal): Promise<void> {
+    await this.#deps.locks.run(id, async () => {
+      const sandbox = this.#deps.sandboxes.find(id);
+      if (sandbox !== undefined) await this.#stop(sandbox, signal);
+    });
+  }
+
+  /** Stops the sandbox if need be and removes it with its containers. An unknown one is success. */
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    await this.#deps.locks.run(id, async () => {
+      const { sandboxes, cgroups, log } = this.#deps;
+      const sandbox = sandboxes.find(id);
+      if (sandbox === undefined) return;
+      const stopped = await this.#stop(sandbox, signal);
+      const removing = sandboxes.put({ ...stopped, state: transition(stopped.state, "remove") });
+      await this.#pods.removeAll(id, signal);
+      await rm(sandbox.folder, { recursive: true, force: true });
+      if (sandbox.ownsCgroupParent) {
+        await cgroups.remove(sandbox.cgroupParent, signal).catch((error: unknown) => {
+          // Somebody else may have put a cgroup into it meanwhile: then it is theirs.
+          log.warn({ sandbox: id, cgroup: sandbox.cgroupParent, error }, "cgroup parent is left behind");
+        });
+      }
+      sandboxes.remove(id);
+      this.#creations.release(sandboxName(sandbox.config.metadata));
+      this.#deps.changed(id, "deleted", removing);
+    });
+  }
+
+  /**
+   * Takes up a sandbox after its monitor, its pause process or the machine went away: ends what is
+   * left of it and marks it not ready. Its network is given back by stop, as a kubelet expects.
+   */
+  async lose(id: string, reason: string): Promise<void> {
+    await this.#deps.locks.run(id, async () => {
+      const { sandboxes, connections, cgroups, log } = this.#deps;
+      const sandbox = sandboxes.find(id);
+      if (sandbox === undefined || sandbox.state === "removing") return;
+      connections.find(id)?.close();
+      connections.delete(id);
+      await this.#pods.lost(id, reason);
+      const pause = pauseCgroup(sandbox);
+      const signal = AbortSignal.timeout(undoTimeoutMs);
+      if (pause !== null) {
+        await cgroups.killAll(pause, signal);
+        await cgroups.remove(pause, signal);
+      }
+      const current = sandboxes.find(id) ?? sandbox;
+      if (current.state !== "notready") {
+        sandboxes.putFact({ ...current, state: transition(current.state, "lost"), reason, monitor: undefined }, (error) =>
+          log.error({ sandbox: id, error }, "record of a lost sandbox"),
+        );
+        this.#deps.changed(id, "stopped");
+      }
+      log.warn({ sandbox: id, reason }, "sandbox is lost");
+    });
+  }
+
+  /**
+   * Removes every trace of a sandbox that was never finished. Each step is success when there is
+   * nothing to do, so it also serves after a crash at any point.
+   */
+  async undoCreation(sandbox: Sandbox): Promise<void> {
+    const { connections, network, cgroups, unpin, sandboxes } = this.#deps;
+    const signal = AbortSignal.timeout(undoTimeoutMs);
+    if (sandbox.netnsPath !== undefined) await network.detach(sandbox.id, sandbox.netnsPath, signal);
+    const connection = connections.find(sandbox.id);
+    connections.delete(sandbox.id);
+    if (connection !== undefined) await connection.shutdown(signal);
+    if (sandbox.netnsPath !== undefined) await unpin(sandbox.netnsPath, signal);
+    const pause = pauseCgroup(sandbox);
+    if (pause !== null) {
+      await cgroups.killAll(pause, signal);
+      await cgroups.remove(pause, signal);
+    }
+    if (sandbox.ownsCgroupParent) await cgroups.remove(sandbox.cgroupParent, signal);
+    await rm(sandbox.folder, { recursive: true, force: true });
+    sandboxes.remove(sandbox.id);
+    this.#creations.release(sandboxName(sandbox.config.metadata));
+  }
+
+  /** Watches the connection to a sandbox until it ends, and takes a broken one up again. */
+  attend(sandbox: Sandbox, connection: RuntimeSandbox): void {
+    this.#deps.connections.set(sandbox.id, connection);
+    void connection.closed.then(async (error) => {
+      if (error === undefined || this.#deps.connections.find(sandbox.id) !== connection) return;
+      try {
+        await this.reconnect(sandbox);
+      } catch (cause) {
+        this.#deps.log.warn({ sandbox: sandbox.id, error: cause }, "monitor is gone");
+        await this.lose(sandbox.id, "MonitorLost");
+      }
+    }).catch((error: unknown) => {
+      this.#deps.log.error({ sandbox: sandbox.id, error }, "take up a lost sandbox");
+    });
+  }
+
+  /** Connects to the sandbox's living monitor. @throws RuntimeError `not-found` when it is dead. */
+  async reconnect(sandbox: Sandbox): Promise<RuntimeSandbox> {
+    if (sandbox.monitor === undefined) throw new RuntimeError("not-found", `sandbox ${sandbox.id} has no monitor`);
+    const connection = await this.#handler(sandbox.handler).connect(
+      { id: sandbox.id, runDir: sandbox.folder, pid: sandbox.monitor.pid, startTime: sandbox.monitor.startTime },
+      (event) => this.#onEvent(sandbox.id, event),
+      AbortSignal.timeout(undoTimeoutMs),
+    );
+    this.attend(sandbox, connection);
+    return connection;
+  }
+
+  /** Waits for the creations under way: a daemon that is asked to end does not leave half of one. */
+  async settled(): Promise<void> {
+    await this.#creations.settled();
+  }
+
+  async #make(
+    id: string,
+    config: PodConfig,
+    handler: RuntimeHandler,
+    requestedHandler: string,
+    asked: Sandbox["fingerprint"],
+  ): Promise<void> {
+    const { sandboxes, cgroups, network, nowNs, log } = this.#deps;
+    const short = id.slice(0, 16);
+    const cgroupParent = cgroupParentPath(config.cgroupParent, `${this.#deps.cgroupRoot}/pods/${short}`);
+    let sandbox: Sandbox = sandboxes.put({
+      id,
+      config,
+      handler: handler.name,
+      requestedHandler,
+      state: "creating",
+      createdAtNs: nowNs(),
+      bootId: this.#deps.bootId,
+      folder: join(this.#deps.podsFolder, short),
+      netnsPath: config.namespaces.network === "node" ? undefined : `${this.#deps.netnsPrefix}-${short}`,
+      monitor: undefined,
+      network: undefined,
+      cgroupParent,
+      ownsCgroupParent: !cgroups.exists(cgroupParent),
+      reason: "",
+      fingerprint: asked,
+    });
+    await using undo = new AsyncDisposableStack();
+    undo.defer(async () => {
+      await this.undoCreation(sandbox).catch((error: unknown) => {
+        log.error({ sandbox: id, error }, "undo of a sandbox: the next start repeats it");
+      });
+    });
+
+    const signal = AbortSignal.timeout(makeTimeoutMs);
+    await this.#writeFiles(sandbox, []);
+    const pending: SandboxEvent[] = [];
+    let deliver = (event: SandboxEvent): void => void pending.push(event);
+    const connection = await handler.startSandbox(this.#spec(sandbox), (event) => deliver(event), signal);
+    this.#deps.connections.set(id, connection);
+    sandbox = {
+      ...sandbox,
+      monitor: {
+        pid: connection.identity.pid,
+        startTime: connection.identity.startTime,
+        pausePid: connection.initial.pausePid ?? null,
+      },
+    };
+    if (sandbox.netnsPath !== undefined) {
+      const attachment = await network.attach(
+        {
+          sandboxId: id,
+          name: config.metadata.name,
+          namespace: config.metadata.namespace,
+          uid: config.metadata.uid,
+          netnsPath: sandbox.netnsPath,
+          portMappings: config.portMappings,
+          annotations: config.annotations,
+          cgroupParent,
+        },
+        signal,
+      );
+      sandbox = { ...sandbox, network: attachment };
+      await this.#writeHosts(sandbox, attachment.ips);
+    }
+    sandboxes.put({ ...sandbox, state: transition("creating", "made") });
+    undo.move();
+    deliver = (event) => this.#onEvent(id, event);
+    for (const event of pending) deliver(event);
+    this.attend(sandbox, connection);
+    this.#deps.changed(id, "created");
+    this.#deps.changed(id, "started");
+  }
+
+  async #stop(sandbox: Sandbox, signal: AbortSignal): Promise<Sandbox> {
+    const { sandboxes, connections, network, cgroups, unpin } = this.#deps;
+    const { id } = sandbox;
+    await this.#pods.killAll(id, signal);
+    let current = sandboxes.find(id) ?? sandbox;
+    if (current.state === "ready") {
+      current = sandboxes.put({ ...current, state: transition(current.state, "stop"), reason: "Stopped" });
+      this.#deps.changed(id, "stopped");
+    }
+    // The intent stays in the row: while netnsPath stands there, the next call gives it back again.
+    if (current.netnsPath !== undefined) await network.detach(id, current.netnsPath, signal);
+    const connection = connections.find(id);
+    if (connection !== undefined) {
+      connections.delete(id);
+      await connection.shutdown(signal).catch(async (error: unknown) => {
+        this.#deps.log.warn({ sandbox: id, error }, "monitor did not shut down: killed");
+        killProcess(current);
+      });
+    }
+    const pause = pauseCgroup(current);
+    if (pause !== null) {
+      await cgroups.killAll(pause, signal);
+      await cgroups.remove(pause, signal);
+    }
+    if (current.netnsPath !== undefined) await unpin(current.netnsPath, signal);
+    if (current.netnsPath === undefined && current.monitor === undefined) return current;
+    return sandboxes.put({ ...current, netnsPath: undefined, monitor: undefined });
+  }
+
+  #handler(requested: string): RuntimeHandler {
+    const name = requested === "" ? this.#deps.defaultHandler : requested;
+    const handler = this.#deps.handlers.get(name);
+    if (handler === undefined) {
+      const known = [...this.#deps.handlers.keys()].join(", ");
+      throw new RuntimeError("invalid-argument", `runtime_handler ${JSON.stringify(name.slice(0, 80))} is not configured: known are ${known} (add [runtimes.NAME] to the configuration)`);
+    }
+    return handler;
+  }
+
+  #onEvent(sandboxId: string, event: SandboxEvent): void {
+    if (event.type !== "pause-exit") {
+      this.#pods.onEvent(sandboxId, event);
+      return;
+    }
+    this.lose(sandboxId, "PauseExited").catch((error: unknown) => {
+      this.#deps.log.error({ sandbox: sandboxId, error }, "take up a sandbox without its pause process");
+    });
+  }
+
+  #spec(sandbox: Sandbox) {
+    const { network, pid, ipc } = sandbox.config.namespaces;
+    const hostNetwork = network === "node";
+    return {
+      id: sandbox.id,
+      runDir: sandbox.folder,
+      netnsPin: sandbox.netnsPath ?? null,
+      namespaces: {
+        network: hostNetwork ? "host" : "pod",
+        ipc: ipc === "node" ? "host" : "pod",
+        uts: hostNetwork ? "host" : "pod",
+        pid: pid === "node" ? "host" : pid === "pod" ? "pod" : "container",
+      },
+      hostname: hostNetwork ? "" : sandbox.config.hostname,
+      sysctls: sandbox.config.sysctls,
+      shmBytes,
+      monitorCgroup: `${this.#deps.cgroupRoot}/monitors`,
+      podCgroup: pauseCgroup(sandbox),
+      oomScoreAdj: -999,
+    } as const;
+  }
+
+  async #writeFiles(sandbox: Sandbox, ips: readonly string[]): Promise<void> {
+    const { config, folder } = sandbox;
+    await mkdir(folder, { mode: 0o700 });
+    await writeFile(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, { mode: 0o644 });
+    if (config.dns === undefined) await copyFile("/etc/resolv.conf", join(folder, "resolv.conf"));
+    else await writeFile(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
+    await this.#writeHosts(sandbox, ips);
+    if (config.logDirectory !== "") await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+  }
+
+  async #writeHosts(sandbox: Sandbox, ips: readonly string[]): Promise<void> {
+    const path = join(sandbox.folder, "hosts");
+    if (sandbox.netnsPath === undefined) await copyFile("/etc/hosts", path);
+    else await writeFile(path, hostsFile(sandbox.config.hostname, ips), { mode: 0o644 });
+  }
+}
+
+/** cgroup of the reaping PID 1 of a shared PID namespace, null where there is none. */
+export function pauseCgroup(sandbox: Sandbox): string | null {
+  return sandbox.config.namespaces.pid === "pod" ? `${sandbox.cgroupParent}/kobako-pause-${sandbox.id.slice(0, 16)}` : null;
+}
+
+/** Kills the monitor, if the pid is still the process recorded. */
+function killProcess(sandbox: Sandbox): void {
+  if (sandbox.monitor === undefined) return;
+  if (processStartTime(sandbox.monitor.pid) === sandbox.monitor.startTime) process.kill(sandbox.monitor.pid, "SIGKILL");
+}

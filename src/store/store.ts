@@ -1,0 +1,204 @@
+/**
+ * The database: what must outlive the daemon.
+ * Enters: values of the domain. Leaves: the same values at the next start.
+ * Keeps: <root>/kobako.db (SQLite, WAL), one writer, numbered migrations.
+ * Never: decides; never holds secrets; never syncs on the event loop.
+ *
+ * Two classes of durability (docs/architecture.md, State): rows of pods are written with
+ * synchronous=NORMAL, because a power cut ends the pods anyway; an image is answered for only after
+ * `syncLog` has brought the write-ahead log to the disk.
+ */
+import { existsSync, renameSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import { RuntimeError } from "../errors/runtime-error.ts";
+import { fromJson, toJson } from "./json.ts";
+import { migrations } from "./schema.ts";
+
+/** WAL size at which it is folded back into the database, in bytes. */
+const checkpointBytes = 4 << 20;
+
+/** Columns that are their own value in a row; everything else of the value goes to `detail`. */
+interface RowOf<T> {
+  readonly columns: readonly string[];
+  toRow(value: T): readonly (string | number | bigint | null)[];
+  fromRow(row: Record<string, unknown>): T;
+}
+
+/** One table of values with an id: put (insert or replace), remove, all. */
+export class Table<T> {
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #all: StatementSync;
+  readonly #codec: RowOf<T>;
+
+  constructor(db: DatabaseSync, name: string, codec: RowOf<T>) {
+    const marks = codec.columns.map(() => "?").join(", ");
+    this.#codec = codec;
+    this.#put = db.prepare(`INSERT OR REPLACE INTO ${name} (${codec.columns.join(", ")}) VALUES (${marks})`);
+    this.#remove = db.prepare(`DELETE FROM ${name} WHERE id = ?`);
+    this.#all = db.prepare(`SELECT ${codec.columns.join(", ")} FROM ${name}`);
+    this.#all.setReadBigInts(true);
+  }
+
+  put(value: T): void {
+    this.#put.run(...this.#codec.toRow(value));
+  }
+
+  remove(id: string): void {
+    this.#remove.run(id);
+  }
+
+  /** Every row that can be read; the others are given to `bad` (row id, error) and left where they are. */
+  all(bad: (id: string, error: unknown) => void): T[] {
+    const values: T[] = [];
+    for (const row of this.#all.all() as Record<string, unknown>[]) {
+      try {
+        values.push(this.#codec.fromRow(row));
+      } catch (error) {
+        bad(String(row.id), error);
+      }
+    }
+    return values;
+  }
+}
+
+/** A table whose rows are one JSON document each. */
+export function documentCodec<T extends { readonly id: string }>(): RowOf<T> {
+  return {
+    columns: ["id", "record"],
+    toRow: (value) => [value.id, toJson(value)],
+    fromRow: (row) => fromJson<T>(String(row.record)),
+  };
+}
+
+export class Store {
+  readonly path: string;
+  readonly #db: DatabaseSync;
+  #checkpoint: Promise<void> | undefined;
+
+  private constructor(path: string, db: DatabaseSync) {
+    this.path = path;
+    this.#db = db;
+  }
+
+  /**
+   * Opens or makes the database at `path` and brings it to the newest schema.
+   * A file that SQLite can't read is set aside as `<path>.broken-<time>` and told to `report`:
+   * what runs is then found by scan. One written by a newer kobako is refused, never changed.
+   */
+  static async open(path: string, report: (message: string) => void): Promise<Store> {
+    let db: DatabaseSync;
+    try {
+      db = openDatabase(path);
+    } catch (error) {
+      if (error instanceof RuntimeError || !existsSync(path)) throw error;
+      const aside = `${path}.broken-${Date.now()}`;
+      for (const suffix of ["", "-wal", "-shm"]) {
+        if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+      }
+      report(`database is unreadable (${error instanceof Error ? error.message : String(error)}): set aside as ${aside}, state is rebuilt by scan`);
+      db = openDatabase(path);
+    }
+    const store = new Store(path, db);
+    // The names of database and log must be on disk before the first record is answered for.
+    const folder = await open(dirname(path), "r");
+    await folder.sync().finally(() => folder.close());
+    return store;
+  }
+
+  table<T>(name: string, codec: RowOf<T>): Table<T> {
+    return new Table(this.#db, name, codec);
+  }
+
+  /** Runs `work` as one transaction. Short and synchronous: nothing else runs inside it. */
+  transaction<R>(work: () => R): R {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#db.exec("COMMIT");
+      this.#foldLog();
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw storeError(error);
+    }
+  }
+
+  /** Brings every committed row to the disk. The sync runs in the thread pool. */
+  async syncLog(): Promise<void> {
+    const log = await open(`${this.path}-wal`, "r+");
+    await log.datasync().finally(() => log.close());
+  }
+
+  async close(): Promise<void> {
+    await this.#checkpoint;
+    this.#db.close();
+  }
+
+  /** Folds a grown log into the database, in a thread of its own: it syncs twice. */
+  #foldLog(): void {
+    if (this.#checkpoint !== undefined) return;
+    const size = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (size < checkpointBytes) return;
+    this.#checkpoint = new Promise<void>((done) => {
+      const worker = new Worker(checkpointScript, { eval: true, workerData: this.path });
+      // A checkpoint that does not happen costs disk only: the next transaction tries again.
+      worker.on("error", () => done());
+      worker.on("exit", () => done());
+    }).finally(() => {
+      this.#checkpoint = undefined;
+    });
+  }
+}
+
+const checkpointScript = `
+const { DatabaseSync } = require("node:sqlite");
+const db = new DatabaseSync(require("node:worker_threads").workerData, { timeout: 1000 });
+db.exec("PRAGMA wal_checkpoint(RESTART)");
+db.close();
+`;
+
+function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 5000 });
+  try {
+    db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA wal_autocheckpoint = 0;
+      PRAGMA cache_size = -256;
+      PRAGMA wal_checkpoint(TRUNCATE);
+    `);
+    migrate(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const row = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (row.user_version > migrations.length) {
+    throw new RuntimeError(
+      "failed-precondition",
+      `${path} was written by a newer kobako (schema ${row.user_version}, this one knows ${migrations.length}): upgrade kobako, or remove the file with all pods`,
+    );
+  }
+  for (const [index, migration] of migrations.entries()) {
+    if (index < row.user_version) continue;
+    db.exec(`BEGIN IMMEDIATE; ${migration} PRAGMA user_version = ${index + 1}; COMMIT`);
+  }
+}
+
+/** SQLITE_FULL and friends have a meaning to the caller; the others are ours. */
+function storeError(error: unknown): unknown {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  const full = 13;
+  const ioError = 10;
+  if (code === full) return new RuntimeError("resource-exhausted", "the disk of the database is full: free space below root", { cause: error });
+  if (code === ioError) return new RuntimeError("unavailable", "the disk of the database gives I/O errors", { cause: error });
+  return error;
+}
