@@ -45,7 +45,7 @@ export function normalizePlatform(platform: Platform): Platform {
 
 /** The platform of the machine we run on. */
 export function hostPlatform(): Platform {
-  const armVersion = process.config.variables.arm_version;
+  const armVersion = (process.config.variables as { readonly arm_version?: unknown }).arm_version;
   return normalizePlatform({
     os: process.platform,
     architecture: process.arch,
