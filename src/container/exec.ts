@@ -52,7 +52,8 @@ export async function execSync(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<CollectedExec> {
-  if (args.length === 0 || args[0] === "") throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
+  const [program] = args;
+  if (program === undefined || program === "") throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
   if (args.some((arg) => arg.includes("\0"))) throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
   const { container, connection } = target;
   const base = await bases.get(container);
@@ -62,7 +63,7 @@ export async function execSync(
   );
   const result = await collectExec(streams, maxOutputBytes, signal);
   if (result.end.timedOut) {
-    throw new RuntimeError("deadline-exceeded", `command ${JSON.stringify(args[0].slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`);
+    throw new RuntimeError("deadline-exceeded", `command ${JSON.stringify(program.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`);
   }
   return result;
 }
