@@ -1,5 +1,6 @@
 /**
- * Writes cri-api/gen/ from the .proto files in cri-api/: typed, static encode and decode code.
+ * Writes cri-api/gen/ from the .proto files in cri-api/ (typed, static encode and decode code), and the reference in
+ * docs/config.md from src/config/schema.ts.
  *
  *   hack/generate           writes the files
  *   hack/generate --check   compares, and exits with 1 when a file is not what it should be
@@ -9,8 +10,9 @@
  * cri-api/wire.ts, the door to all of it is cri-api/index.ts.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import protobuf from "protobufjs";
+import { configReference } from "../src/config/print.ts";
 
 const api = join(import.meta.dirname, "..", "cri-api");
 const inputs = [
@@ -237,14 +239,26 @@ export function generate(proto: string, source: string): string {
   ].join("\n");
 }
 
+/** `page` with the reference of the settings between its two marks. */
+function withReference(page: string): string {
+  const [begin, end] = ["<!-- begin: made by hack/generate -->", "<!-- end -->"];
+  return `${page.slice(0, page.indexOf(begin))}${begin}\n\n${configReference()}\n\n${page.slice(page.indexOf(end))}`;
+}
+
 if (import.meta.main) {
   const check = process.argv.includes("--check");
-  for (const { proto, module } of inputs) {
-    const path = join(api, "gen", module);
-    const text = generate(proto, readFileSync(join(api, proto), "utf8"));
+  const docs = join(api, "../docs/config.md");
+  const outputs = [
+    ...inputs.map(({ proto, module }) => ({
+      path: join(api, "gen", module),
+      text: generate(proto, readFileSync(join(api, proto), "utf8")),
+    })),
+    { path: docs, text: withReference(readFileSync(docs, "utf8")) },
+  ];
+  for (const { path, text } of outputs) {
     if (!check) writeFileSync(path, text);
     else if (text !== readFileSync(path, "utf8")) {
-      console.error(`cri-api/gen/${module} is not what cri-api/${proto} gives: run hack/generate`);
+      console.error(`${relative(join(api, ".."), path)} is not what its source gives: run hack/generate`);
       process.exitCode = 1;
     }
   }
