@@ -8,7 +8,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type CriClient, criClient } from "./cri-client.ts";
 import type { Scope } from "./host.ts";
-import { instanceNames } from "./instance.ts";
+import { instanceNames } from "../../src/config/instance.ts";
 import { expectNoLeak, type Snapshot, snapshot } from "./oracle.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
 
