@@ -4,11 +4,13 @@ import type { Codec, Reader, Writer } from "../wire.ts";
 
 export const PullLayerState = {
   PULL_LAYER_WAITING: 0,
-  /** Download, verification and unpacking are one pass. */
+  /** Verified and unpacked as it comes. */
   PULL_LAYER_DOWNLOADING: 1,
-  PULL_LAYER_DONE: 2,
+  /** All is here, the last of it is being unpacked. */
+  PULL_LAYER_EXTRACTING: 2,
+  PULL_LAYER_DONE: 3,
   /** It was here already. */
-  PULL_LAYER_EXISTS: 3,
+  PULL_LAYER_EXISTS: 4,
 } as const;
 /** Any number: values of a newer client are kept. */
 export type PullLayerState = number;
