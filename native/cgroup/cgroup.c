@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, joining and removing. */
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "cgroup/internal.h"
+
+/* A v1 cpuset without cpus and mems takes no process: an empty one gets its parent's. */
+static int fill_cpuset(int dir, struct err *e)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	char mine[4096], above[4096], up[32];
+
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = io_read_small_at(dir, files[i], mine, sizeof(mine));
+		int r;
+
+		if (n > 0)
+			continue;
+		snprintf(up, sizeof(up), "../%s", files[i]);
+		n = n < 0 ? n : io_read_small_at(dir, up, above, sizeof(above));
+		r = n < 0 ? (int)n : io_write_file_at(dir, files[i], above);
+		if (r < 0)
+			return err_set(e, -r, "give the cpuset its parent's %s", files[i]);
+	}
+	return 0;
+}
+
+/* Makes the folder of the path in hierarchy i, parents first. */
+static int make_one(const struct cgroup_host *host, int i, const char *path, uint16_t *ret_made, struct err *e)
+{
+	const struct cgroup_hierarchy *h = &host->list[i];
+	bool cpuset = !h->v2 && (h->controllers & (UINT32_C(1) << CG_CPUSET));
+	char full[256 + CGROUP_PATH_MAX];
+	size_t base = strlen(h->mount), len = strlen(path);
+
+	snprintf(full, sizeof(full), "%s%s", h->mount, path);
+	/* Nearly always only the last folder is missing. A cpuset has to look at each parent's contents. */
+	if (!cpuset && mkdir(full, 0755) == 0) {
+		*ret_made = (uint16_t)len;
+		return 0;
+	}
+	if (!cpuset && errno == EEXIST)
+		return 0;
+	for (size_t at = 1; at <= len; at++) {
+		char cut = full[base + at];
+
+		if (cut != '/' && cut != '\0')
+			continue;
+		full[base + at] = '\0';
+		if (mkdir(full, 0755) == 0) {
+			if (!*ret_made)
+				*ret_made = (uint16_t)at;
+		} else if (errno != EEXIST) {
+			return err_set(e, errno, "make cgroup %s", full);
+		}
+		if (cpuset) {
+			cleanup_fd int dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+			if (dir < 0)
+				return err_set(e, errno, "open cgroup %s", full);
+			if (fill_cpuset(dir, e) < 0)
+				return err_wrap(e, "cgroup %s", full);
+		}
+		full[base + at] = cut;
+	}
+	return 0;
+}
+
+int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	struct cgroup_made made = { 0 };
+
+	if (!host)
+		return -e->code;
+	for (int i = 0; i < host->count; i++)
+		if (make_one(host, i, path, &made.length[i], e) < 0) {
+			cgroup_undo(path, &made);
+			return -e->code;
+		}
+	*ret_made = made;
+	return 0;
+}
+
+void cgroup_undo(const char *path, const struct cgroup_made *made)
+{
+	struct err ignored;
+	const struct cgroup_host *host = cgroup_host(&ignored);
+	char full[256 + CGROUP_PATH_MAX];
+
+	for (int i = 0; host && i < host->count; i++) {
+		size_t base = strlen(host->list[i].mount);
+
+		if (!made->length[i])
+			continue;
+		snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
+		for (size_t at = strlen(path); at >= made->length[i]; at--) {
+			if (full[base + at] != '\0' && full[base + at] != '/')
+				continue;
+			full[base + at] = '\0';
+			if (rmdir(full) < 0 && errno != ENOENT)
+				break;
+		}
+	}
+}
+
+int cgroup_enable(const struct cgroup_host *host, int i, const char *path, enum cgroup_controller c)
+{
+	const char *name = c == CG_BLKIO ? "io" : cgroup_controller_names[c];
+	char full[256 + CGROUP_PATH_MAX], line[32];
+	size_t base = strlen(host->list[i].mount), len = strlen(path);
+
+	snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
+	snprintf(line, sizeof(line), "+%s", name);
+	/* Each ancestor, from the root down to the parent of the last folder. */
+	for (size_t at = 0; at < len; at++) {
+		cleanup_fd int dir = -1;
+		char on[512];
+		int r;
+
+		if (path[at] != '/')
+			continue;
+		full[base + at] = '\0';
+		dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		full[base + at] = '/';
+		if (dir < 0)
+			return -errno;
+		if (io_read_small_at(dir, "cgroup.subtree_control", on, sizeof(on)) > 0) {
+			size_t n = strlen(name);
+			const char *p = on;
+
+			while ((p = strstr(p, name)) && !((p == on || p[-1] == ' ') && (p[n] == ' ' || !p[n])))
+				p += n;
+			if (p)
+				continue;
+		}
+		r = io_write_file_at(dir, "cgroup.subtree_control", line);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	struct cgroup_join j;
+
+	memset(&j, 0xff, sizeof(j)); /* all -1 */
+	if (!host)
+		return -e->code;
+	for (int i = 0; i < host->count; i++) {
+		char full[300 + CGROUP_PATH_MAX];
+		int fd;
+
+		snprintf(full, sizeof(full), "%s%s%s", host->list[i].mount, path, host->list[i].v2 ? "" : "/tasks");
+		fd = open(full, (host->list[i].v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY) | O_CLOEXEC);
+		if (fd < 0) {
+			err_set(e, errno, "open cgroup %s", full);
+			cgroup_join_close(&j);
+			return -e->code;
+		}
+		if (host->list[i].v2)
+			j.v2 = fd;
+		else
+			j.tasks[i] = fd;
+	}
+	*ret = j;
+	return 0;
+}
+
+int cgroup_join_self(const struct cgroup_join *j, bool with_v2, struct err *e)
+{
+	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+		if (j->tasks[i] >= 0 && write(j->tasks[i], "0", 1) < 0)
+			return err_set(e, errno, "join the cgroup (hierarchy %d)", i);
+	if (with_v2 && j->v2 >= 0) {
+		int r = io_write_file_at(j->v2, "cgroup.procs", "0");
+
+		if (r < 0)
+			return err_set(e, -r, "join the v2 cgroup");
+	}
+	return 0;
+}
+
+void cgroup_join_close(struct cgroup_join *j)
+{
+	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+		if (j->tasks[i] >= 0)
+			close(j->tasks[i]);
+	if (j->v2 >= 0)
+		close(j->v2);
+	memset(j, 0xff, sizeof(*j));
+}
+
+int cgroup_create_sub(const char *path, const char *name, struct cgroup_join *j, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	int i = host ? cgroup_find_v2(host) : -1, fd;
+	char full[600 + CGROUP_PATH_MAX];
+
+	if (!host)
+		return -e->code;
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") || strlen(name) > 200)
+		return err_set(e, EINVAL, "cgroup name \"%.80s\"", name);
+	if (i < 0)
+		i = cgroup_find(host, CG_FREEZER);
+	if (i < 0)
+		return err_set(e, ENOTSUP, "make a cgroup for an exec: neither cgroup v2 nor the freezer controller");
+	snprintf(full, sizeof(full), "%s%s/%s", host->list[i].mount, path, name);
+	if (mkdir(full, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make cgroup %s", full);
+	if (!host->list[i].v2)
+		strcat(full, "/tasks");
+	fd = open(full, (host->list[i].v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "open cgroup %s", full);
+	if (host->list[i].v2) {
+		close(j->v2);
+		j->v2 = fd;
+	} else {
+		close(j->tasks[i]);
+		j->tasks[i] = fd;
+	}
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Removes the folders below dirfd/name and then itself. Returns 0 or -errno of the first that stays. */
+static int remove_tree(int dirfd, const char *name, int depth)
+{
+	DIR *dir;
+	int fd, r = 0;
+
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return -errno;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	for (struct dirent *d; depth > 0 && (d = readdir(dir)); ) {
+		if (d->d_type != DT_DIR || !strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		r = remove_tree(fd, d->d_name, depth - 1);
+		if (r < 0)
+			break;
+	}
+	closedir(dir);
+	if (r < 0)
+		return r;
+	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int cgroup_remove(const char *path, int timeout_ms, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	int64_t deadline = now_ms() + timeout_ms;
+	int wait_ms = 1;
+
+	if (!host)
+		return -e->code;
+	if (path[0] != '/' || !path[1])
+		return err_set(e, EINVAL, "remove cgroup \"%s\"", path);
+	for (int i = 0; i < host->count; ) {
+		char full[256 + CGROUP_PATH_MAX];
+		int r;
+
+		snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
+		r = remove_tree(AT_FDCWD, full, 64);
+		if (r == 0) {
+			i++;
+			continue;
+		}
+		if (r != -EBUSY || now_ms() >= deadline)
+			return err_set(e, -r, "remove cgroup %s", full);
+		/* No event tells that a v1 cgroup's last task is gone; it takes well under a millisecond. */
+		poll(NULL, 0, wait_ms);
+		if (wait_ms < 16)
+			wait_ms *= 2;
+	}
+	return 0;
+}

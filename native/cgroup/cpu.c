@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.resources.cpu and pids. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "cgroup/internal.h"
+
+struct cpu {
+	uint64_t shares, period, burst, rt_period;
+	int64_t quota, rt_runtime, idle;
+	bool has_quota, has_burst, has_rt_runtime, has_idle;
+	const char *cpus, *mems;
+};
+
+static int parse(const struct jnode *n, struct cpu *c, struct err *e)
+{
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->has_quota = json_get(n, "quota").value;
+	c->has_burst = json_get(n, "burst").value;
+	c->has_rt_runtime = json_get(n, "realtimeRuntime").value;
+	c->has_idle = json_get(n, "idle").value;
+	if ((r = json_u64(n, "shares", &c->shares, e)) < 0 || (r = json_i64(n, "quota", &c->quota, e)) < 0 ||
+	    (r = json_u64(n, "period", &c->period, e)) < 0 || (r = json_u64(n, "burst", &c->burst, e)) < 0 ||
+	    (r = json_i64(n, "realtimeRuntime", &c->rt_runtime, e)) < 0 ||
+	    (r = json_u64(n, "realtimePeriod", &c->rt_period, e)) < 0 || (r = json_i64(n, "idle", &c->idle, e)) < 0 ||
+	    (r = json_str(n, "cpus", &c->cpus, e)) < 0 || (r = json_str(n, "mems", &c->mems, e)) < 0)
+		return r;
+	c->has_quota &= c->quota != 0;
+	c->has_rt_runtime &= c->rt_runtime != 0;
+	if (c->cpus && !*c->cpus)
+		c->cpus = NULL;
+	if (c->mems && !*c->mems)
+		c->mems = NULL;
+	return 0;
+}
+
+/*
+ * A curve through (2, 1), (1024, 100) and (262144, 10000): min, default and max of both scales.
+ * The straight line of earlier runtimes put the default of 1024 shares at a weight of 39.
+ * Source: opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value (v0.0.5).
+ */
+uint64_t cgroup_weight(uint64_t shares)
+{
+	double l;
+
+	if (shares <= 2)
+		return 1;
+	if (shares >= 262144)
+		return 10000;
+	l = log2((double)shares);
+	return (uint64_t)ceil(pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0));
+}
+
+static int set_v1(struct limits *l, int dir, const struct jnode *n, const struct cpu *c)
+{
+	static const char period_file[] = "cpu.cfs_period_us";
+	bool later = false;
+	int r = 0;
+
+	if (c->shares)
+		r = limits_write(l, dir, "cpu.shares", n, "%" PRIu64, c->shares);
+	if (r == 0 && c->period) {
+		r = limits_write(l, dir, period_file, n, "%" PRIu64, c->period);
+		/* With the old quota this period would be above the parent's share: quota first then. */
+		if (r == -EINVAL && c->has_quota) {
+			later = true;
+			r = 0;
+		}
+	}
+	if (r == 0 && c->has_quota)
+		r = limits_write(l, dir, "cpu.cfs_quota_us", n, "%" PRId64, c->quota);
+	if (r == 0 && later)
+		r = limits_write(l, dir, period_file, n, "%" PRIu64, c->period);
+	if (r == 0 && c->has_burst)
+		r = limits_write(l, dir, "cpu.cfs_burst_us", n, "%" PRIu64, c->burst);
+	if (r == 0 && c->rt_period)
+		r = limits_write(l, dir, "cpu.rt_period_us", n, "%" PRIu64, c->rt_period);
+	if (r == 0 && c->has_rt_runtime)
+		r = limits_write(l, dir, "cpu.rt_runtime_us", n, "%" PRId64, c->rt_runtime);
+	if (r == 0 && c->has_idle)
+		r = limits_write(l, dir, "cpu.idle", n, "%" PRId64, c->idle);
+	return r;
+}
+
+static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct cpu *c)
+{
+	int r = 0;
+
+	if (c->has_rt_runtime || c->rt_period)
+		return json_refuse(n, l->e, "cgroup v2 has no realtime limits");
+	if (c->has_idle)
+		r = limits_write(l, dir, "cpu.idle", n, "%" PRId64, c->idle);
+	if (r == 0 && c->shares && c->idle != 1) /* an idle group takes no weight */
+		r = limits_write(l, dir, "cpu.weight", n, "%" PRIu64, cgroup_weight(c->shares));
+	/* A burst above the quota is refused: the old one goes first, the new one comes last. */
+	if (r == 0 && c->has_burst)
+		io_write_file_at(dir, "cpu.max.burst", "0");
+	if (r == 0 && (c->has_quota || c->period)) {
+		char quota[32] = "max", now[64];
+
+		if (c->has_quota && c->quota > 0)
+			snprintf(quota, sizeof(quota), "%" PRId64, c->quota);
+		else if (!c->has_quota && io_read_small_at(dir, "cpu.max", now, sizeof(now)) > 0)
+			snprintf(quota, sizeof(quota), "%.*s", (int)strcspn(now, " "), now);
+		r = c->period ? limits_write(l, dir, "cpu.max", n, "%s %" PRIu64, quota, c->period) :
+				limits_write(l, dir, "cpu.max", n, "%s", quota);
+	}
+	if (r == 0 && c->has_burst)
+		r = limits_write(l, dir, "cpu.max.burst", n, "%" PRIu64, c->burst);
+	return r;
+}
+
+int limits_cpu(struct limits *l, const struct jnode *resources)
+{
+	struct jnode n = json_get(resources, "cpu");
+	struct cpu c;
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &c, l->e)) < 0)
+		return r;
+	if (c.shares || c.has_quota || c.period || c.has_burst || c.has_rt_runtime || c.rt_period || c.has_idle) {
+		dir = limits_dir(l, CG_CPU, &n, &v2);
+		if (dir < 0)
+			return dir;
+		r = v2 ? set_v2(l, dir, &n, &c) : set_v1(l, dir, &n, &c);
+		if (r < 0)
+			return r;
+	}
+	if (!c.cpus && !c.mems)
+		return 0;
+	dir = limits_dir(l, CG_CPUSET, &n, &v2);
+	if (dir < 0)
+		return dir;
+	if (c.cpus && (r = limits_write(l, dir, "cpuset.cpus", &n, "%s", c.cpus)) < 0)
+		return r;
+	return c.mems ? limits_write(l, dir, "cpuset.mems", &n, "%s", c.mems) : 0;
+}
+
+int limits_pids(struct limits *l, const struct jnode *resources)
+{
+	struct jnode n = json_get(resources, "pids");
+	int64_t limit = 0;
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = json_i64(&n, "limit", &limit, l->e)) < 0 || limit == 0)
+		return r;
+	dir = limits_dir(l, CG_PIDS, &n, &v2);
+	if (dir < 0)
+		return dir;
+	return limit < 0 ? limits_write(l, dir, "pids.max", &n, "max") :
+			   limits_write(l, dir, "pids.max", &n, "%" PRId64, limit);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.resources (config-linux.md, "Control groups") on one cgroup: the way of one apply. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "cgroup/internal.h"
+
+int limits_dir(struct limits *l, enum cgroup_controller c, const struct jnode *what, bool *ret_v2)
+{
+	int i = cgroup_find(l->host, c), r;
+	char path[160];
+
+	if (i < 0)
+		return err_set(l->e, ENOTSUP, "%s: this machine has no %s cgroup controller",
+			       json_path(what, path, sizeof(path)), cgroup_controller_names[c]);
+	if (l->dirs[i] < 0) {
+		l->dirs[i] = cgroup_open(l->host, i, l->path);
+		if (l->dirs[i] < 0)
+			return err_set(l->e, -l->dirs[i], "open cgroup %s%s", l->host->list[i].mount, l->path);
+	}
+	*ret_v2 = l->host->list[i].v2;
+	if (*ret_v2) {
+		r = cgroup_enable(l->host, i, l->path, c);
+		if (r < 0)
+			return err_set(l->e, -r, "%s: let the %s controller reach cgroup %s",
+				       json_path(what, path, sizeof(path)), cgroup_controller_names[c], l->path);
+	}
+	return l->dirs[i];
+}
+
+int limits_write(struct limits *l, int dir, const char *file, const struct jnode *what, const char *fmt, ...)
+{
+	char text[512], path[160];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if ((size_t)r >= sizeof(text))
+		return json_refuse(what, l->e, "longer than %s takes", file);
+	r = io_write_file_at(dir, file, text);
+	if (r < 0)
+		return err_set(l->e, -r, "%s: write \"%.60s\" to %s of cgroup %s", json_path(what, path, sizeof(path)),
+			       text, file, l->path);
+	return 0;
+}
+
+static int apply(const char *path, const struct jnode *resources, bool devices, struct err *e)
+{
+	struct limits l = { .host = cgroup_host(e), .path = path, .e = e };
+	int r;
+
+	if (!l.host)
+		return -e->code;
+	memset(l.dirs, 0xff, sizeof(l.dirs));
+	if ((r = json_want_object(resources, e)) < 0)
+		return r;
+	if (devices)
+		r = limits_devices(&l, resources);
+	if (resources->value && r == 0) {
+		(void)((r = limits_memory(&l, resources)) < 0 || (r = limits_cpu(&l, resources)) < 0 ||
+		       (r = limits_pids(&l, resources)) < 0 || (r = limits_blkio(&l, resources)) < 0 ||
+		       (r = limits_hugetlb(&l, resources)) < 0 || (r = limits_rdma(&l, resources)) < 0 ||
+		       (r = limits_network(&l, resources)) < 0 || (r = limits_unified(&l, resources)) < 0);
+	}
+	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+		if (l.dirs[i] >= 0)
+			close(l.dirs[i]);
+	return r;
+}
+
+int cgroup_apply(const char *path, const struct jnode *resources, struct err *e)
+{
+	return apply(path, resources, true, e);
+}
+
+int cgroup_update(const char *path, const struct jnode *resources, struct err *e)
+{
+	return apply(path, resources, false, e);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.resources.memory and hugepageLimits. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "cgroup/internal.h"
+
+/* The object's numbers; has_x tells 0 from absent. Bytes; -1: no limit. */
+struct memory {
+	bool has_limit, has_swap, has_reservation, has_kernel_tcp, has_swappiness, check;
+	int64_t limit, swap, reservation, kernel_tcp;
+	uint64_t swappiness;
+	bool disable_oom_killer;
+};
+
+static int parse(const struct jnode *n, struct memory *m, struct err *e)
+{
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	m->has_limit = json_get(n, "limit").value;
+	m->has_swap = json_get(n, "swap").value;
+	m->has_reservation = json_get(n, "reservation").value;
+	m->has_kernel_tcp = json_get(n, "kernelTCP").value;
+	m->has_swappiness = json_get(n, "swappiness").value;
+	if ((r = json_i64(n, "limit", &m->limit, e)) < 0 || (r = json_i64(n, "swap", &m->swap, e)) < 0 ||
+	    (r = json_i64(n, "reservation", &m->reservation, e)) < 0 ||
+	    (r = json_i64(n, "kernelTCP", &m->kernel_tcp, e)) < 0 ||
+	    (r = json_u64(n, "swappiness", &m->swappiness, e)) < 0 ||
+	    (r = json_bool(n, "disableOOMKiller", &m->disable_oom_killer, e)) < 0 ||
+	    (r = json_bool(n, "checkBeforeUpdate", &m->check, e)) < 0)
+		return r;
+	/* 0 is how other runtimes' users say "not set". */
+	m->has_limit &= m->limit != 0;
+	m->has_swap &= m->swap != 0;
+	m->has_reservation &= m->reservation != 0;
+	m->has_kernel_tcp &= m->kernel_tcp != 0;
+	if (m->limit < -1 || m->swap < -1 || m->reservation < -1 || m->kernel_tcp < -1)
+		return json_refuse(n, e, "a limit is negative and not -1");
+	if (m->has_swap && m->swap > 0 && m->has_limit && (m->limit < 0 || m->swap < m->limit))
+		return json_refuse(n, e, "swap (memory and swap together) is below the memory limit");
+	/* Without a memory limit there is nothing that swap could be on top of, except what was set before. */
+	return 0;
+}
+
+static int check_usage(int dir, const char *file, const struct jnode *n, int64_t limit, struct err *e)
+{
+	char text[64];
+
+	if (io_read_small_at(dir, file, text, sizeof(text)) > 0 && limit > 0 &&
+	    strtoull(text, NULL, 10) > (uint64_t)limit)
+		return json_refuse(n, e, "limit %" PRId64 " is below what is in use (%s)", limit, text);
+	return 0;
+}
+
+/*
+ * v1 keeps memory <= memory+swap at every moment: when both grow, memory+swap first; when both
+ * shrink, memory first. A new cgroup has no limit in either: memory first.
+ */
+static int set_v1_pair(struct limits *l, int dir, const struct jnode *n, const struct memory *m)
+{
+	static const char limit_file[] = "memory.limit_in_bytes", swap_file[] = "memory.memsw.limit_in_bytes";
+	int64_t swap = m->swap;
+	bool has_swap = m->has_swap, swap_first = false;
+	char now[64];
+	int r = 0;
+
+	/* No memory limit any more: none for memory and swap either (where swap is counted at all). */
+	if (m->has_limit && m->limit == -1 && !has_swap && io_read_small_at(dir, swap_file, now, sizeof(now)) > 0) {
+		has_swap = true;
+		swap = -1;
+	}
+	if (m->has_limit && has_swap && io_read_small_at(dir, swap_file, now, sizeof(now)) > 0)
+		swap_first = swap == -1 || strtoull(now, NULL, 10) < (uint64_t)swap;
+	if (swap_first)
+		r = limits_write(l, dir, swap_file, n, "%" PRId64, swap);
+	if (r == 0 && m->has_limit)
+		r = limits_write(l, dir, limit_file, n, "%" PRId64, m->limit);
+	if (r == 0 && has_swap && !swap_first)
+		r = limits_write(l, dir, swap_file, n, "%" PRId64, swap);
+	return r;
+}
+
+static int set_v1(struct limits *l, int dir, const struct jnode *n, const struct memory *m)
+{
+	int r = m->check && m->has_limit ? check_usage(dir, "memory.usage_in_bytes", n, m->limit, l->e) : 0;
+
+	if (r == 0)
+		r = set_v1_pair(l, dir, n, m);
+	if (r == 0 && m->has_reservation)
+		r = limits_write(l, dir, "memory.soft_limit_in_bytes", n, "%" PRId64, m->reservation);
+	if (r == 0 && m->has_kernel_tcp)
+		r = limits_write(l, dir, "memory.kmem.tcp.limit_in_bytes", n, "%" PRId64, m->kernel_tcp);
+	if (r == 0 && m->has_swappiness)
+		r = limits_write(l, dir, "memory.swappiness", n, "%" PRIu64, m->swappiness);
+	if (r == 0 && m->disable_oom_killer)
+		r = limits_write(l, dir, "memory.oom_control", n, "1");
+	return r;
+}
+
+static int write_max(struct limits *l, int dir, const char *file, const struct jnode *n, int64_t value)
+{
+	return value < 0 ? limits_write(l, dir, file, n, "max") : limits_write(l, dir, file, n, "%" PRId64, value);
+}
+
+static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct memory *m)
+{
+	int r = m->check && m->has_limit ? check_usage(dir, "memory.current", n, m->limit, l->e) : 0;
+
+	if (r == 0 && m->disable_oom_killer)
+		return json_refuse(n, l->e, "disableOOMKiller: cgroup v2 has no such switch");
+	if (r == 0 && m->has_kernel_tcp)
+		return json_refuse(n, l->e, "kernelTCP: cgroup v2 has no such limit");
+	/* v2 counts swap alone. With swap asked for, the limit it stands on must be known. */
+	if (r == 0 && m->has_swap && m->swap > 0 && !(m->has_limit && m->limit > 0))
+		return json_refuse(n, l->e, "swap without a memory limit");
+	if (r == 0 && m->has_swap)
+		r = write_max(l, dir, "memory.swap.max", n, m->swap < 0 ? -1 : m->swap - m->limit);
+	else if (r == 0 && m->has_limit && m->limit < 0)
+		io_write_file_at(dir, "memory.swap.max", "max"); /* not there without swap accounting */
+	if (r == 0 && m->has_limit)
+		r = write_max(l, dir, "memory.max", n, m->limit);
+	if (r == 0 && m->has_reservation)
+		r = write_max(l, dir, "memory.low", n, m->reservation);
+	/* swappiness has no v2 counterpart; other runtimes ignore it there as well. */
+	return r;
+}
+
+int limits_memory(struct limits *l, const struct jnode *resources)
+{
+	struct jnode n = json_get(resources, "memory");
+	struct memory m;
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &m, l->e)) < 0)
+		return r;
+	if (!m.has_limit && !m.has_swap && !m.has_reservation && !m.has_kernel_tcp && !m.has_swappiness &&
+	    !m.disable_oom_killer)
+		return 0;
+	dir = limits_dir(l, CG_MEMORY, &n, &v2);
+	if (dir < 0)
+		return dir;
+	return v2 ? set_v2(l, dir, &n, &m) : set_v1(l, dir, &n, &m);
+}
+
+int limits_hugetlb(struct limits *l, const struct jnode *resources)
+{
+	struct jnode list = json_get(resources, "hugepageLimits");
+	bool v2 = false;
+	int r, dir;
+
+	if ((r = json_want_array(&list, l->e)) < 0)
+		return r;
+	/* Without the controller there is nothing to hold the limit against; every pod brings this list. */
+	if (!json_count(&list) || cgroup_find(l->host, CG_HUGETLB) < 0)
+		return 0;
+	dir = limits_dir(l, CG_HUGETLB, &list, &v2);
+	if (dir < 0)
+		return dir;
+	for (size_t i = 0; i < json_count(&list); i++) {
+		struct jnode item = json_item(&list, i);
+		const char *size;
+		uint64_t limit = 0;
+		char file[80];
+
+		if ((r = json_need_str(&item, "pageSize", &size, l->e)) < 0 || (r = json_u64(&item, "limit", &limit, l->e)) < 0)
+			return r;
+		if (strspn(size, "0123456789KMGTB") != strlen(size) || strlen(size) > 16)
+			return json_refuse(&item, l->e, "\"%.20s\" is no page size", size);
+		snprintf(file, sizeof(file), "hugetlb.%s.%s", size, v2 ? "max" : "limit_in_bytes");
+		if ((r = limits_write(l, dir, file, &item, "%" PRIu64, limit)) < 0)
+			return r;
+		/* Reservations too (5.7), else a mapping is granted and dies by SIGBUS when touched. */
+		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", size, v2 ? "max" : "limit_in_bytes");
+		if ((r = limits_write(l, dir, file, &item, "%" PRIu64, limit)) < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
