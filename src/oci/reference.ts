@@ -26,13 +26,13 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /**
  * @throws RuntimeError `invalid-argument` saying which part is wrong. A name of 64 hex digits is refused: it would be
- * taken for an image id.
+ * taken for an image id; so is `sha256:` and 64 hex digits, which the grammar would take for a name and a tag.
  */
 export function parseReference(text: string): Reference {
   if (text === "") throw invalid(text, "it is empty");
   if (text.length > maxReferenceLength)
     throw invalid(text, `it is longer than ${maxReferenceLength} characters`);
-  if (/^[a-f0-9]{64}$/.test(text)) throw invalid(text, "64 hex digits are an image id");
+  if (/^[a-f0-9]{64}$/.test(text) || findDigest(text)) throw invalid(text, "it is an image id");
 
   const { rest: beforeDigest, digest } = splitDigest(text);
   const { registry, rest } = splitRegistry(beforeDigest);

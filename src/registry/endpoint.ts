@@ -5,7 +5,7 @@ import { isIPv4 } from "node:net";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { RegistryAuth } from "./credential.ts";
 
-/** The settings of one host, `[registries."host:port"]`. They hold for that host and no other. */
+/** The settings of one host, `[registries."host:port"]`; absent and "" are the same. They hold for that host and no other. */
 export interface RegistryHostSettings {
   /** Addresses asked before the registry itself; a path becomes part of the repository's, or of the API's when it begins with /v2. */
   readonly mirrors?: readonly string[];
@@ -95,7 +95,7 @@ function itself(registry: string, settings: RegistryHostSettings): Endpoint[] {
     isMirror: false,
     onlyIfUnreachable,
   });
-  const hasTls = settings.ca !== undefined || settings.cert !== undefined;
+  const hasTls = Boolean(settings.ca || settings.cert);
   if (isLoopback(host) && !hasTls && !settings.insecure) return [endpoint("http")];
   return settings.insecure ? [endpoint("https"), endpoint("http", true)] : [endpoint("https")];
 }

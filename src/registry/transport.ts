@@ -180,7 +180,7 @@ export class Transport {
     const proxied = !isLoopback(url.host);
     if (url.protocol === "http:") return proxied ? this.#httpProxied : this.#http;
     const found = settingsOf(this.#hosts(), url.host);
-    const isPlain = !found.insecure && found.ca === undefined && found.cert === undefined;
+    const isPlain = !found.insecure && !found.ca && !found.cert;
     const settings = isPlain ? this.#plain : found;
     let agent = this.#https.get(settings);
     if (!agent) {
@@ -216,7 +216,7 @@ async function makeHttpsAgent(host: string, settings: RegistryHostSettings): Pro
 async function secureContext(host: string, settings: RegistryHostSettings): Promise<SecureContext> {
   const { ca, cert, key } = settings;
   const read = async (name: string, path: string | undefined) => {
-    if (path === undefined) return undefined;
+    if (!path) return undefined;
     try {
       return await readFile(path, "utf8");
     } catch (cause) {
