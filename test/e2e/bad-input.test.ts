@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { buildImage, buildIndex, buildLayer, push } from "../support/image-builder.ts";
-import { busyboxEntries } from "../support/busybox.ts";
 import type { CriError } from "../support/cri-client.ts";
 import { testDaemon } from "../support/daemon.ts";
 import { container, createContainer, exec, exited, pod, runPod, startContainer } from "../support/pods.ts";

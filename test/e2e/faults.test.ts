@@ -1,0 +1,415 @@
+/** Rows of the fault matrix: the daemon dies (A), the monitor dies (B), the disk fills (C), plugins fail (F). */
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
+import { describe, expect, it } from "vitest";
+import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
+import { answerLost, persist } from "../support/persist.ts";
+import { CriError } from "../support/cri-client.ts";
+import { kobako, testDaemon } from "../support/daemon.ts";
+import { ownNamespacePins, processInfo } from "../support/host.ts";
+import {
+  containerPid,
+  expectAgreement,
+  expectCounting,
+  expectServes,
+  expectUndisturbed,
+  vitals,
+} from "../support/oracle.ts";
+import {
+  container,
+  containerStatus,
+  counter,
+  createContainer,
+  exec,
+  exited,
+  logFile,
+  output,
+  pod,
+  type RunningPod,
+  runPod,
+  startContainer,
+} from "../support/pods.ts";
+import { Dice, scale } from "../support/scale.ts";
+import { useNode } from "../support/use-node.ts";
+import { waitFor } from "../support/wait.ts";
+
+const node = useNode();
+
+async function running(
+  more: Parameters<typeof container>[1] = {},
+): Promise<{ sandbox: RunningPod; id: string }> {
+  const { daemon, image } = node();
+  const sandbox = await runPod(daemon);
+  return { sandbox, id: await startContainer(daemon, sandbox, container(image, more)) };
+}
+
+/** A call that the daemon's end may cut off. */
+async function cutOff(call: Promise<unknown>): Promise<void> {
+  await call.catch((error: unknown) => {
+    if (!answerLost(error)) throw error;
+  });
+}
+
+describe("the daemon dies", () => {
+  it("A1: kill -9 while pods are idle: served again in time, containers untouched", async () => {
+    const { daemon } = node();
+    const pods = scale(10, 110);
+    await Promise.all(Array.from({ length: pods }, () => running()));
+    const before = await vitals(daemon);
+    expect(before).toHaveLength(pods);
+    const times: number[] = [];
+    for (let round = 0; round < scale(5, 50); round++) {
+      await daemon.restart("SIGKILL");
+      times.push(await expectServes(daemon, 5000));
+      expectUndisturbed(before);
+      expect(await vitals(daemon)).toEqual(before);
+    }
+    expect(Math.max(...times), "O1: ms to serve").toBeLessThan(5000);
+    await expectAgreement(daemon);
+  }, 600_000);
+
+  it("A2: kill -9 at a random moment of RunPodSandbox: a repeat makes exactly one", async () => {
+    const { daemon } = node();
+    const dice = new Dice();
+    for (let round = 0; round < scale(20, 500); round++) {
+      const config = pod(daemon);
+      const call = cutOff(daemon.client.runPodSandbox({ config }));
+      await delay(dice.between(0, round % 4 === 0 ? 200 : 15));
+      await daemon.kill9();
+      await call;
+      await daemon.start();
+      const { podSandboxId } = await persist(() => daemon.client.runPodSandbox({ config }));
+      const { items } = await daemon.client.listPodSandbox({});
+      expect(
+        items.map(({ id }) => id),
+        `seed ${dice.seed}, round ${round}`,
+      ).toEqual([podSandboxId]);
+      await waitFor("one namespace", () => ownNamespacePins(daemon.scope).length === 1);
+      await expectAgreement(daemon);
+      await daemon.client.removePodSandbox({ podSandboxId });
+    }
+  }, 900_000);
+
+  it("A4, A5: kill -9 at a random moment of CreateContainer and StartContainer: adopted or removed, never unknown", async () => {
+    const { daemon, image } = node();
+    const dice = new Dice();
+    const sandbox = await runPod(daemon);
+    for (let round = 0; round < scale(20, 500); round++) {
+      const config = container(image);
+      const call = cutOff(startContainer(daemon, sandbox, config));
+      await delay(dice.between(0, 12));
+      await daemon.kill9();
+      await call;
+      await daemon.start();
+      await expectAgreement(daemon);
+      const containerId = await persist(() => createContainer(daemon, sandbox, config));
+      const { state } = await containerStatus(daemon, containerId);
+      if (state === ContainerState.CONTAINER_CREATED) await daemon.client.startContainer({ containerId });
+      expect((await exec(daemon, containerId, "echo ok")).stdout, `seed ${dice.seed}`).toBe("ok\n");
+      const { containers } = await daemon.client.listContainers({ filter: { podSandboxId: sandbox.id } });
+      expect(containers.map(({ id }) => id)).toEqual([containerId]);
+      await daemon.client.removeContainer({ containerId });
+    }
+  }, 900_000);
+
+  it("A7: kill -9 within the grace time of StopContainer: SIGKILL is not sent early, and the end comes", async () => {
+    const { daemon } = node();
+    const graceMs = scale(3000, 30_000);
+    const ignores = ["/bin/sh", "-c", "trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done"];
+    const { sandbox, id } = await running({ command: ignores, metadata: { name: "stubborn" } });
+    const pid = await containerPid(daemon, id);
+    const begun = performance.now();
+    const call = cutOff(daemon.client.stopContainer({ containerId: id, timeout: BigInt(graceMs / 1000) }));
+    await delay(graceMs / 4);
+    await daemon.kill9();
+    await call;
+    await daemon.start();
+    expect(processInfo(pid)?.state, "alive after the kill").toMatch(/[RSD]/);
+    await persist(
+      () => daemon.client.stopContainer({ containerId: id, timeout: BigInt(graceMs / 1000) }),
+      120_000,
+    );
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(graceMs * 0.95);
+    expect(await containerStatus(daemon, id)).toMatchObject({
+      state: ContainerState.CONTAINER_EXITED,
+      exitCode: 137,
+    });
+    expect(existsSync(logFile(sandbox, "stubborn"))).toBe(true);
+  }, 120_000);
+
+  it("what ended while the daemon was away is told with its code, times and log", async () => {
+    const { daemon } = node();
+    const { sandbox, id } = await running({
+      command: [
+        "/bin/sh",
+        "-c",
+        "i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo n $i; sleep 0.01; done; exit 23",
+      ],
+      metadata: { name: "away" },
+    });
+    const pid = await containerPid(daemon, id);
+    await daemon.kill9();
+    await waitFor("the end of the process", () => processInfo(pid) === undefined);
+    const away = BigInt(Date.now()) * 1_000_000n;
+    await daemon.start();
+    const ended = await exited(daemon, id);
+    expect(ended).toMatchObject({ exitCode: 23, reason: "Error" });
+    expect(ended.finishedAt).toBeLessThanOrEqual(away);
+    expect(expectCounting(logFile(sandbox, "away"), "n")).toBe(50);
+  });
+
+  it("A20: a second daemon on the same root refuses within a second; the first is unharmed", async () => {
+    const { daemon } = node();
+    const { id } = await running();
+    const begun = performance.now();
+    const second = spawn(kobako, ["daemon", "--config", daemon.configFile], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let text = "";
+    for (const stream of [second.stdout, second.stderr]) stream.on("data", (chunk) => (text += chunk));
+    const code = await new Promise<number | null>((resolve) => second.once("exit", resolve));
+    expect(performance.now() - begun).toBeLessThan(1500); // Node's own start is in it
+    expect(code).not.toBe(0);
+    expect(text).toContain(daemon.root);
+    await expectServes(daemon, 500);
+    expect(await output(daemon, id, "echo still")).toBe("still");
+  });
+
+  it("A21: SIGTERM with work in flight ends the daemon within 10 s with code 0, containers untouched", async () => {
+    const { daemon, image } = node();
+    const { id } = await running();
+    const before = await vitals(daemon);
+    const sandbox = await runPod(daemon);
+    const work = [
+      cutOff(daemon.client.execSync({ containerId: id, cmd: ["/bin/sleep", "30"] }, { timeoutMs: 60_000 })),
+      cutOff(startContainer(daemon, sandbox, container(image)).then(() => {})),
+      cutOff(daemon.client.pullImage({ image: { image: "127.0.0.1:9/x" } }).catch(() => {})),
+    ];
+    await delay(50);
+    const begun = performance.now();
+    expect(await daemon.end("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await Promise.all(work);
+    expect(existsSync(daemon.socket), "the socket is gone").toBe(false);
+    expectUndisturbed(before);
+    await daemon.start();
+    await expectAgreement(daemon);
+  }, 60_000);
+});
+
+describe("the monitor dies", () => {
+  async function monitorOf(id: string): Promise<number> {
+    const pid = await containerPid(node().daemon, id);
+    const parent = processInfo(pid)?.parent ?? 0;
+    expect(parent, "the monitor").toBeGreaterThan(1);
+    return parent;
+  }
+
+  /** Within 5 s the container is told as ended, with a reason, and pod and container can be removed. */
+  async function expectLost(sandbox: RunningPod, id: string): Promise<void> {
+    const { daemon } = node();
+    const ended = await waitFor(
+      "the container to be told as ended",
+      async () => {
+        const now = await containerStatus(daemon, id);
+        return now.state === ContainerState.CONTAINER_EXITED ? now : undefined;
+      },
+      { timeoutMs: 5000 },
+    );
+    expect([137, 255]).toContain(ended.exitCode);
+    expect(`${ended.reason} ${ended.message}`.trim()).not.toBe("");
+    expect(ended.finishedAt).toBeGreaterThanOrEqual(ended.startedAt);
+    await waitFor("the sandbox to be not ready", async () => {
+      const pods = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id });
+      return pods.status?.state === PodSandboxState.SANDBOX_NOTREADY;
+    });
+  }
+
+  it("B1: kill -9 of the monitor: seen within 5 s, its container is ended with a reason, others go on", async () => {
+    const { daemon } = node();
+    const other = await running();
+    const { sandbox, id } = await running();
+    const pid = await containerPid(daemon, id);
+    process.kill(await monitorOf(id), "SIGKILL");
+    await expectLost(sandbox, id);
+    await waitFor("the end of the process", () => processInfo(pid) === undefined);
+    expect(await output(daemon, other.id, "echo fine")).toBe("fine");
+    await expectAgreement(daemon);
+  });
+
+  it("B1: the same while the daemon is away", async () => {
+    const { daemon } = node();
+    const { sandbox, id } = await running();
+    const pid = await containerPid(daemon, id);
+    const monitor = await monitorOf(id);
+    await daemon.kill9();
+    process.kill(monitor, "SIGKILL");
+    await daemon.start();
+    await expectLost(sandbox, id);
+    await waitFor("the end of the process", () => processInfo(pid) === undefined);
+  });
+
+  it("B2: kill -9 of monitor and container at once: ended with a stated code, restartable", async () => {
+    const { daemon, image } = node();
+    const { sandbox, id } = await running({ metadata: { name: "again" } });
+    const pid = await containerPid(daemon, id);
+    const monitor = await monitorOf(id);
+    process.kill(monitor, "SIGKILL");
+    process.kill(pid, "SIGKILL");
+    await expectLost(sandbox, id);
+    // What a kubelet does next: the pod again, as another attempt.
+    await daemon.client.stopPodSandbox({ podSandboxId: sandbox.id });
+    const { metadata } = sandbox.config;
+    const next = await runPod(daemon, { ...sandbox.config, metadata: { ...metadata, attempt: 1 } });
+    const restarted = await startContainer(
+      daemon,
+      next,
+      container(image, { metadata: { name: "again", attempt: 1 } }),
+    );
+    expect(await output(daemon, restarted, "echo back")).toBe("back");
+  });
+
+  it("B13: the pause process of a shared pid namespace killed: the sandbox is not ready, stop and remove work", async () => {
+    const { daemon, image } = node();
+    const shared = { securityContext: { namespaceOptions: { pid: 0 } } };
+    const sandbox = await runPod(daemon, pod(daemon, { linux: shared }));
+    const id = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { security: { namespaceOptions: { pid: 0 } } }),
+    );
+    const pid = await containerPid(daemon, id);
+    const monitor = processInfo(pid)?.parent ?? 0;
+    const pause = readdirSync("/proc")
+      .map(Number)
+      .find(
+        (other) =>
+          other !== pid && processInfo(other)?.parent === monitor && processInfo(other)?.name === "pause",
+      );
+    if (pause === undefined) throw new Error("no pause process");
+    process.kill(pause, "SIGKILL");
+    await waitFor(
+      "the sandbox to be not ready",
+      async () => {
+        const pods = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id });
+        return pods.status?.state === PodSandboxState.SANDBOX_NOTREADY;
+      },
+      { timeoutMs: 5000 },
+    );
+  });
+});
+
+describe("the monitor goes on while the daemon is away", () => {
+  it("logs are written and containers counted without a gap over ten restarts", async () => {
+    const { daemon } = node();
+    const { sandbox, id } = await running({ command: counter("tick", 5), metadata: { name: "ticker" } });
+    for (let i = 0; i < 10; i++) await daemon.restart("SIGKILL");
+    await daemon.client.stopContainer({ containerId: id, timeout: 5n });
+    expect(expectCounting(logFile(sandbox, "ticker"), "tick")).toBeGreaterThan(50);
+  });
+});
+
+describe("network plugins fail", () => {
+  /** A daemon with one plugin of our own making in front of everything. */
+  async function withPlugin(script: string) {
+    const daemon = await testDaemon({ network: "none" });
+    const bin = join(daemon.folder, "cni-bin");
+    mkdirSync(bin);
+    mkdirSync(join(daemon.folder, "cni.d"), { recursive: true });
+    writeFileSync(join(bin, "odd"), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(bin, "odd"), 0o755);
+    writeFileSync(
+      join(daemon.folder, "cni.d", "10-odd.conflist"),
+      JSON.stringify({ cniVersion: "1.1.0", name: "odd", plugins: [{ type: "odd" }] }),
+    );
+    await daemon.writeConfig(`bin_dirs = ["${bin}"]`);
+    await daemon.restart("SIGTERM");
+    await waitFor("the network", async () => {
+      const { status: now } = await daemon.client.status({});
+      return now?.conditions.find(({ type }) => type === "NetworkReady")?.status;
+    });
+    return daemon;
+  }
+
+  it("F1: a plugin that fails is named with its words, DEL is called, nothing stays", async () => {
+    await using daemon = await withPlugin(`
+echo "$CNI_COMMAND" >> "$(dirname "$0")/calls"
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion":"1.1.0","supportedVersions":["1.0.0","1.1.0"]}' ;;
+ADD) echo '{"cniVersion":"1.1.0","code":11,"msg":"no addresses left in the odd range"}'; exit 1 ;;
+esac`);
+    const before = daemon.snapshot();
+    await expect(daemon.client.runPodSandbox({ config: pod(daemon) })).rejects.toThrow(
+      /no addresses left in the odd range/,
+    );
+    await daemon.expectClean(before);
+    expect(readFileSync(join(daemon.folder, "cni-bin/calls"), "utf8")).toMatch(/ADD\n(.*\n)*DEL\n/);
+  });
+
+  it("F1: a plugin that hangs is ended with the caller's deadline, children and all", async () => {
+    await using daemon = await withPlugin(`
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion":"1.1.0","supportedVersions":["1.0.0","1.1.0"]}' ;;
+ADD) sleep 86397 & sleep 86397 ;;
+esac`);
+    const before = daemon.snapshot();
+    const call = daemon.client.runPodSandbox({ config: pod(daemon) }, { timeoutMs: 1500 });
+    await expect(call).rejects.toThrow(/DEADLINE_EXCEEDED|CANCELLED/);
+    await daemon.expectClean(before);
+    await waitFor(
+      "the end of the plugin",
+      () =>
+        !readdirSync("/proc").some((pid) => {
+          try {
+            return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("86397");
+          } catch {
+            return false;
+          }
+        }),
+      { timeoutMs: 20_000 },
+    );
+  });
+
+  it("F4: without a configuration NetworkReady is false and says where it looks and which key helps", async () => {
+    await using daemon = await testDaemon({ network: "none" });
+    const { status: now } = await daemon.client.status({});
+    const network = now?.conditions.find(({ type }) => type === "NetworkReady");
+    expect(network).toMatchObject({ status: false });
+    expect(`${network?.reason} ${network?.message}`).toContain(join(daemon.folder, "cni.d"));
+    expect(network?.message).toMatch(/network\.default|embedded/);
+    await expect(daemon.client.runPodSandbox({ config: pod(daemon) })).rejects.toThrow(
+      /UNAVAILABLE|FAILED_PRECONDITION/,
+    );
+  });
+});
+
+describe("the log's folder", () => {
+  it("is closed to nobody but is not followed out of by links", async () => {
+    const { daemon, image } = node();
+    const sandbox = await runPod(daemon);
+    const outside = join(daemon.folder, "outside.log");
+    writeFileSync(outside, "");
+    symlinkSync(outside, join(sandbox.config.logDirectory ?? "", "link.log"));
+    const error = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { logPath: "link.log", command: ["/bin/echo", "x"] }),
+    ).catch((reason: unknown) => reason);
+    if (error instanceof CriError) expect(error.code).not.toBe(status.UNKNOWN);
+    expect(statSync(outside).size).toBe(0);
+    rmSync(outside);
+  });
+});
