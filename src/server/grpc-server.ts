@@ -60,7 +60,7 @@ export const defaultLimits: ServerLimits = {
 
 /** One service: its table from cri-api and the object whose methods answer it. */
 export interface ServedService {
-  readonly table: Readonly<Record<string, Method<never, never, never, never>>>;
+  readonly table: Readonly<Record<string, Method<unknown, never, unknown, never>>>;
   readonly handlers: object;
 }
 

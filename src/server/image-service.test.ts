@@ -18,7 +18,7 @@ describe("the user that ImageStatus tells", () => {
     ["-1", { username: "-1" }],
     ["0x10", { username: "0x10" }],
     ["1e3", { username: "1e3" }],
-  ])("of %j is %j", (user, expected) => {
+  ])("of %s", (user, expected) => {
     expect(imageUser(user)).toEqual(expected);
   });
 });

@@ -7,20 +7,12 @@ import {
   type FilesystemUsageInit,
   type ImageInit,
   type ImageSpec,
-  type ImageStatusRequest,
-  type ImageStatusResponseInit,
-  type ImageFsInfoResponseInit,
   type imageService,
   type kobako,
   type ListImagesRequest,
-  type ListImagesResponseInit,
   PullLayerState,
   type PullEventInit,
-  type PullImageRequest,
-  type PullImageResponseInit,
   type PullRequest,
-  type RemoveImageRequest,
-  type RemoveImageResponseInit,
 } from "../../cri-api/index.ts";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Image, Images, LayerState, PullProgress } from "../image/images.ts";
@@ -38,85 +30,94 @@ export interface SpaceUsed {
 /** Images in one message of StreamImages. */
 const chunkImages = 100;
 
-export class ImageService implements Handlers<typeof imageService>, Handlers<typeof kobako> {
-  readonly #images: Images;
-  readonly #writableLayers: () => Promise<SpaceUsed>;
+export interface ImageServiceDeps {
+  readonly images: Images;
+  /** What all containers have written to their root filesystems. */
+  readonly writableLayers: () => Promise<SpaceUsed>;
+}
 
-  /** @param o.writableLayers what all containers have written to their root filesystems */
-  constructor(o: { images: Images; writableLayers: () => Promise<SpaceUsed> }) {
-    this.#images = o.images;
-    this.#writableLayers = o.writableLayers;
-  }
-
-  async listImages(request: ListImagesRequest): Promise<ListImagesResponseInit> {
-    return { images: this.#list(request) };
-  }
-
-  async *streamImages(request: ListImagesRequest): AsyncGenerator<ListImagesResponseInit> {
-    const images = this.#list(request);
-    for (let i = 0; i < images.length; i += chunkImages) yield { images: images.slice(i, i + chunkImages) };
-  }
-
-  /** An image that is not here is an answer without `image`: a kubelet asks in order to know. */
-  async imageStatus(request: ImageStatusRequest): Promise<ImageStatusResponseInit> {
-    const image = this.#images.find(named(request.image));
-    if (!image) return {};
-    return { image: imageMessage(image), ...(request.verbose ? { info: { info: verboseInfo(image) } } : {}) };
-  }
-
-  async pullImage(request: PullImageRequest, signal: AbortSignal): Promise<PullImageResponseInit> {
-    const ref = named(request.image);
-    const runtimeHandler = request.image?.runtimeHandler ?? "";
-    const image = await this.#images.pull(ref, { auth: registryAuth(request.auth), runtimeHandler }, signal);
-    return { imageRef: image.id };
-  }
-
-  /** Unknown images are removed already. */
-  async removeImage(request: RemoveImageRequest): Promise<RemoveImageResponseInit> {
-    await this.#images.remove(named(request.image));
-    return {};
-  }
-
-  async imageFsInfo(): Promise<ImageFsInfoResponseInit> {
-    const [images, writable] = await Promise.all([this.#images.fsInfo(), this.#writableLayers()]);
-    return { imageFilesystems: [usageMessage(images)], containerFilesystems: [usageMessage(writable)] };
-  }
-
-  /** kobako.v1: a pull that tells how far it is. */
-  async *pull(request: PullRequest, signal: AbortSignal): AsyncGenerator<PullEventInit> {
-    if (request.image === "") throw noName();
-    // The newest of each layer: a slow reader misses steps, not layers, and holds no queue.
-    const news = new Map<string, PullProgress>();
-    let wake = () => {};
-    const onProgress = (progress: PullProgress) => {
-      news.set(progress.digest, progress);
-      wake();
-    };
-    let done = false;
-    const pulled = this.#images
-      .pull(request.image, { auth: request.credentials, onProgress }, signal)
-      .finally(() => {
-        done = true;
-        wake();
-      });
-    // Seen by the await below; until then nobody may call it unhandled.
-    pulled.catch(() => {});
-    while (!done || news.size > 0) {
-      const batch = [...news.values()];
-      news.clear();
-      for (const progress of batch) yield { layer: layerMessage(progress) };
-      if (news.size > 0 || done) continue;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-    yield { imageRef: (await pulled).id };
-  }
-
-  #list(request: ListImagesRequest): ImageInit[] {
+/** The handlers of ImageService and of kobako.v1, in one object: serve it under both tables. */
+export function imageHandlers(
+  deps: ImageServiceDeps,
+): Handlers<typeof imageService> & Handlers<typeof kobako> {
+  const { images } = deps;
+  const list = (request: ListImagesRequest): ImageInit[] => {
     const name = request.filter?.image?.image ?? "";
-    return this.#images.list(name === "" ? undefined : name).map(imageMessage);
+    return images.list(name === "" ? undefined : name).map(imageMessage);
+  };
+  return {
+    async listImages(request) {
+      return { images: list(request) };
+    },
+
+    async *streamImages(request) {
+      const all = list(request);
+      for (let i = 0; i < all.length; i += chunkImages) yield { images: all.slice(i, i + chunkImages) };
+    },
+
+    /** An image that is not here is an answer without `image`: a kubelet asks in order to know. */
+    async imageStatus(request) {
+      const image = images.find(named(request.image));
+      if (!image) return {};
+      return {
+        image: imageMessage(image),
+        ...(request.verbose ? { info: { info: verboseInfo(image) } } : {}),
+      };
+    },
+
+    async pullImage(request, signal) {
+      const ref = named(request.image);
+      const runtimeHandler = request.image?.runtimeHandler ?? "";
+      const image = await images.pull(ref, { auth: registryAuth(request.auth), runtimeHandler }, signal);
+      return { imageRef: image.id };
+    },
+
+    /** Unknown images are removed already. */
+    async removeImage(request) {
+      await images.remove(named(request.image));
+      return {};
+    },
+
+    async imageFsInfo() {
+      const [used, writable] = await Promise.all([images.fsInfo(), deps.writableLayers()]);
+      return { imageFilesystems: [usageMessage(used)], containerFilesystems: [usageMessage(writable)] };
+    },
+
+    pull: (request, signal) => pullWithProgress(images, request, signal),
+  };
+}
+
+/** A pull that tells how far it is. */
+async function* pullWithProgress(
+  images: Images,
+  request: PullRequest,
+  signal: AbortSignal,
+): AsyncGenerator<PullEventInit> {
+  if (request.image === "") throw noName();
+  // The newest of each layer: a slow reader misses steps, not layers, and holds no queue.
+  const news = new Map<string, PullProgress>();
+  let wake = () => {};
+  const onProgress = (progress: PullProgress) => {
+    news.set(progress.digest, progress);
+    wake();
+  };
+  let done = false;
+  const pulled = images.pull(request.image, { auth: request.credentials, onProgress }, signal).finally(() => {
+    done = true;
+    wake();
+  });
+  // Seen by the await below; until then nobody may call it unhandled.
+  pulled.catch(() => {});
+  while (!done || news.size > 0) {
+    const batch = [...news.values()];
+    news.clear();
+    for (const progress of batch) yield { layer: layerMessage(progress) };
+    if (news.size > 0 || done) continue;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
   }
+  yield { imageRef: (await pulled).id };
 }
 
 /** @throws RuntimeError `invalid-argument` */

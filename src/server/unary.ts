@@ -14,7 +14,7 @@ import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import { type GrpcStatus, type StatusName, grpcStatus } from "./grpc-status.ts";
 
-type AnyMethod = Method<never, never, never, never>;
+type AnyMethod = Method<unknown, never, unknown, never>;
 type Request<M> = M extends { request: Codec<infer Req, infer _> } ? Req : never;
 type ResponseInit<M> = M extends { response: Codec<infer _, infer Init> } ? Init : never;
 
