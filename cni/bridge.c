@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bridge: a veth pair per pod, its host end a port of a bridge, addresses from an IPAM plugin.
+ * Keys of the reference plugin: bridge, isGateway, isDefaultGateway, forceAddress, ipMasq, mtu,
+ * hairpinMode, promiscMode, enabledad, portIsolation, mac. Ours on top: nftTable (default "kobako").
+ *
+ * A pod's MAC address is 0a:58 and its IPv4 address: unique on the bridge as the address is, and
+ * nobody's neighbour table is wrong when a new pod gets an old address. The host end's name and MAC
+ * come from a hash of pod and interface: so it is found when the pod's namespace is gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "delegate.h"
+#include "masquerade.h"
+#include "nft.h"
+#include "plugin.h"
+
+struct conf {
+	const char *bridge;
+	const char *table;
+	bool gateway, default_gateway, force_address, masquerade, hairpin, promisc, dad, isolated;
+	uint32_t mtu;
+	uint8_t mac[6];
+	bool has_mac;
+};
+
+static const char *const unsupported[] = {
+	"vlan", "vlanTrunk", "macspoofchk", "disableContainerInterface", NULL,
+};
+
+static bool parse_mac(const char *text, uint8_t ret[6])
+{
+	unsigned int b[6];
+	char end;
+
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6)
+		return false;
+	for (int i = 0; i < 6; i++)
+		ret[i] = (uint8_t)b[i];
+	return !(ret[0] & 1);
+}
+
+static void print_mac(const uint8_t mac[6], char ret[18])
+{
+	snprintf(ret, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static int parse_conf_keys(struct cni_call *call, struct conf *c, struct err *e)
+{
+	struct jnode top = call_conf(call);
+	struct jnode bridge = json_get(&top, "bridge"), table = json_get(&top, "nftTable");
+	struct jnode runtime = json_get(&top, "runtimeConfig");
+	struct jnode args = json_get(&top, "args");
+	struct jnode args_cni = json_get(&args, "cni");
+	const char *backend = "", *mac = NULL;
+	char env_mac[32];
+
+	if (json_str(&top, "bridge", &c->bridge, e) < 0 || json_str(&top, "nftTable", &c->table, e) < 0 ||
+	    json_bool(&top, "isGateway", &c->gateway, e) < 0 || json_bool(&top, "isDefaultGateway", &c->default_gateway, e) < 0 ||
+	    json_bool(&top, "forceAddress", &c->force_address, e) < 0 || json_bool(&top, "ipMasq", &c->masquerade, e) < 0 ||
+	    json_bool(&top, "hairpinMode", &c->hairpin, e) < 0 || json_bool(&top, "promiscMode", &c->promisc, e) < 0 ||
+	    json_bool(&top, "enabledad", &c->dad, e) < 0 || json_bool(&top, "portIsolation", &c->isolated, e) < 0 ||
+	    json_u32(&top, "mtu", &c->mtu, e) < 0 || json_str(&top, "ipMasqBackend", &backend, e) < 0 ||
+	    json_str(&args_cni, "mac", &mac, e) < 0 || json_str(&runtime, "mac", &mac, e) < 0)
+		return -e->code;
+	if (!cni_ifname_ok(c->bridge))
+		return json_refuse(&bridge, e, "\"%.40s\" is no interface name", c->bridge);
+	if (!cni_name_ok(c->table) || strlen(c->table) >= NFT_NAME_LEN)
+		return json_refuse(&table, e, "\"%.40s\" is no table name", c->table);
+	if (*backend && strcmp(backend, "nftables"))
+		return call_refuse(call, CNI_UNSUPPORTED_FIELD, e, "key \"ipMasqBackend\": only nftables is supported");
+	if (c->hairpin && c->promisc)
+		return err_set(e, EINVAL, "hairpinMode and promiscMode: only one of them");
+	if (!mac && call_arg(call, "MAC", env_mac, sizeof(env_mac)))
+		mac = env_mac;
+	if (mac && *mac) {
+		if (!parse_mac(mac, c->mac))
+			return err_set(e, EINVAL, "mac: \"%.40s\" is no unicast MAC address", mac);
+		c->has_mac = true;
+	}
+	c->gateway |= c->default_gateway;
+	return 0;
+}
+
+static int parse_conf(struct cni_call *call, struct conf *ret, struct err *e)
+{
+	*ret = (struct conf){ .bridge = "cni0", .table = "kobako" };
+	if (call_refuse_keys(call, unsupported, e) < 0)
+		return -e->code;
+	if (parse_conf_keys(call, ret, e) < 0) {
+		if (!call->code)
+			call->code = CNI_INVALID_CONFIG;
+		return -e->code;
+	}
+	return 0;
+}
+
+/* --- the host's end of a pair --- */
+
+static uint64_t mix(uint64_t x) /* the finalizer of splitmix64 */
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+struct host_end {
+	char name[IFNAMSIZ];
+	uint8_t mac[6];
+};
+
+/* Names for one pod's interface: attempt 0, and others when that is taken. */
+static struct host_end host_end(const struct cni_call *call, unsigned int attempt)
+{
+	uint64_t hash = 14695981039346656037u + attempt; /* FNV-1a */
+	struct host_end end;
+
+	for (const char *p = call->id; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+	hash = (hash ^ '/') * 1099511628211u;
+	for (const char *p = call->ifname; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+	snprintf(end.name, sizeof(end.name), "veth%08x", (unsigned int)mix(hash));
+	hash = mix(hash + 0x9e3779b97f4a7c15u);
+	memcpy(end.mac, &hash, sizeof(end.mac));
+	end.mac[0] = (uint8_t)((end.mac[0] & ~1u) | 2);
+	return end;
+}
+
+#define ATTEMPTS 4 /* a 32-bit name is taken once in a lifetime */
+
+/* Removes host ends of this pod's interface that are left, whatever became of the namespace. */
+static int remove_host_ends(int fd, const struct cni_call *call, struct err *e)
+{
+	for (unsigned int i = 0; i < ATTEMPTS; i++) {
+		struct host_end end = host_end(call, i);
+		struct link link;
+		int r = rtnl_link_get(fd, end.name, &link, e);
+
+		if (r == -ENODEV)
+			continue;
+		if (r < 0)
+			return r;
+		/* The same name of another pod has another MAC. */
+		if (!strcmp(link.kind, "veth") && !memcmp(link.mac, end.mac, 6) && rtnl_link_del(fd, link.index, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+/* --- the bridge --- */
+
+static int ensure_bridge(int fd, const struct conf *conf, struct link *ret, struct err *e)
+{
+	uint8_t mac[6];
+	int r;
+
+	for (int tries = 0;; tries++) {
+		r = rtnl_link_get(fd, conf->bridge, ret, e);
+		if (r != -ENODEV || tries == 3)
+			break;
+		/* A MAC of its own: else it is the lowest of its ports' and changes as pods come and go. */
+		if (getrandom(mac, sizeof(mac), 0) != sizeof(mac))
+			return err_set(e, EIO, "random MAC address");
+		mac[0] = (uint8_t)((mac[0] & ~1u) | 2);
+		r = rtnl_bridge_add(fd, conf->bridge, conf->mtu, mac, e);
+		if (r < 0 && r != -EEXIST) /* EEXIST: another call made it */
+			return err_wrap(e, "bridge %s", conf->bridge);
+	}
+	if (r < 0)
+		return r;
+	if (strcmp(ret->kind, "bridge"))
+		return err_set(e, EEXIST, "%s is a link of another kind (%s)", conf->bridge, *ret->kind ? ret->kind : "hardware");
+	/* A pod must not become the host's router (CVE-2020-10749). Without IPv6 there is no such file. */
+	r = sysctl_link("ipv6", conf->bridge, "accept_ra", "0");
+	if (r < 0 && r != -ENOENT)
+		return err_set(e, -r, "set accept_ra of %s", conf->bridge);
+	if (conf->promisc && !(ret->flags & IFF_PROMISC) && rtnl_link_promisc(fd, ret->index, e) < 0)
+		return -e->code;
+	if (!(ret->flags & IFF_UP) && rtnl_link_up(fd, ret->index, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+struct own_addrs {
+	struct ip_net addr[64];
+	size_t count;
+};
+
+static int note_addr(const struct ip_net *addr, void *arg)
+{
+	struct own_addrs *own = arg;
+
+	if (own->count < sizeof(own->addr) / sizeof(*own->addr))
+		own->addr[own->count++] = *addr;
+	return 0;
+}
+
+static int ensure_gateway(int fd, const struct conf *conf, const struct link *bridge, const struct own_addrs *own,
+			  const struct ip_net *gw, struct err *e)
+{
+	static struct nl_buf batch;
+	char text[IP_TEXT], other[IP_TEXT];
+	int r;
+
+	for (size_t i = 0; i < own->count; i++) {
+		const struct ip_net *a = &own->addr[i];
+
+		if (!ip_cmp(&a->ip, &gw->ip) && a->plen == gw->plen)
+			return 0;
+		if (a->ip.family != gw->ip.family ||
+		    (a->ip.family == AF_INET6 && !ip_net_contains(a, &gw->ip) && !ip_net_contains(gw, &a->ip)))
+			continue;
+		if (!conf->force_address)
+			return err_set(e, EADDRINUSE, "%s has the address %s and not %s (forceAddress would replace it)",
+				       conf->bridge, ip_net_print(a, other), ip_net_print(gw, text));
+		if (rtnl_addr_del(fd, bridge->index, a, e) < 0)
+			return -e->code;
+	}
+	nl_reset(&batch);
+	rtnl_put_addr(&batch, bridge->index, gw, false);
+	r = nl_talk(fd, &batch, NULL, NULL, e);
+	if (r < 0 && r != -EEXIST)
+		return err_wrap(e, "address %s of %s", ip_net_print(gw, text), conf->bridge);
+	return 0;
+}
+
+static int enable_forwarding(int family, struct err *e)
+{
+	const char *path = family == AF_INET ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding";
+	char old[8];
+	int r;
+
+	/* Written only when it changes something: a write walks over all links. */
+	if (io_read_small_at(AT_FDCWD, path, old, sizeof(old)) > 0 && old[0] != '0')
+		return 0;
+	r = io_write_file_at(AT_FDCWD, path, "1");
+	return r < 0 ? err_set(e, -r, "write %s", path) : 0;
+}
+
+/* Gateways of the addresses: filled in, set on the bridge, default routes added. */
+static int setup_gateways(int fd, const struct conf *conf, const struct link *bridge, struct result *result, struct err *e)
+{
+	static struct own_addrs own;
+	bool has_default[2] = { false, false };
+
+	if (!conf->gateway)
+		return 0;
+	own.count = 0;
+	if (rtnl_addrs(fd, bridge->index, note_addr, &own, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < result->routes; i++)
+		if (!result->route[i].dst.plen && result->route[i].gw.family)
+			has_default[result->route[i].dst.ip.family == AF_INET6] = true;
+	for (size_t i = 0; i < result->ips; i++) {
+		struct result_ip *ip = &result->ip[i];
+		struct ip_net gw = { ip->gw, ip->addr.plen };
+		bool *found = &has_default[ip->addr.ip.family == AF_INET6];
+
+		if (!gw.ip.family) {
+			struct ip first = ip_net_first(&ip->addr);
+
+			gw.ip = ip->gw = ip_next(&first);
+		}
+		if (conf->default_gateway && !*found) {
+			if (result->routes == RESULT_ROUTES)
+				return err_set(e, E2BIG, "more than %d routes", RESULT_ROUTES);
+			result->route[result->routes++] = (struct route){
+				.dst = { { gw.ip.family, { 0 } }, 0 }, .gw = gw.ip, .scope = -1,
+			};
+			*found = true;
+		}
+		if (ensure_gateway(fd, conf, bridge, &own, &gw, e) < 0 || enable_forwarding(gw.ip.family, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+/* --- the pod --- */
+
+static void pod_mac(const struct conf *conf, const struct cni_call *call, const struct result *result, uint8_t ret[6])
+{
+	if (conf->has_mac) {
+		memcpy(ret, conf->mac, 6);
+		return;
+	}
+	for (size_t i = 0; i < result->ips; i++) {
+		if (result->ip[i].addr.ip.family != AF_INET)
+			continue;
+		ret[0] = 0x0a;
+		ret[1] = 0x58;
+		memcpy(ret + 2, result->ip[i].addr.ip.byte, 4);
+		return;
+	}
+	memcpy(ret, host_end(call, ATTEMPTS).mac, 6);
+}
+
+/* In the pod's namespace: link settings before the link is up, then all the rest in one request. */
+static int configure_pod(struct cni_call *call, const struct conf *conf, const struct result *result, struct link *ret,
+			 struct err *e)
+{
+	static struct nl_buf batch;
+	const char *name = call->ifname;
+	struct ip gw[2] = { 0 };
+	cleanup_fd int fd = -1;
+	bool v6 = false;
+	int r;
+
+	if (nl_open(NETLINK_ROUTE, &fd, e) < 0 || rtnl_link_get(fd, name, ret, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < result->ips; i++) {
+		const struct ip *g = &result->ip[i].gw;
+
+		v6 |= result->ip[i].addr.ip.family == AF_INET6;
+		if (g->family && !gw[g->family == AF_INET6].family)
+			gw[g->family == AF_INET6] = *g;
+	}
+	r = sysctl_link("ipv6", name, "accept_ra", "0");
+	if (r < 0 && r != -ENOENT)
+		return err_set(e, -r, "set accept_ra of %s in %s", name, call->netns);
+	sysctl_link("ipv6", name, "accept_dad", conf->dad ? "1" : "0");
+	sysctl_link("ipv4", name, "arp_notify", "1");
+	if (v6) {
+		sysctl_link("ipv6", "lo", "disable_ipv6", "0");
+		r = sysctl_link("ipv6", name, "disable_ipv6", "0");
+		if (r < 0)
+			return err_set(e, -r, "enable IPv6 on %s in %s", name, call->netns);
+		sysctl_link("ipv6", name, "keep_addr_on_down", "1");
+		sysctl_link("ipv6", name, "ndisc_notify", "1");
+	}
+	nl_reset(&batch);
+	for (size_t i = 0; i < result->ips; i++)
+		rtnl_put_addr(&batch, ret->index, &result->ip[i].addr, conf->dad);
+	rtnl_put_up(&batch, ret->index);
+	for (size_t i = 0; i < result->routes; i++) {
+		struct route route = result->route[i];
+
+		if (!route.gw.family)
+			route.gw = gw[route.dst.ip.family == AF_INET6];
+		rtnl_put_route(&batch, ret->index, &route);
+	}
+	if (nl_talk(fd, &batch, NULL, NULL, e) < 0)
+		return err_wrap(e, "%s in %s", name, call->netns);
+	return 0;
+}
+
+static int make_pair(int fd, struct cni_call *call, const struct conf *conf, const struct link *bridge, int netns,
+		     const uint8_t mac[6], struct host_end *ret, struct err *e)
+{
+	struct link link;
+	int r = -EEXIST;
+
+	for (unsigned int i = 0; r == -EEXIST && i < ATTEMPTS; i++) {
+		struct veth v = {
+			.host_name = ret->name, .host_mac = ret->mac, .pod_name = call->ifname, .pod_mac = mac,
+			.pod_netns_fd = netns, .mtu = conf->mtu ? conf->mtu : bridge->mtu, .bridge = bridge->index,
+			.hairpin = conf->hairpin, .isolated = conf->isolated,
+		};
+
+		*ret = host_end(call, i);
+		r = rtnl_veth_add(fd, &v, e);
+		if (r == -EEXIST && rtnl_link_get(fd, ret->name, &link, &(struct err){ 0 }) == -ENODEV)
+			return err_set(e, EEXIST, "%s in %s", call->ifname, call->netns);
+		/* A pair of this very pod without its other half: what an ADD that was killed left. */
+		if (r == -EEXIST && !memcmp(link.mac, ret->mac, 6))
+			return err_set(e, EEXIST, "container %s is attached as %s already", call->id, ret->name);
+	}
+	return r < 0 ? err_wrap(e, "pod interface") : 0;
+}
+
+/*
+ * The port forwards once the kernel's link watch has seen the carrier: normally at once, in a work
+ * queue. A pod that starts earlier would lose its first packets and wait a second for the next.
+ */
+static int wait_for_port(int fd, const char *name, struct link *ret, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+
+	for (int i = 0; i < 5000; i++) {
+		if (rtnl_link_get(fd, name, ret, e) < 0)
+			return -e->code;
+		if (ret->up)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return err_set(e, ENETDOWN, "bridge port %s", name);
+}
+
+static int print_result(struct cni_call *call, const struct conf *conf, const struct link *bridge, const struct link *host,
+			const struct link *pod, struct result *result, struct err *e)
+{
+	json_t *dns = json_object_get(call->conf, "dns");
+	json_t *doc;
+	int r;
+
+	result->links = 3;
+	strcpy(result->link[0].name, bridge->name);
+	strcpy(result->link[1].name, host->name);
+	strcpy(result->link[2].name, pod->name);
+	print_mac(bridge->mac, result->link[0].mac);
+	print_mac(host->mac, result->link[1].mac);
+	print_mac(pod->mac, result->link[2].mac);
+	result->link[0].sandbox = result->link[1].sandbox = "";
+	result->link[2].sandbox = call->netns;
+	result->link[0].mtu = bridge->mtu;
+	result->link[1].mtu = host->mtu;
+	result->link[2].mtu = pod->mtu;
+	for (size_t i = 0; i < result->ips; i++)
+		result->ip[i].link = 2;
+	if (json_is_object(dns) && json_object_size(dns))
+		result->dns = dns;
+	doc = result_json(result, call);
+	r = doc ? call_print(doc, e) : err_set(e, ENOMEM, "print result");
+	json_decref(doc);
+	return r;
+}
+
+/* What this ADD made so far. Only that is undone: a second ADD of one pod leaves the first alone. */
+struct made {
+	bool addresses, pair;
+};
+
+/* Everything from the bridge to the answer; the caller undoes what *made says. */
+static int attach(struct cni_call *call, const struct conf *conf, int fd, int netns, struct delegate *ipam,
+		  struct result *result, struct made *made, struct err *e)
+{
+	struct host_end end = { 0 };
+	struct link bridge, host, pod;
+	struct ip_net subnets[RESULT_IPS];
+	cleanup_fd int back = -1;
+	uint8_t mac[6];
+	int r;
+
+	if (ensure_bridge(fd, conf, &bridge, e) < 0)
+		return -e->code;
+	if (ipam->type) {
+		if (delegate_add(ipam, result, e) < 0)
+			return -e->code;
+		made->addresses = true;
+		if (!result->ips)
+			return err_set(e, EPROTO, "ipam plugin %s gave no address", ipam->type);
+	}
+	if (setup_gateways(fd, conf, &bridge, result, e) < 0)
+		return -e->code;
+	pod_mac(conf, call, result, mac);
+	if (make_pair(fd, call, conf, &bridge, netns, mac, &end, e) < 0)
+		return -e->code;
+	made->pair = true;
+	/* Before the carrier: a port of a bridge takes no part in IPv6 (1: no link-local address). */
+	sysctl_link("ipv6", end.name, "addr_gen_mode", "1");
+	r = sysctl_link("ipv6", end.name, "accept_ra", "0");
+	if (r < 0 && r != -ENOENT)
+		return err_set(e, -r, "set accept_ra of %s", end.name);
+	if (netns_enter(netns, &back, e) < 0)
+		return -e->code;
+	r = configure_pod(call, conf, result, &pod, e);
+	if (setns(back, CLONE_NEWNET) < 0)
+		return err_set(e, errno, "return to own network namespace");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < result->ips; i++)
+		subnets[i] = result->ip[i].addr;
+	if (conf->masquerade && result->ips && masquerade_ensure(conf->table, call->name, subnets, result->ips, e) < 0)
+		return -e->code;
+	if (wait_for_port(fd, end.name, &host, e) < 0)
+		return -e->code;
+	return print_result(call, conf, &bridge, &host, &pod, result, e);
+}
+
+static int add(struct cni_call *call, struct err *e)
+{
+	static struct result result;
+	cleanup_delegate struct delegate ipam = { 0 };
+	struct made made = { false, false };
+	struct err ignored;
+	struct conf conf;
+	cleanup_fd int fd = -1;
+	cleanup_fd int netns = -1;
+	int code;
+
+	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0 || netns_open(call->netns, &netns, e) < 0 ||
+	    nl_open(NETLINK_ROUTE, &fd, e) < 0)
+		return -e->code;
+	if (!attach(call, &conf, fd, netns, &ipam, &result, &made, e))
+		return 0;
+	code = call->code;
+	if (made.pair)
+		remove_host_ends(fd, call, &ignored);
+	if (made.addresses)
+		delegate_run(&ipam, CNI_DEL, &ignored);
+	call->code = code;
+	return -e->code;
+}
+
+/* Removes the pod's end, and with it the pair. */
+static int remove_pod_end(int netns, const char *name, struct err *e)
+{
+	cleanup_fd int back = -1;
+	cleanup_fd int fd = -1;
+	struct link link;
+	int r;
+
+	if (netns_enter(netns, &back, e) < 0)
+		return -e->code;
+	r = nl_open(NETLINK_ROUTE, &fd, e);
+	if (!r)
+		r = rtnl_link_get(fd, name, &link, e);
+	if (!r && !(link.flags & IFF_LOOPBACK))
+		r = rtnl_link_del(fd, link.index, e);
+	if (setns(back, CLONE_NEWNET) < 0)
+		return err_set(e, errno, "return to own network namespace");
+	return r == -ENODEV ? 0 : r;
+}
+
+static int del(struct cni_call *call, struct err *e)
+{
+	cleanup_delegate struct delegate ipam = { 0 };
+	cleanup_fd int fd = -1;
+	cleanup_fd int netns = -1;
+	int r = 0;
+
+	/* The link first: an address that is given back must not be in use. */
+	if (nl_open(NETLINK_ROUTE, &fd, e) < 0 || remove_host_ends(fd, call, e) < 0)
+		return -e->code;
+	if (*call->netns)
+		r = netns_open(call->netns, &netns, e);
+	if (r == -ENOENT)
+		r = 0;
+	if (!r && netns >= 0)
+		r = remove_pod_end(netns, call->ifname, e);
+	if (r < 0)
+		return r;
+	if (delegate_open(call, &ipam, e) < 0)
+		return -e->code;
+	return delegate_run(&ipam, CNI_DEL, e);
+}
+
+/* --- CHECK, GC, STATUS --- */
+
+static int check_pod(struct cni_call *call, const struct result *prev, struct err *e)
+{
+	static struct own_addrs own;
+	char text[IP_TEXT];
+	cleanup_fd int fd = -1;
+	struct link link;
+
+	if (nl_open(NETLINK_ROUTE, &fd, e) < 0 || rtnl_link_get(fd, call->ifname, &link, e) < 0)
+		return -e->code;
+	if (!(link.flags & IFF_UP))
+		return err_set(e, ENETDOWN, "%s in %s", call->ifname, call->netns);
+	own.count = 0;
+	if (rtnl_addrs(fd, link.index, note_addr, &own, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < prev->ips; i++) {
+		const struct result_ip *ip = &prev->ip[i];
+		bool found = false;
+
+		if (ip->link < 0 || strcmp(prev->link[ip->link].name, call->ifname))
+			continue;
+		for (size_t k = 0; k < own.count; k++)
+			found |= !ip_cmp(&own.addr[k].ip, &ip->addr.ip) && own.addr[k].plen == ip->addr.plen;
+		if (!found)
+			return err_set(e, EADDRNOTAVAIL, "%s in %s lacks the address %s", call->ifname, call->netns,
+				       ip_net_print(&ip->addr, text));
+	}
+	return 0;
+}
+
+static int check_host(int fd, struct cni_call *call, const struct conf *conf, const struct result *prev, struct err *e)
+{
+	struct ip_net subnets[RESULT_IPS];
+	struct link bridge, link;
+
+	if (rtnl_link_get(fd, conf->bridge, &bridge, e) < 0)
+		return -e->code;
+	if (strcmp(bridge.kind, "bridge") || !(bridge.flags & IFF_UP))
+		return err_set(e, ENETDOWN, "bridge %s", conf->bridge);
+	for (size_t i = 0; i < prev->links; i++) {
+		if (*prev->link[i].sandbox || strncmp(prev->link[i].name, "veth", 4))
+			continue;
+		if (rtnl_link_get(fd, prev->link[i].name, &link, e) < 0)
+			return -e->code;
+		if (link.master != bridge.index)
+			return err_set(e, ENOTCONN, "%s is no port of %s", link.name, conf->bridge);
+	}
+	for (size_t i = 0; i < prev->ips; i++)
+		subnets[i] = prev->ip[i].addr;
+	return conf->masquerade && prev->ips ? masquerade_check(conf->table, call->name, subnets, prev->ips, e) : 0;
+}
+
+static int check(struct cni_call *call, struct err *e)
+{
+	struct jnode top = call_conf(call);
+	struct jnode prev_node = json_get(&top, "prevResult");
+	static struct result prev;
+	cleanup_delegate struct delegate ipam = { 0 };
+	struct conf conf;
+	cleanup_fd int fd = -1;
+	cleanup_fd int netns = -1;
+	cleanup_fd int back = -1;
+	int r;
+
+	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
+		return -e->code;
+	if (!prev_node.value || result_parse(&prev_node, &prev, e) < 0)
+		return call_refuse(call, CNI_INVALID_CONFIG, e, "prevResult: missing or no result");
+	if (delegate_run(&ipam, CNI_CHECK, e) < 0 || nl_open(NETLINK_ROUTE, &fd, e) < 0 ||
+	    check_host(fd, call, &conf, &prev, e) < 0 || netns_open(call->netns, &netns, e) < 0 || netns_enter(netns, &back, e) < 0)
+		return -e->code;
+	r = check_pod(call, &prev, e);
+	if (setns(back, CLONE_NEWNET) < 0)
+		return err_set(e, errno, "return to own network namespace");
+	return r;
+}
+
+static int gc(struct cni_call *call, struct err *e)
+{
+	cleanup_delegate struct delegate ipam = { 0 };
+	const json_t *valid = json_object_get(call->conf, "cni.dev/valid-attachments");
+	struct conf conf;
+
+	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0 || delegate_run(&ipam, CNI_GC, e) < 0)
+		return -e->code;
+	/* Pairs go with their namespaces; the network's rules go with its last pod. */
+	if (conf.masquerade && json_is_array(valid) && !json_array_size(valid))
+		return masquerade_remove(conf.table, call->name, e);
+	return 0;
+}
+
+static int status(struct cni_call *call, struct err *e)
+{
+	cleanup_delegate struct delegate ipam = { 0 };
+	struct conf conf;
+
+	if (parse_conf(call, &conf, e) < 0)
+		return -e->code;
+	if (delegate_open(call, &ipam, e) < 0) {
+		call->code = CNI_NOT_AVAILABLE;
+		return -e->code;
+	}
+	return delegate_run(&ipam, CNI_STATUS, e);
+}
+
+const struct cni_plugin bridge_plugin = {
+	.name = "bridge",
+	.add = add,
+	.del = del,
+	.check = check,
+	.gc = gc,
+	.status = status,
+};
