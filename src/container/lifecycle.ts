@@ -21,11 +21,13 @@ import type { CgroupTree, SandboxContainers } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Collection } from "../store/collection.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, ContainerResources } from "./config.ts";
 import { type Container, containerName } from "./container.ts";
 import { Exits } from "./exits.ts";
 import { type ExitFact, readExitRecord } from "./exit-record.ts";
+import { mergeResources } from "./resources.ts";
 import { signalNumber } from "./signal.ts";
+import { usesPodShm } from "./spec/spec.ts";
 import type { SpecMaker } from "./spec-maker.ts";
 import { transition } from "./state.ts";
 import { containerLogPath, validateContainerConfig } from "./validate.ts";
@@ -141,6 +143,24 @@ export class ContainerLifecycle implements SandboxContainers {
       throw new RuntimeError("not-found", `container ${JSON.stringify(id.slice(0, 80))} does not exist`);
     }
     return container;
+  }
+
+  /**
+   * Changes the limits of a container without restarting it. What is not set keeps its value.
+   * @throws RuntimeError `not-found`; `failed-precondition` when it has ended.
+   */
+  async update(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void> {
+    const { sandboxId } = this.get(id);
+    await this.#deps.locks.run(sandboxId, async () => {
+      const { containers, connections, specs } = this.#deps;
+      const container = this.get(id);
+      if (container.state !== "created" && container.state !== "running") {
+        throw new RuntimeError("failed-precondition", `container ${id} is ${container.state}: limits can be changed while it is created or running`);
+      }
+      await connections.get(sandboxId).update(id, specs.limits(resources), signal);
+      const merged = mergeResources(container.config.resources, resources);
+      containers.put({ ...this.get(id), config: { ...container.config, resources: merged } });
+    });
   }
 
   /** The live connection of a running container's pod. @throws RuntimeError `failed-precondition`. */
@@ -263,7 +283,7 @@ export class ContainerLifecycle implements SandboxContainers {
 
     const [rootfs] = await Promise.all([snapshots.create(id, this.#layersOf(image)), mkdir(bundle, { mode: 0o700 })]);
     const user = await connection.prepare({ containerId: id, bundle, rootfs, ...specs.userOf(config, image) }, signal);
-    const spec = await specs.make({ container, config, sandbox, image, user });
+    const spec = await specs.make({ container, config, sandbox, image, user }, signal);
     const created = await connection.create(
       {
         containerId: id,
@@ -274,7 +294,7 @@ export class ContainerLifecycle implements SandboxContainers {
         tty: config.tty,
         stdin: config.stdin,
         stdinOnce: config.stdinOnce,
-        shm: specs.usesPodShm(config),
+        shm: usesPodShm(config.mounts, sandbox.config.namespaces.ipc === "node"),
       },
       signal,
     );

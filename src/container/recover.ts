@@ -28,10 +28,10 @@ export interface RecoverDeps {
   readonly snapshots: Snapshotter;
   readonly network: Network;
   readonly cgroups: CgroupTree & {
-    /** Processes in the cgroup itself, none when it does not exist. */
-    processes(path: string): readonly number[];
+    /** Processes in and below the cgroup, none when it does not exist. */
+    processes(path: string): Promise<readonly number[]>;
     /** Names of the cgroups right below. */
-    children(path: string): readonly string[];
+    children(path: string): Promise<readonly string[]>;
   };
   readonly log: Log;
   readonly bootId: string;
@@ -149,7 +149,7 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
     }
   });
   await step("pod cgroups", async () => {
-    for (const name of cgroups.children(`${deps.cgroupRoot}/pods`)) {
+    for (const name of await cgroups.children(`${deps.cgroupRoot}/pods`)) {
       if (folders.has(name)) continue;
       await cgroups.killAll(`${deps.cgroupRoot}/pods/${name}`, signal);
       await cgroups.remove(`${deps.cgroupRoot}/pods/${name}`, signal);
@@ -183,7 +183,7 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
  */
 async function endMonitors(deps: RecoverDeps): Promise<void> {
   const owned = new Set([...deps.sandboxes.values()].map((s) => s.monitor?.pid));
-  for (const pid of deps.cgroups.processes(`${deps.cgroupRoot}/monitors`)) {
+  for (const pid of await deps.cgroups.processes(`${deps.cgroupRoot}/monitors`)) {
     if (owned.has(pid)) continue;
     deps.log.warn({ pid }, "monitor of no sandbox: ended");
     try {

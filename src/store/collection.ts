@@ -24,7 +24,7 @@ export class Collection<T extends { readonly id: string }> {
     return this.#values.size;
   }
 
-  values(): IterableIterator<T> {
+  values(): MapIterator<T> {
     return this.#values.values();
   }
 

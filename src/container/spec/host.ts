@@ -216,11 +216,9 @@ async function readProfile(path: string): Promise<string> {
   const bad = (what: string, cause?: unknown) =>
     new RuntimeError("invalid-argument", `seccomp profile "${path}" ${what}`, { cause });
   if (!path.startsWith("/")) throw bad("is no absolute path of a file");
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_CLOEXEC).catch(
-    (cause: unknown) => {
-      throw bad(`can't be opened (${(cause as NodeJS.ErrnoException).code ?? ""})`, cause);
-    },
-  );
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
+    throw bad(`can't be opened (${(cause as NodeJS.ErrnoException).code ?? ""})`, cause);
+  });
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw bad("is no regular file");

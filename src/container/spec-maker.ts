@@ -1,0 +1,86 @@
+import { join } from "node:path";
+import type { Image } from "../image/images.ts";
+import type { Log } from "../log/log.ts";
+import type { OciResources, OciSpec } from "../oci/runtime-spec.ts";
+import type { ResolvedUser } from "../runtime/handler.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Collection } from "../store/collection.ts";
+import type { ContainerConfig, ContainerResources } from "./config.ts";
+import type { Container } from "./container.ts";
+import type { HostFacts } from "./spec/facts.ts";
+import { readRequestFacts } from "./spec/host.ts";
+import { planResources } from "./spec/resources.ts";
+import { containerSpec } from "./spec/spec.ts";
+import { type UserRequest, userRequest } from "./spec/user.ts";
+
+export interface SpecRequest {
+  readonly container: Container;
+  readonly config: ContainerConfig;
+  readonly sandbox: Sandbox;
+  readonly image: Image;
+  readonly user: ResolvedUser;
+}
+
+/** Joins what the pure spec builder needs: the request, the pod's files, the host's facts. */
+export class SpecMaker {
+  readonly #host: HostFacts;
+  readonly #containers: Collection<Container>;
+  readonly #allowedAnnotations: (handler: string) => readonly string[];
+  readonly #log: Log;
+
+  constructor(deps: {
+    host: HostFacts;
+    containers: Collection<Container>;
+    /** Annotation names that a handler may see, by its configuration. */
+    allowedAnnotations: (handler: string) => readonly string[];
+    log: Log;
+  }) {
+    this.#host = deps.host;
+    this.#containers = deps.containers;
+    this.#allowedAnnotations = deps.allowedAnnotations;
+    this.#log = deps.log;
+  }
+
+  /** What `prepare` looks up in the root filesystem. @throws RuntimeError `invalid-argument`. */
+  userOf(config: ContainerConfig, image: Image): UserRequest {
+    return userRequest(config.security, image.config.user);
+  }
+
+  /** The container's config.json. @throws RuntimeError naming the field or path that can't be had. */
+  async make(request: SpecRequest, signal: AbortSignal): Promise<OciSpec> {
+    const { container, config, sandbox, image, user } = request;
+    const file = (name: string) => join(sandbox.folder, name);
+    const { spec, warnings } = containerSpec({
+      id: container.id,
+      podId: sandbox.id,
+      pod: sandbox.config,
+      container: config,
+      image: image.config,
+      user,
+      files: { hosts: file("hosts"), hostname: file("hostname"), resolvConf: file("resolv.conf") },
+      cgroupsPath: container.cgroup,
+      targetPidNamespace: this.#pidNamespaceOf(config, sandbox.id),
+      allowedAnnotations: this.#allowedAnnotations(sandbox.handler),
+      host: this.#host,
+      facts: await readRequestFacts(config, signal),
+    });
+    for (const warning of warnings) this.#log.warn({ container: container.id }, warning);
+    return spec;
+  }
+
+  /** The limits of an update, as the runtime takes them. */
+  limits(resources: ContainerResources): OciResources {
+    const plan = planResources(resources, this.#host);
+    for (const warning of plan.warnings) this.#log.warn(warning);
+    return plan.resources;
+  }
+
+  /** Of the running container of the same pod that `targetId` names. */
+  #pidNamespaceOf(config: ContainerConfig, sandboxId: string): string | undefined {
+    const { pid, targetId } = config.security.namespaces;
+    if (pid !== "target") return undefined;
+    const target = this.#containers.find(targetId);
+    if (target?.state !== "running" || target.sandboxId !== sandboxId) return undefined;
+    return `/proc/${target.pid}/ns/pid`;
+  }
+}

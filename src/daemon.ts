@@ -1,0 +1,100 @@
+/** `kobako daemon`: opens the node, takes up what runs, serves, and ends within its time. */
+import { imageService, kobako, runtimeService } from "../cri-api/index.ts";
+import { type Config, type ConfigOptions, describeConfig, reloadConfig } from "./config/config.ts";
+import { version } from "./config/version.ts";
+import { recover } from "./container/recover.ts";
+import { createLogger, type Log } from "./log/log.ts";
+import { type Node, nowNs, openNode } from "./node.ts";
+import { startServer } from "./server/grpc-server.ts";
+import { imageHandlers } from "./server/image-service.ts";
+import { runtimeHandlers } from "./server/runtime-service.ts";
+import { StatsService } from "./server/stats-service.ts";
+import { Stats } from "./stats/stats.ts";
+
+/** Calls under way get this long after SIGTERM; the whole end takes less than 10 s. */
+const callGraceMs = 5_000;
+/** Creations go on without their callers; what is not done by then is undone by the next start. */
+const creationGraceMs = 3_000;
+
+/** Serves until SIGTERM or SIGINT. Resolves with the exit code. */
+export async function runDaemon(config: Config, options: ConfigOptions): Promise<number> {
+  const log = createLogger({ level: config.log.level, file: config.log.file || undefined });
+  const startedMs = performance.now();
+  let current = config;
+  const end = Promise.withResolvers<string>();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => end.resolve(name));
+  process.on("SIGHUP", () => {
+    current = reload(current, options, log);
+  });
+  // A call that throws is answered by its wrapper; what arrives here is a bug in a background task.
+  // Ending would hurt nobody, but the next call is served as well without it.
+  process.on("unhandledRejection", (error) => log.error({ error }, "unhandled rejection"));
+  process.on("uncaughtException", (error) => log.error({ error }, "uncaught exception"));
+
+  await using node = await openNode(() => current, log);
+  await recover({
+    ...node,
+    log,
+    netnsPrefix: node.names.netnsPrefix,
+    cgroupRoot: node.names.cgroupRoot,
+  });
+  const server = await serve(node, log);
+  log.info({ socket: server.socketPath, version, pods: node.sandboxes.size, startMs: Math.round(performance.now() - startedMs) }, "serving");
+
+  const reason = await end.promise;
+  log.info({ reason }, "ending: pods are left alone");
+  await server.close(callGraceMs);
+  const settled = Promise.all([node.sandboxLifecycle.settled(), node.containerLifecycle.settled()]);
+  await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, creationGraceMs).unref())]);
+  return 0;
+}
+
+async function serve(node: Node, log: Log) {
+  const config = node.config();
+  const { mountpoint } = await node.layers.usage();
+  const stats = new StatsService({ ...node, stats: new Stats({ cgroups: node.cgroups, nowNs }), mountpoint, nowNs });
+  const images = imageHandlers({ images: node.images, writableLayers: () => stats.writableLayers() });
+  const runtime = runtimeHandlers({
+    ...node,
+    stats,
+    defaultHandler: config.defaultRuntime,
+    cgroupDriver: "cgroupfs",
+    version,
+    nowNs,
+    describeConfig: () => ({
+      ...describeConfig(node.config()),
+      // Readers of `crictl info` look for this key; there is no pause image.
+      sandboxImage: "",
+    }),
+  });
+  return await startServer({
+    socketPath: config.server.socket,
+    services: [
+      { table: runtimeService, handlers: runtime },
+      { table: imageService, handlers: images },
+      { table: kobako, handlers: images },
+    ],
+    limits: {
+      receiveBytes: config.server.receiveLimit,
+      sendBytes: config.server.sendLimit,
+      connections: config.server.maxConnections,
+      calls: config.server.maxCalls,
+      callsPerConnection: config.server.maxCallsPerConnection,
+    },
+    log,
+    callLogging: config.log.calls,
+  });
+}
+
+/** The configuration after SIGHUP: the new one where it is good and can be taken over, else the old. */
+function reload(current: Config, options: ConfigOptions, log: Log): Config {
+  try {
+    const { config, applied, needRestart } = reloadConfig(options, current);
+    log.level = config.log.level;
+    log.info({ applied, needRestart }, "configuration was read again");
+    return config;
+  } catch (error) {
+    log.error({ error }, "new configuration is bad: the old one stays in force");
+    return current;
+  }
+}

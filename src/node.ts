@@ -1,0 +1,236 @@
+/**
+ * Builds every room of one node and wires them. Reads as the order of a start: folders, lock, state,
+ * mechanisms, lifecycles. Nothing runs yet when it returns; `recover` and the server come after.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Cgroups } from "./cgroup/cgroup.ts";
+import type { Config } from "./config/config.ts";
+import { type InstanceNames, instanceNames } from "./config/instance.ts";
+import { version } from "./config/version.ts";
+import type { Container } from "./container/container.ts";
+import { ExecBases } from "./container/exec.ts";
+import { ContainerLifecycle } from "./container/lifecycle.ts";
+import { containerRows } from "./container/rows.ts";
+import { readHostFacts } from "./container/spec/host.ts";
+import { SpecMaker } from "./container/spec-maker.ts";
+import { LayerStore } from "./content/layer-store.ts";
+import { RuntimeError } from "./errors/runtime-error.ts";
+import { Images } from "./image/images.ts";
+import { storedRecords } from "./image/stored-records.ts";
+import type { Log } from "./log/log.ts";
+import { Network } from "./network/network.ts";
+import { hostPlatform } from "./oci/platform.ts";
+import { run } from "./process/spawn.ts";
+import { RegistryClient } from "./registry/client.ts";
+import { BuiltinHandler } from "./runtime/builtin.ts";
+import type { RuntimeHandler } from "./runtime/handler.ts";
+import { Connections } from "./sandbox/connections.ts";
+import { KeyedLock } from "./sandbox/keyed-lock.ts";
+import { SandboxLifecycle } from "./sandbox/lifecycle.ts";
+import { sandboxRows } from "./sandbox/rows.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
+import { EventStream } from "./server/event-stream.ts";
+import { Snapshotter } from "./snapshot/snapshotter.ts";
+import { Collection } from "./store/collection.ts";
+import { lockFile } from "./store/lock.ts";
+import { Store } from "./store/store.ts";
+
+/** Where the native programs are: beside the command, as built and as packaged. */
+export interface Programs {
+  readonly monitor: string;
+  readonly unpack: string;
+  readonly cniFolder: string;
+}
+
+export interface Node extends AsyncDisposable {
+  readonly names: InstanceNames;
+  readonly config: () => Config;
+  readonly sandboxes: Collection<Sandbox>;
+  readonly containers: Collection<Container>;
+  readonly sandboxLifecycle: SandboxLifecycle;
+  readonly containerLifecycle: ContainerLifecycle;
+  readonly connections: Connections;
+  readonly execBases: ExecBases;
+  readonly events: EventStream;
+  readonly handlers: ReadonlyMap<string, RuntimeHandler>;
+  readonly network: Network;
+  readonly images: Images;
+  readonly layers: LayerStore;
+  readonly snapshots: Snapshotter;
+  readonly cgroups: Cgroups;
+  readonly podsFolder: string;
+  readonly bootId: string;
+  readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
+}
+
+/** Wall clock with the resolution that the CRI's stamps have. */
+export function nowNs(): bigint {
+  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6));
+}
+
+/** @throws RuntimeError `failed-precondition` when another daemon has this root. */
+export async function openNode(config: () => Config, log: Log): Promise<Node> {
+  const { root, state } = config();
+  const programs = findPrograms();
+  const names = instanceNames(root);
+  const podsFolder = join(state, "pods");
+  await using undo = new AsyncDisposableStack();
+  for (const folder of [root, state, podsFolder]) await privateFolder(folder);
+  undo.use(lockFile(join(root, "lock"), `root ${root}`));
+
+  const store = await Store.open(join(root, "kobako.db"), (message) => log.error(message));
+  undo.defer(() => store.close());
+  const unreadable = (id: string, error: unknown) => log.error({ id, error }, "record is unreadable: it is left on disk");
+  const sandboxes = new Collection<Sandbox>(store, store.table("sandbox", sandboxRows));
+  const containers = new Collection<Container>(store, store.table("container", containerRows));
+  sandboxes.load(unreadable);
+  containers.load(unreadable);
+
+  const cgroups = new Cgroups();
+  const layers = new LayerStore({ root: join(root, "layers"), unpackBinary: programs.unpack, log });
+  const snapshots = new Snapshotter({ root: join(root, "snapshots"), helperBinary: programs.unpack, log });
+  const network = new Network({
+    config: { ...config().network, instance: names, cacheDir: join(root, "network"), pluginDir: programs.cniFolder },
+    log,
+  });
+  undo.defer(() => network.close());
+  await Promise.all([layers.open(), snapshots.open(), network.open(AbortSignal.timeout(30_000))]);
+
+  const images = new Images({
+    layers,
+    registry: new RegistryClient({ hosts: () => config().registries, userAgent: `kobako/${version}` }),
+    records: storedRecords(store, unreadable),
+    platform: hostPlatform(),
+    log,
+    inUse: (imageId) => containers.values().some((container) => container.imageId === imageId),
+  });
+  await images.load();
+  undo.defer(() => images.close());
+
+  const handlers = makeHandlers(config(), programs);
+  const connections = new Connections();
+  undo.defer(() => connections.closeAll());
+  const events = new EventStream({ sandboxes, containers, nowNs });
+  const locks = new KeyedLock();
+  const fingerprintKey = await volatileKey(join(state, "fingerprint.key"));
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const unpin = async (path: string, signal: AbortSignal): Promise<void> => {
+    const { code, stderr } = await run(programs.monitor, ["--unpin", path], {}, signal);
+    if (code !== 0) throw new RuntimeError("internal", `unpin ${path}: ${stderr.toString().trim()}`);
+  };
+  const sandboxLifecycle = new SandboxLifecycle({
+    sandboxes,
+    connections,
+    handlers,
+    defaultHandler: config().defaultRuntime,
+    network,
+    cgroups,
+    locks,
+    log,
+    bootId,
+    fingerprintKey,
+    podsFolder,
+    netnsPrefix: names.netnsPrefix,
+    cgroupRoot: names.cgroupRoot,
+    unpin,
+    nowNs,
+    changed: (id, change, before) => events.tell(id, id, change, before),
+  });
+  const execBases = new ExecBases();
+  const containerLifecycle = new ContainerLifecycle({
+    containers,
+    sandboxes,
+    connections,
+    images,
+    layers,
+    snapshots,
+    specs: new SpecMaker({
+      host: readHostFacts(cgroups.facts),
+      containers,
+      allowedAnnotations: (handler) => config().runtimes[handler]?.annotations ?? [],
+      log,
+    }),
+    cgroups,
+    locks,
+    log,
+    fingerprintKey,
+    nowNs,
+    changed: (id, change, before) => {
+      if (change === "deleted") execBases.forget(id);
+      events.tell(id, (before ?? containers.find(id))?.sandboxId ?? "", change);
+    },
+  });
+  sandboxLifecycle.bindContainers(containerLifecycle);
+
+  const owned = undo.move();
+  return {
+    names,
+    config,
+    sandboxes,
+    containers,
+    sandboxLifecycle,
+    containerLifecycle,
+    connections,
+    execBases,
+    events,
+    handlers,
+    network,
+    images,
+    layers,
+    snapshots,
+    cgroups,
+    podsFolder,
+    bootId,
+    unpin,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function makeHandlers(config: Config, programs: Programs): ReadonlyMap<string, RuntimeHandler> {
+  const handlers = new Map<string, RuntimeHandler>();
+  const names = new Set(["builtin", ...Object.keys(config.runtimes)]);
+  for (const name of names) {
+    const type = config.runtimes[name]?.type ?? "builtin";
+    if (type !== "builtin") {
+      throw new RuntimeError("unimplemented", `runtimes.${name}.type "${type}" is not offered by this version: use "builtin"`);
+    }
+    handlers.set(
+      name,
+      new BuiltinHandler({ name, monitorBinary: programs.monitor, features: { recursiveReadOnlyMounts: true, userNamespaces: false } }),
+    );
+  }
+  if (!handlers.has(config.defaultRuntime)) {
+    throw new RuntimeError("invalid-argument", `default_runtime "${config.defaultRuntime}" is not one of [runtimes]: ${[...handlers.keys()].join(", ")}`);
+  }
+  return handlers;
+}
+
+/** Folders that only root may enter, also after an upgrade from open modes. */
+async function privateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await chmod(path, 0o700);
+}
+
+/** A key that lives as long as the volatile folder: hashes keyed with it tell nothing after a reboot. */
+async function volatileKey(path: string): Promise<Uint8Array> {
+  const bytes = 32;
+  const known = await readFile(path).catch(() => undefined);
+  if (known?.length === bytes) return known;
+  await rm(path, { force: true });
+  const key = randomBytes(bytes);
+  await writeFile(path, key, { mode: 0o600, flag: "wx" });
+  return key;
+}
+
+/** build/lib/kobako/kobako.mjs stands beside build/bin and build/cni, in packages likewise. */
+function findPrograms(): Programs {
+  const prefix = dirname(dirname(dirname(import.meta.filename)));
+  return {
+    monitor: join(prefix, "bin/kobako-monitor"),
+    unpack: join(prefix, "bin/kobako-unpack"),
+    cniFolder: join(prefix, "cni"),
+  };
+}
