@@ -202,7 +202,13 @@ async function wait(turn: number, signal: AbortSignal, what: string): Promise<vo
 
 /** A path that can't mean the root or leave it. */
 function checked(path: string): string {
-  if (!path.startsWith("/") || path === "/" || posix.normalize(path) !== path || path.includes("\0")) {
+  if (
+    !path.startsWith("/") ||
+    path === "/" ||
+    posix.normalize(path) !== path ||
+    path.endsWith("/") ||
+    path.includes("\0")
+  ) {
     throw new RuntimeError(
       "invalid-argument",
       `cgroup path "${path}" is not the path of a cgroup below the root`,

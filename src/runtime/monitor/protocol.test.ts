@@ -1,13 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  errorOf,
-  parseEvent,
-  parseHello,
-  parseInterfaces,
-  parseStartAnswer,
-  parseStatus,
-  parseUser,
-} from "./protocol.ts";
+import { errorOf, parseEvent, parseHello, parseStartAnswer, parseStatus, parseUser } from "./protocol.ts";
+import { parseInterfaces } from "../net-dev.ts";
 
 describe("answers of a monitor", () => {
   it("gives pid and start time of a monitor that is set up", () => {

@@ -18,6 +18,7 @@ import type {
   SandboxSpec,
   SandboxStatus,
 } from "../handler.ts";
+import { parseInterfaces } from "../net-dev.ts";
 
 export const protocolVersion = 1;
 
@@ -253,29 +254,6 @@ export function parseProcessEnd(bytes: Buffer): ProcessEnd {
   };
 }
 
-/** Reads the text of /proc/net/dev. Source: proc_pid_net(5). Loopback is left out. */
-export function parseInterfaces(procNetDev: string): InterfaceCounters[] {
-  const interfaces: InterfaceCounters[] = [];
-  for (const line of procNetDev.split("\n")) {
-    const colon = line.indexOf(":");
-    if (colon < 0) continue;
-    const name = line.slice(0, colon).trim();
-    if (name === "lo") continue;
-    const columns = line
-      .slice(colon + 1)
-      .trim()
-      .split(/\s+/);
-    interfaces.push({
-      name,
-      rxBytes: counter(columns[0]),
-      rxErrors: counter(columns[2]),
-      txBytes: counter(columns[8]),
-      txErrors: counter(columns[10]),
-    });
-  }
-  return interfaces;
-}
-
 export function parseNetStats(result: Wire): InterfaceCounters[] {
   return parseInterfaces(text(result, "text"));
 }
@@ -377,10 +355,6 @@ function optionalText(from: Wire, key: string): string | undefined {
 
 function optionalStamp(from: Wire, key: string): bigint | undefined {
   return from[key] === undefined || from[key] === null ? undefined : stamp(from, key);
-}
-
-function counter(column: string | undefined): bigint {
-  return column !== undefined && /^\d{1,20}$/.test(column) ? BigInt(column) : 0n;
 }
 
 function malformed(field: string): RuntimeError {

@@ -1,0 +1,127 @@
+/** The cgroup room on the kernel's own trees: as root, below a cgroup made for this run. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Cgroups } from "../../../src/cgroup/cgroup.ts";
+
+const cgroups = new Cgroups();
+const mounts =
+  cgroups.layout.version === 2
+    ? [cgroups.layout.unified ?? "/sys/fs/cgroup"]
+    : ["cpuacct", "memory", "freezer", "pids"].flatMap((name) => cgroups.layout.controllers.get(name) ?? []);
+const signal = () => AbortSignal.timeout(10_000);
+
+let base: string;
+let run = 0;
+const children: ChildProcess[] = [];
+
+beforeEach(() => {
+  base = `/kobako-test-${process.pid}-${run++}`;
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await cgroups.killAll(base, signal());
+  await cgroups.remove(base, signal());
+});
+
+function make(path: string): void {
+  for (const mount of mounts) mkdirSync(mount + path, { recursive: true });
+}
+
+/** A shell in the cgroup, its own children with it. Resolves when it says that it runs. */
+async function processIn(path: string, script: string): Promise<ChildProcess> {
+  const join = mounts.map((mount) => `echo $$ > ${mount}${path}/cgroup.procs`).join(" && ");
+  const child = spawn("/bin/sh", ["-c", `${join} && ${script}`], { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  await once(child.stdout, "data");
+  return child;
+}
+
+describe("Cgroups", () => {
+  it("reads what a cgroup uses", async () => {
+    make(`${base}/a`);
+    const child = await processIn(
+      `${base}/a`,
+      "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 100",
+    );
+    const usage = cgroups.usage(`${base}/a`);
+    expect(usage?.cpuUsageNs).toBeGreaterThan(1_000_000n);
+    expect(usage?.memoryUsageBytes).toBeGreaterThan(0n);
+    expect(usage?.processes).toBe(1n);
+    expect(cgroups.oomKills(`${base}/a`)).toBe(0n);
+    expect(await cgroups.processes(base)).toEqual([child.pid]);
+    expect(cgroups.exists(base)).toBe(true);
+  });
+
+  it("kills all processes in and below a cgroup, also while they fork", async () => {
+    make(`${base}/a/b`);
+    const forker = await processIn(`${base}/a`, "echo up; while :; do /bin/true; done");
+    const ignorer = await processIn(`${base}/a/b`, "trap '' TERM INT HUP; echo up; sleep 100 & wait");
+    const ends = [once(forker, "exit"), once(ignorer, "exit")];
+    await cgroups.killAll(base, signal());
+    await Promise.all(ends);
+    expect(await cgroups.processes(base)).toEqual([]);
+  });
+
+  it("kills a frozen cgroup's processes, and leaves it thawed", async () => {
+    make(`${base}/a`);
+    const child = await processIn(`${base}/a`, "echo up; sleep 100");
+    const file =
+      cgroups.layout.version === 1
+        ? `${cgroups.layout.controllers.get("freezer")}${base}/a/freezer.state`
+        : `${cgroups.layout.unified}${base}/a/cgroup.freeze`;
+    writeFileSync(file, cgroups.layout.version === 1 ? "FROZEN" : "1");
+    const end = once(child, "exit");
+    await cgroups.killAll(`${base}/a`, signal());
+    await end;
+    if (cgroups.layout.version === 1) expect(readFileSync(file, "utf8")).toBe("THAWED\n");
+  });
+
+  it("removes a cgroup with those below it, and again without an error", async () => {
+    make(`${base}/a/b/c`);
+    await cgroups.remove(base, signal());
+    expect(mounts.filter((mount) => existsSync(mount + base))).toEqual([]);
+    await cgroups.remove(base, signal());
+    await cgroups.killAll(base, signal());
+    expect(cgroups.exists(base)).toBe(false);
+  });
+
+  it("does not remove a cgroup that is in use, and says so at the time limit", async () => {
+    make(`${base}/a`);
+    await processIn(`${base}/a`, "echo up; exec sleep 100");
+    await expect(cgroups.remove(`${base}/a`, AbortSignal.timeout(100))).rejects.toMatchObject({
+      kind: "deadline-exceeded",
+      message: `cgroup ${base}/a is still in use`,
+    });
+    expect(cgroups.exists(`${base}/a`)).toBe(true);
+  });
+
+  it("removes empty parents up to where it is told, and stops at one in use", async () => {
+    make(`${base}/x/y/z`);
+    make(`${base}/other`);
+    await cgroups.remove(`${base}/x/y/z`, signal());
+    await cgroups.removeEmptyParents(`${base}/x/y/z`, base);
+    expect(cgroups.exists(`${base}/x`)).toBe(false);
+    expect(cgroups.exists(base)).toBe(true);
+    await cgroups.remove(`${base}/other`, signal());
+    make(`${base}/p/q`);
+    make(`${base}/p/kept`);
+    await cgroups.remove(`${base}/p/q`, signal());
+    await cgroups.removeEmptyParents(`${base}/p/q`, base);
+    expect(cgroups.exists(`${base}/p/kept`)).toBe(true);
+  });
+
+  it("reads 100 cgroups in a few milliseconds", async () => {
+    const paths = Array.from({ length: 100 }, (_, i) => `${base}/${i}`);
+    for (const path of paths) make(path);
+    let best = Number.POSITIVE_INFINITY;
+    for (let turn = 0; turn < 5; turn++) {
+      const before = performance.now();
+      for (const path of paths) cgroups.usage(path);
+      best = Math.min(best, performance.now() - before);
+    }
+    console.log(`100 cgroups read in ${best.toFixed(2)} ms`);
+    expect(best).toBeLessThan(20);
+  });
+});
