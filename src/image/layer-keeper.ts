@@ -5,7 +5,7 @@
 import type { LayerStore } from "../content/layer-store.ts";
 
 export class LayerKeeper {
-  readonly #layers: LayerStore;
+  readonly #layers: Pick<LayerStore, "list" | "remove">;
   readonly #referenced: () => Iterable<string>;
   readonly #graceMs: number;
   readonly #held = new Map<string, number>();
@@ -13,7 +13,11 @@ export class LayerKeeper {
   readonly #orphanSinceMs = new Map<string, number>();
 
   /** @param o.referenced the keys of the layers of all images. */
-  constructor(o: { layers: LayerStore; referenced: () => Iterable<string>; graceMs: number }) {
+  constructor(o: {
+    layers: Pick<LayerStore, "list" | "remove">;
+    referenced: () => Iterable<string>;
+    graceMs: number;
+  }) {
     this.#layers = o.layers;
     this.#referenced = o.referenced;
     this.#graceMs = o.graceMs;
