@@ -1,0 +1,157 @@
+/** containerd with runc and the reference CNI plugins, on folders of its own, to be put beside us. */
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { stringify } from "smol-toml";
+import { criClient } from "../../test/support/cri-client.ts";
+import { buildImage } from "../../test/support/image-builder.ts";
+import { program } from "../../test/support/programs.ts";
+import { endChild, type Registry } from "../../test/support/registry.ts";
+import { tempDir } from "../../test/support/temp-dir.ts";
+import { must } from "../run.ts";
+
+const tools = [
+  "containerd",
+  "containerd-shim-runc-v2",
+  "runc",
+  "cni-bridge",
+  "cni-host-local",
+  "cni-loopback",
+  "cni-portmap",
+] as const;
+
+export interface Peer extends AsyncDisposable {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly marks: readonly string[];
+  readonly startMs: number;
+}
+
+/** Builds what is missing (minutes), starts it and returns when it serves. */
+export async function startContainerd(registry: Registry): Promise<Peer> {
+  const built = (await must([join(import.meta.dirname, "../tools"), ...tools]))
+    .trim()
+    .split("\n")
+    .slice(-tools.length);
+  const folder = await tempDir("peer");
+  const at = (...parts: string[]) => join(folder.path, ...parts);
+  await mkdir(at("bin"), { recursive: true });
+  await mkdir(at("cni.d"), { recursive: true });
+  for (const [i, name] of tools.entries()) {
+    const from = built[i] ?? "";
+    await symlink(from, at("bin", name.replace(/^cni-/, "")));
+  }
+  // Its own pause image: one static process that waits.
+  const pause = await registry.push(
+    "pause",
+    "1",
+    await buildImage({
+      layers: [[{ name: "pause", mode: 0o755, content: program("waiter") }]],
+      config: { Entrypoint: ["/pause"] },
+    }),
+  );
+  const id = basename(folder.path).slice(-6).toLowerCase();
+  const bridge = `pe${id}`;
+  await writeFile(
+    at("cni.d", "10-peer.conflist"),
+    JSON.stringify({
+      cniVersion: "1.0.0",
+      name: `peer-${id}`,
+      plugins: [
+        {
+          type: "bridge",
+          bridge,
+          isGateway: true,
+          ipMasq: false,
+          hairpinMode: true,
+          ipam: {
+            type: "host-local",
+            dataDir: at("ipam"),
+            ranges: [[{ subnet: "10.213.0.0/16" }], [{ subnet: "fd00:213::/64" }]],
+            routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
+          },
+        },
+        { type: "portmap", capabilities: { portMappings: true }, backend: "nftables" },
+      ],
+    }),
+  );
+  const socket = at("containerd.sock");
+  await writeFile(
+    at("config.toml"),
+    stringify({
+      version: 3,
+      root: at("root"),
+      state: at("run"),
+      grpc: { address: socket },
+      ttrpc: { address: at("ttrpc.sock") },
+      plugins: {
+        "io.containerd.internal.v1.opt": { path: at("opt") },
+        "io.containerd.nri.v1.nri": { disable: true },
+        "io.containerd.cri.v1.images": { snapshotter: "overlayfs", pinned_images: { sandbox: pause } },
+        "io.containerd.cri.v1.runtime": {
+          restrict_oom_score_adj: true,
+          cni: { bin_dirs: [at("bin")], conf_dir: at("cni.d") },
+          containerd: {
+            default_runtime_name: "runc",
+            runtimes: {
+              runc: {
+                runtime_type: "io.containerd.runc.v2",
+                options: { BinaryName: at("bin/runc"), Root: at("runc") },
+              },
+            },
+          },
+        },
+        "io.containerd.grpc.v1.cri": {
+          disable_tcp_service: true,
+          stream_server_address: "127.0.0.1",
+          stream_server_port: "0",
+        },
+      },
+    }),
+  );
+  const log = openSync(at("containerd.log"), "a");
+  const begun = performance.now();
+  const child = spawn(at("bin/containerd"), ["--config", at("config.toml")], {
+    stdio: ["ignore", log, log],
+    env: { PATH: `${at("bin")}:/usr/sbin:/usr/bin:/sbin:/bin` },
+  });
+  closeSync(log);
+  const client = criClient(socket);
+  const deadline = begun + 30_000;
+  for (;;) {
+    try {
+      await client.version({}, { timeoutMs: 1000 });
+      break;
+    } catch (cause) {
+      if (child.exitCode !== null || performance.now() > deadline) {
+        const tail = readFileSync(at("containerd.log"), "utf8").trimEnd().split("\n").slice(-10).join("\n");
+        await endChild(child);
+        throw new Error(`containerd does not serve\n${tail}`, { cause });
+      }
+      await delay(10);
+    }
+  }
+  const startMs = performance.now() - begun;
+  return {
+    name: "containerd + runc",
+    endpoint: socket,
+    marks: [folder.path],
+    startMs,
+    async [Symbol.asyncDispose]() {
+      const { items } = await client.listPodSandbox({}).catch(() => ({ items: [] }));
+      for (const { id: podSandboxId } of items) {
+        await client.stopPodSandbox({ podSandboxId }).catch(() => {});
+        await client.removePodSandbox({ podSandboxId }).catch(() => {});
+      }
+      client.close();
+      await endChild(child);
+      await must(["sh", "-c", `ip link delete ${bridge} 2>/dev/null || true`]);
+      await copyFile(at("containerd.log"), join(import.meta.dirname, "../../build/containerd.log")).catch(
+        () => {},
+      );
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}

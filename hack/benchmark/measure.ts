@@ -1,0 +1,259 @@
+/** One runtime measured: calls one after the other, then many pods at once, then what they cost while idle. */
+import { mkdir } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { type ContainerConfigInit, NamespaceMode, type PodSandboxConfigInit } from "../../cri-api/index.ts";
+import { type CriClient, criClient } from "../../test/support/cri-client.ts";
+import { tempDir } from "../../test/support/temp-dir.ts";
+import { cpuMs, listener, removeCgroups, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
+import { Samples, type Summary } from "../sample.ts";
+
+export interface Subject {
+  readonly name: string;
+  /** Path of the socket. */
+  readonly endpoint: string;
+  /** See runtimeProcesses. */
+  readonly marks: readonly string[];
+  readonly image: string;
+  /** Command of the containers; its first word tells workloads from the runtime's own processes. */
+  readonly workload: readonly string[];
+  readonly exec: readonly string[];
+  readonly startMs?: number;
+}
+
+export interface Counts {
+  readonly pods: number;
+  readonly atOnce: number;
+  readonly execs: number;
+}
+
+export interface Result {
+  readonly name: string;
+  readonly version: string;
+  readonly pods: number;
+  readonly atOnce: number;
+  readonly startMs: number | undefined;
+  /** By call name, milliseconds. */
+  readonly calls: Readonly<Record<string, Summary>>;
+  readonly burst: { readonly startMs: number; readonly removeMs: number };
+  readonly memory: {
+    readonly daemonIdleKib: number;
+    readonly daemonKib: number;
+    readonly totalKib: number;
+    /** (total with pods - total without) / pods. */
+    readonly perPodKib: number;
+    readonly perPodOutsideDaemonKib: number;
+  };
+  readonly idle: { readonly cpuMsPerSecond: number };
+}
+
+interface Pod {
+  readonly sandbox: string;
+  readonly container: string;
+}
+
+/** Calls that make code warm and are not counted. */
+const warmUpPods = 3;
+const settleMs = 2000;
+const idleMs = 5000;
+
+export async function measure(subject: Subject, counts: Counts): Promise<Result> {
+  await using logs = await tempDir("bench-logs");
+  const client = criClient(subject.endpoint);
+  const pods = new Pods(client, subject, logs.path);
+  const samples = new Samples();
+  try {
+    const version = await client.version({});
+    await client.pullImage({ image: { image: subject.image } }, { timeoutMs: 60_000 });
+    for (let i = 0; i < warmUpPods; i++) await pods.remove(await pods.start(new Samples()), new Samples());
+
+    await delay(settleMs);
+    const daemon = listener(subject.endpoint);
+    const marks = [...subject.marks, pods.cgroupParent];
+    const processes = () => [...new Set([daemon, ...runtimeProcesses(marks, subject.workload[0] ?? "")])];
+    const daemonIdleKib = totalPssKib([daemon]);
+    const idleKib = totalPssKib(processes());
+
+    await sequential(client, pods, subject, samples, counts);
+    const burst = await manyAtOnce(client, pods, samples, counts, async () => {
+      await delay(settleMs);
+      const before = cpuMs(processes());
+      await delay(idleMs);
+      const cpuMsPerSecond = ((cpuMs(processes()) - before) * 1000) / idleMs;
+      return { totalKib: totalPssKib(processes()), daemonKib: totalPssKib([daemon]), cpuMsPerSecond };
+    });
+
+    const { totalKib, daemonKib, cpuMsPerSecond } = burst.between;
+    return {
+      name: subject.name,
+      version: `${version.runtimeName} ${version.runtimeVersion}`,
+      pods: counts.pods,
+      atOnce: counts.atOnce,
+      startMs: subject.startMs,
+      calls: samples.summaries(),
+      burst: { startMs: burst.startMs, removeMs: burst.removeMs },
+      memory: {
+        daemonIdleKib,
+        daemonKib,
+        totalKib,
+        perPodKib: (totalKib - idleKib) / counts.pods,
+        perPodOutsideDaemonKib: (totalKib - daemonKib - (idleKib - daemonIdleKib)) / counts.pods,
+      },
+      idle: { cpuMsPerSecond },
+    };
+  } finally {
+    await pods.removeAll();
+    client.close();
+    removeCgroups(pods.cgroupParent);
+  }
+}
+
+/** One pod after the other, each with some execs. */
+async function sequential(client: CriClient, pods: Pods, subject: Subject, samples: Samples, counts: Counts) {
+  for (let i = 0; i < counts.pods; i++) {
+    const pod = await pods.start(samples);
+    for (let n = i; n < counts.execs; n += counts.pods)
+      await samples.time("ExecSync", () =>
+        client.execSync({ containerId: pod.container, cmd: [...subject.exec], timeout: 10n }),
+      );
+    await samples.time("ContainerStatus", () => client.containerStatus({ containerId: pod.container }));
+    await pods.remove(pod, samples);
+  }
+  for (let i = 0; i < counts.pods; i++) {
+    const config = pods.config({ network: NamespaceMode.NODE });
+    const { podSandboxId } = await samples.time("RunPodSandbox host network", () =>
+      client.runPodSandbox({ config }),
+    );
+    await client.stopPodSandbox({ podSandboxId });
+    await client.removePodSandbox({ podSandboxId });
+  }
+}
+
+/** All pods, `atOnce` at a time; `between` is asked while they all run. */
+async function manyAtOnce<T>(
+  client: CriClient,
+  pods: Pods,
+  samples: Samples,
+  counts: Counts,
+  between: () => Promise<T>,
+): Promise<{ startMs: number; removeMs: number; between: T }> {
+  const started: Pod[] = [];
+  const ignored = new Samples();
+  const startMs = await inParallel(counts, async () => {
+    started.push(await pods.start(ignored));
+  });
+  for (let i = 0; i < 20; i++) {
+    await samples.time("ListContainers", () => client.listContainers({}));
+    await samples.time("ListContainerStats", () => client.listContainerStats({}));
+    await samples.time("ListPodSandboxStats", () => client.listPodSandboxStats({}));
+  }
+  const value = await between();
+  const removeMs = await inParallel(counts, async () => {
+    const pod = started.pop();
+    if (pod) await pods.remove(pod, ignored);
+  });
+  return { startMs, removeMs, between: value };
+}
+
+async function inParallel(counts: Counts, one: () => Promise<void>): Promise<number> {
+  let left = counts.pods;
+  const begun = performance.now();
+  await Promise.all(
+    Array.from({ length: counts.atOnce }, async () => {
+      while (left-- > 0) await one();
+    }),
+  );
+  return performance.now() - begun;
+}
+
+let serial = 0;
+
+class Pods {
+  readonly cgroupParent = `/kobako-bench-${process.pid}`;
+  readonly #client: CriClient;
+  readonly #subject: Subject;
+  readonly #logs: string;
+  readonly #live = new Set<string>();
+
+  constructor(client: CriClient, subject: Subject, logs: string) {
+    this.#client = client;
+    this.#subject = subject;
+    this.#logs = logs;
+  }
+
+  config(o: { network?: NamespaceMode } = {}): PodSandboxConfigInit {
+    const name = `bench-${process.pid}-${++serial}`;
+    return {
+      metadata: { name, namespace: "bench", uid: name, attempt: 0 },
+      // A node's own name may not be changed.
+      hostname: o.network === NamespaceMode.NODE ? "" : name,
+      logDirectory: `${this.#logs}/${name}`,
+      linux: {
+        cgroupParent: `${this.cgroupParent}/${name}`,
+        securityContext: {
+          namespaceOptions: { network: o.network ?? NamespaceMode.POD, pid: NamespaceMode.CONTAINER },
+        },
+      },
+    };
+  }
+
+  async start(samples: Samples): Promise<Pod> {
+    const config = this.config();
+    await mkdir(config.logDirectory ?? "", { recursive: true });
+    const container: ContainerConfigInit = {
+      metadata: { name: "main", attempt: 0 },
+      image: { image: this.#subject.image },
+      command: this.#subject.workload,
+      logPath: "main.log",
+      // RuntimeDefault seccomp, as a kubelet with seccompDefault asks.
+      linux: {
+        securityContext: {
+          seccomp: { profileType: 0, localhostRef: "" },
+          namespaceOptions: { pid: NamespaceMode.CONTAINER },
+        },
+      },
+    };
+    return await samples.time("pod start", async () => {
+      const { podSandboxId } = await samples.time("RunPodSandbox", () =>
+        this.#client.runPodSandbox({ config }, { timeoutMs: 60_000 }),
+      );
+      this.#live.add(podSandboxId);
+      const { containerId } = await samples.time("CreateContainer", () =>
+        this.#client.createContainer(
+          { podSandboxId, config: container, sandboxConfig: config },
+          { timeoutMs: 60_000 },
+        ),
+      );
+      await samples.time("StartContainer", () =>
+        this.#client.startContainer({ containerId }, { timeoutMs: 60_000 }),
+      );
+      return { sandbox: podSandboxId, container: containerId };
+    });
+  }
+
+  async remove(pod: Pod, samples: Samples): Promise<void> {
+    const o = { timeoutMs: 60_000 };
+    await samples.time("pod removal", async () => {
+      await samples.time("StopContainer", () =>
+        this.#client.stopContainer({ containerId: pod.container, timeout: 10n }, o),
+      );
+      await samples.time("RemoveContainer", () =>
+        this.#client.removeContainer({ containerId: pod.container }, o),
+      );
+      await samples.time("StopPodSandbox", () =>
+        this.#client.stopPodSandbox({ podSandboxId: pod.sandbox }, o),
+      );
+      await samples.time("RemovePodSandbox", () =>
+        this.#client.removePodSandbox({ podSandboxId: pod.sandbox }, o),
+      );
+    });
+    this.#live.delete(pod.sandbox);
+  }
+
+  /** What a failed run left. */
+  async removeAll(): Promise<void> {
+    for (const podSandboxId of this.#live) {
+      await this.#client.stopPodSandbox({ podSandboxId }).catch(() => {});
+      await this.#client.removePodSandbox({ podSandboxId }).catch(() => {});
+    }
+  }
+}

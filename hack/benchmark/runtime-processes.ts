@@ -1,0 +1,80 @@
+/** Which processes are a runtime's own, and what they cost. Works for any CRI runtime on this machine. */
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { allPids, descriptors, pssKib } from "../../test/support/host.ts";
+
+/** The process that listens on the unix socket `path`. */
+export function listener(path: string): number {
+  const lines = execFileSync("ss", ["-H", "-xlp"], { encoding: "utf8" }).split("\n");
+  for (const line of lines) {
+    if (!line.split(/\s+/).includes(path)) continue;
+    const pid = /pid=(\d+)/.exec(line)?.[1];
+    if (pid !== undefined) return Number(pid);
+  }
+  throw new Error(`no process listens on ${path}`);
+}
+
+function text(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+function link(pid: number, name: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/${name}`);
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * The processes that bear one of `marks` in their command line, environment-free: command line, working folder,
+ * cgroups or open files. Workloads (their program is `workload`) and this process are left out.
+ */
+export function runtimeProcesses(marks: readonly string[], workload: string): number[] {
+  const marked = (value: string) => marks.some((mark) => value.includes(mark));
+  return allPids().filter((pid) => {
+    if (pid === process.pid) return false;
+    const command = text(pid, "cmdline");
+    if (command.split("\0")[0] === workload) return false;
+    return (
+      marked(command) ||
+      marked(link(pid, "cwd")) ||
+      marked(text(pid, "cgroup")) ||
+      descriptors(pid).some(marked)
+    );
+  });
+}
+
+export function totalPssKib(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + pssKib(pid).total, 0);
+}
+
+/** User and system time of all `pids` so far, in milliseconds. */
+export function cpuMs(pids: readonly number[]): number {
+  const ticksPerSecond = 100; // USER_HZ, the same on every architecture that we run on
+  return pids.reduce((sum, pid) => {
+    const stat = text(pid, "stat");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return sum + ((Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 1000) / ticksPerSecond;
+  }, 0);
+}
+
+/** Removes the empty cgroups at and below `path` in every hierarchy: runtimes leave parents that were named to them. */
+export function removeCgroups(path: string): void {
+  const remove = (folder: string): void => {
+    try {
+      for (const entry of readdirSync(folder, { withFileTypes: true }))
+        if (entry.isDirectory()) remove(join(folder, entry.name));
+      rmdirSync(folder);
+    } catch {
+      // not in this hierarchy, or still in use
+    }
+  };
+  const top = "/sys/fs/cgroup";
+  for (const hierarchy of ["", ...readdirSync(top)]) remove(join(top, hierarchy, path));
+}
