@@ -166,7 +166,7 @@ async function unpackLayer(
   const { descriptor, diffId, parents } = layer;
   const progress = new LayerProgress(descriptor, tools.report);
   using _ = await tools.slots.take(signal);
-  const here = tools.layers.find(diffId);
+  const here = tools.layers.match(diffId, parents);
   if (here) {
     progress.finish("exists");
     return here;
