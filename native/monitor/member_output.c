@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a container's pipes or pty to its log, and to who is attached. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "monitor/member.h"
+
+#define FAULT_EVENT_EVERY_MS 5000
+/* Most that one container is read in one turn of the loop: others come next. */
+#define TURN_MAX (4 * PUMP_MAX)
+/* A pty holds less; a bound where FIONREAD says nothing. */
+#define TTY_DRAIN_MAX (1u << 20)
+
+static char buffer[PUMP_MAX] __attribute__((aligned(4096)));
+static struct timer quiet;
+
+static void on_quiet(struct timer *t)
+{
+	madvise(buffer, sizeof(buffer), MADV_DONTNEED);
+}
+
+char *pump_buffer(void)
+{
+	if (!quiet.fire) {
+		quiet.fire = on_quiet;
+		madvise(buffer, sizeof(buffer), MADV_WIPEONFORK); /* a child must not see other containers' output */
+	}
+	return buffer;
+}
+
+void pump_used(size_t bytes)
+{
+	if (bytes > 4096 && !quiet.armed)
+		loop_timer(&quiet, 1000);
+}
+
+/* The disk lost output: said once at its begin, then every few seconds with the sum, and when it ended. */
+static void tell_fault(struct member *m)
+{
+	cleanup_text struct text t = { 0 };
+	uint64_t now;
+
+	if (m->log.dropped_bytes == m->dropped_told)
+		return;
+	now = loop_now_ms();
+	if (m->dropped_told && m->log.fault && now - m->fault_told_ms < FAULT_EVENT_EVERY_MS)
+		return;
+	text_str(&t, "{\"container\":");
+	text_json(&t, m->id);
+	text_fmt(&t, ",\"dropped_bytes\":%llu,\"message\":", (unsigned long long)m->log.dropped_bytes);
+	text_json(&t, m->log.fault ? strerror(m->log.fault) : "the log can be written again");
+	text_str(&t, "}");
+	conn_event("log_fault", &t);
+	m->dropped_told = m->log.dropped_bytes;
+	m->fault_told_ms = now;
+}
+
+/* Reads at most `most` bytes. Returns how many, 0 when there are none now or the stream has ended. */
+static size_t pump(struct output *o, size_t most)
+{
+	char *bytes = pump_buffer();
+	ssize_t n = read(o->watch.fd, bytes, most < PUMP_MAX ? most : PUMP_MAX);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) { /* a pty says EIO when its last user is gone */
+		loop_close(&o->watch);
+		cri_log_end(&o->member->log, o->stream);
+		tell_fault(o->member);
+		return 0;
+	}
+	cri_log_feed(&o->member->log, o->stream, bytes, (size_t)n);
+	tell_fault(o->member);
+	session_output(o->member, o->stream, bytes, (size_t)n);
+	pump_used((size_t)n);
+	return (size_t)n;
+}
+
+static void on_output(struct watch *w, uint32_t events)
+{
+	struct output *o = container_of(w, struct output, watch);
+
+	for (size_t read = 0; read < TURN_MAX;) {
+		size_t n = pump(o, PUMP_MAX);
+
+		read += n;
+		if (n < PUMP_MAX || o->watch.fd < 0 || !o->watch.armed)
+			return;
+	}
+}
+
+void output_init(struct member *m)
+{
+	for (int i = 0; i < 2; i++)
+		m->out[i] = (struct output){
+			.watch = { .fd = -1, .ready = on_output },
+			.member = m,
+			.stream = i == 0 ? CRI_STDOUT : CRI_STDERR,
+		};
+}
+
+void output_drain(struct member *m)
+{
+	for (int i = 0; i < 2; i++) {
+		struct output *o = &m->out[i];
+		size_t left = TTY_DRAIN_MAX;
+		int available;
+
+		if (o->watch.fd < 0)
+			continue;
+		if (!m->tty)
+			left = ioctl(o->watch.fd, FIONREAD, &available) == 0 && available > 0 ? (size_t)available : 0;
+		while (left && o->watch.fd >= 0) {
+			size_t n = pump(o, left);
+
+			if (n == 0)
+				break;
+			left -= n;
+		}
+		/* Once more for the end of the stream, which ends the last line; unless others still write. */
+		if (o->watch.fd >= 0)
+			pump(o, PUMP_MAX);
+	}
+}
+
+void output_end(struct member *m)
+{
+	loop_close(&m->out[0].watch);
+	loop_close(&m->out[1].watch);
+	cri_log_close(&m->log);
+}
+
+void output_pause(struct member *m, bool pause)
+{
+	for (int i = 0; i < 2; i++) {
+		if (m->out[i].watch.fd < 0)
+			continue;
+		if (pause)
+			loop_pause(&m->out[i].watch);
+		else
+			loop_watch(&m->out[i].watch, EPOLLIN);
+	}
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "cgroup/cgroup.h"
+#include "monitor/sysctl.h"
+
+struct pod pod;
+
+void process_start_time(pid_t pid, char ret[24])
+{
+	char path[64], buf[1024], *p;
+	ssize_t n;
+
+	ret[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	n = io_read_small_at(AT_FDCWD, path, buf, sizeof(buf));
+	p = n > 0 ? strrchr(buf, ')') : NULL; /* a command's name may hold anything, also ") 1 2" */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		snprintf(ret, 24, "%.*s", (int)strcspn(p + 1, " "), p + 1);
+}
+
+/* From the child that made the namespaces: one message with the descriptors in this order. */
+enum { FD_NET, FD_IPC, FD_UTS, FD_SHM, FD_NET_DEV, FD_COUNT };
+
+static int apply_sysctls(const struct pod *p, struct err *e)
+{
+	struct json_view key, value;
+	char name[SYSCTL_PATH_MAX], path[SYSCTL_PATH_MAX], text[4097];
+	size_t pos = 0;
+
+	while (json_view_next(p->sysctls, &pos, &key, &value)) {
+		if (json_view_string(key, name, sizeof(name)) < 0 || json_view_string(value, text, sizeof(text)) < 0)
+			return err_set(e, EINVAL, "sysctl \"%.*s\": not a name with one value", key.len > 64 ? 64 : (int)key.len,
+				       key.at);
+		if (sysctl_path(name, text, p->network == NS_POD, p->ipc == NS_POD, path, e) < 0 ||
+		    sysctl_write(path, text, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+static int pin_netns(const char *pin, struct err *e)
+{
+	cleanup_unlink const char *made = NULL;
+	cleanup_fd int fd = -1;
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(pin, '/') - pin), pin);
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make folder \"%s\"", dir);
+	fd = open(pin, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return err_set(e, errno, "create netns pin \"%s\"", pin);
+	made = pin;
+	if (mount("/proc/self/ns/net", pin, NULL, MS_BIND, NULL) < 0)
+		return err_set(e, errno, "bind the network namespace to \"%s\"", pin);
+	made = NULL;
+	return 0;
+}
+
+/*
+ * A mount namespace of nothing but the pod's /dev/shm: a container's runner enters it, clones its
+ * root, and takes the clone along. Nothing of the host is held busy by it.
+ */
+static int make_shm(const struct pod *p, int *ret_fd, struct err *e)
+{
+	cleanup_fd int fs = -1;
+	cleanup_fd int tree = -1;
+	cleanup_fd int ns = -1;
+	char size[32];
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return err_set(e, errno, "unshare the mount namespace of /dev/shm");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_set(e, errno, "make the mounts beside /dev/shm private");
+	ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return err_set(e, errno, "open the mount namespace of /dev/shm");
+	fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
+	/* size=0 would be no limit at all. */
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)(p->shm_bytes ? p->shm_bytes : 4096));
+	if (fs < 0 || sys_fsconfig_string(fs, "source", "shm") < 0 || sys_fsconfig_string(fs, "size", size) < 0 ||
+	    sys_fsconfig_string(fs, "mode", "1777") < 0 || sys_fsconfig_create(fs) < 0)
+		return err_set(e, errno, "make the pod's /dev/shm of %s bytes", size);
+	tree = sys_fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (tree < 0 || sys_move_mount(tree, "", AT_FDCWD, p->run_dir, MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(tree) < 0)
+		return err_set(e, errno, "mount the pod's /dev/shm");
+	/* pivot_root(2) refuses when the root is the initramfs: then the mount is moved over it. */
+	if (sys_pivot_root(".", ".") == 0) {
+		if (umount2(".", MNT_DETACH) < 0)
+			return err_set(e, errno, "detach the host's mounts from /dev/shm");
+	} else if (mount(".", "/", NULL, MS_MOVE, NULL) < 0) {
+		return err_set(e, errno, "make /dev/shm a root");
+	}
+	*ret_fd = take_fd(&ns);
+	return 0;
+}
+
+static int make_namespaces(const struct pod *p, int fds[FD_COUNT], bool *pinned, struct err *e)
+{
+	int flags = (p->network == NS_POD ? CLONE_NEWNET : 0) | (p->ipc == NS_POD ? CLONE_NEWIPC : 0) |
+		    (p->uts == NS_POD ? CLONE_NEWUTS : 0);
+
+	if (flags && unshare(flags) < 0)
+		return err_set(e, errno, "unshare the pod's namespaces");
+	if (p->uts == NS_POD && p->hostname && p->hostname[0] && sethostname(p->hostname, strlen(p->hostname)) < 0)
+		return err_set(e, errno, "set hostname \"%s\"", p->hostname);
+	if (apply_sysctls(p, e) < 0)
+		return -e->code;
+	if (p->network == NS_POD)
+		fds[FD_NET] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (p->ipc == NS_POD)
+		fds[FD_IPC] = open("/proc/self/ns/ipc", O_RDONLY | O_CLOEXEC);
+	if (p->uts == NS_POD)
+		fds[FD_UTS] = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+	fds[FD_NET_DEV] = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
+	if ((p->network == NS_POD && fds[FD_NET] < 0) || (p->ipc == NS_POD && fds[FD_IPC] < 0) ||
+	    (p->uts == NS_POD && fds[FD_UTS] < 0) || fds[FD_NET_DEV] < 0)
+		return err_set(e, errno, "open the pod's namespaces");
+	if (p->netns_pin && pin_netns(p->netns_pin, e) < 0)
+		return -e->code;
+	*pinned = p->netns_pin != NULL;
+	return make_shm(p, &fds[FD_SHM], e);
+}
+
+struct ns_message {
+	struct err e;
+	bool pinned;
+	bool have[FD_COUNT];
+};
+
+static void send_namespaces(int sock, struct ns_message *m, const int fds[FD_COUNT])
+{
+	char control[CMSG_SPACE(sizeof(int) * FD_COUNT)] = { 0 };
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int n = 0;
+
+	for (int i = 0; i < FD_COUNT; i++) {
+		m->have[i] = fds[i] >= 0;
+		if (fds[i] >= 0) {
+			msg.msg_control = control;
+			memcpy(CMSG_DATA((struct cmsghdr *)control) + sizeof(int) * (size_t)n++, &fds[i], sizeof(int));
+		}
+	}
+	if (n) {
+		struct cmsghdr *c = (struct cmsghdr *)control;
+
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n);
+	}
+	sendmsg(sock, &msg, MSG_NOSIGNAL);
+}
+
+static int receive_namespaces(int sock, struct ns_message *m, int fds[FD_COUNT], struct err *e)
+{
+	char control[CMSG_SPACE(sizeof(int) * FD_COUNT)];
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int next = 0;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(*m))
+		return err_set(e, EPROTO, "make the pod's namespaces: the child ended");
+	c = CMSG_FIRSTHDR(&msg);
+	for (int i = 0; i < FD_COUNT; i++) {
+		fds[i] = -1;
+		if (m->have[i] && c)
+			memcpy(&fds[i], CMSG_DATA(c) + sizeof(int) * (size_t)next++, sizeof(int));
+	}
+	return 0;
+}
+
+/* Runs in the child. It is thrown away afterwards: unshare(2) moves the caller, the monitor stays on the host. */
+static void __attribute__((noreturn)) namespaces_child(const struct pod *p, int sock)
+{
+	int fds[FD_COUNT] = { -1, -1, -1, -1, -1 };
+	struct ns_message m = { 0 };
+
+	if (make_namespaces(p, fds, &m.pinned, &m.e) < 0)
+		for (int i = 0; i < FD_COUNT; i++)
+			fds[i] = -1;
+	send_namespaces(sock, &m, fds);
+	_exit(0);
+}
+
+static int start_namespaces(const struct pod *p, int *ret_sock, pid_t *ret_child, struct err *e)
+{
+	int pair[2];
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket to the namespaces' child");
+	child = fork();
+	if (child == 0)
+		namespaces_child(p, pair[1]);
+	close(pair[1]);
+	if (child < 0) {
+		close(pair[0]);
+		return err_set(e, errno, "fork the namespaces' child");
+	}
+	*ret_sock = pair[0];
+	*ret_child = child;
+	return 0;
+}
+
+static int finish_namespaces(struct pod *p, int sock, struct err *e)
+{
+	int fds[FD_COUNT] = { -1, -1, -1, -1, -1 };
+	struct ns_message m;
+
+	if (receive_namespaces(sock, &m, fds, e) < 0)
+		return -e->code;
+	p->pinned = m.pinned;
+	if (m.e.code) {
+		*e = m.e;
+		return -e->code;
+	}
+	p->net_fd = fds[FD_NET];
+	p->ipc_fd = fds[FD_IPC];
+	p->uts_fd = fds[FD_UTS];
+	p->shm_fd = fds[FD_SHM];
+	p->net_dev_fd = fds[FD_NET_DEV];
+	return 0;
+}
+
+/*
+ * PID 1 of the pod's PID namespace. Reaps, and does nothing else until it is killed: all signals are
+ * blocked, so what containers send to PID 1 has no effect. Its root is the pod's /dev/shm, it has no
+ * capability and no descriptor, and the containers that see it can't look into it (not dumpable).
+ */
+static void __attribute__((noreturn)) pause_main(const struct pod *p, const struct cgroup_join *cgroup, int ready)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	struct err e = { 0 };
+	sigset_t all, child;
+
+	prctl(PR_SET_NAME, "pause");
+	setsid();
+	if (cgroup && cgroup_join_self(cgroup, false, &e) < 0)
+		goto out;
+	if ((p->ipc_fd >= 0 && setns(p->ipc_fd, CLONE_NEWIPC) < 0) || (p->uts_fd >= 0 && setns(p->uts_fd, CLONE_NEWUTS) < 0) ||
+	    (p->net_fd >= 0 && setns(p->net_fd, CLONE_NEWNET) < 0) || setns(p->shm_fd, CLONE_NEWNS) < 0) {
+		err_set(&e, errno, "enter the pod's namespaces");
+		goto out;
+	}
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (syscall(SYS_capset, &header, none) < 0)
+		err_set(&e, errno, "drop capabilities");
+out:
+	if (write(ready, &e, sizeof(e)) != (ssize_t)sizeof(e) || e.code)
+		_exit(1);
+	sys_close_range(0, UINT_MAX, 0);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	for (;;) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		sigwaitinfo(&child, NULL);
+	}
+}
+
+static int clone_pause(struct pod *p, const struct cgroup_join *cgroup, struct err *e)
+{
+	struct sys_clone_args args = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
+	cleanup_fd int from = -1;
+	struct err theirs;
+	char path[64];
+	int ready[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return err_set(e, errno, "pipe to the pause process");
+	from = ready[0];
+	if (cgroup && cgroup->v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup->v2;
+	}
+	pid = sys_clone3(&args);
+	if (pid == 0)
+		pause_main(p, cgroup, ready[1]);
+	close(ready[1]);
+	if (pid < 0)
+		return err_set(e, errno, "start the pause process");
+	p->pause_pid = pid;
+	do
+		n = read(from, &theirs, sizeof(theirs));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(theirs))
+		err_set(&theirs, EPROTO, "it ended");
+	if (theirs.code) {
+		*e = theirs;
+		return err_wrap(e, "start the pause process");
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	p->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return p->pid_fd < 0 ? err_set(e, errno, "open the pod's PID namespace") : 0;
+}
+
+static int start_pause(struct pod *p, struct err *e)
+{
+	struct cgroup_made made;
+	struct cgroup_join join;
+	int r;
+
+	if (!p->pod_cgroup)
+		return clone_pause(p, NULL, e);
+	if (cgroup_create(p->pod_cgroup, &made, e) < 0 || cgroup_join_open(p->pod_cgroup, &join, e) < 0)
+		return err_wrap(e, "cgroup of the pause process");
+	r = clone_pause(p, &join, e);
+	cgroup_join_close(&join);
+	return r;
+}
+
+int pod_make(struct pod *p, struct err *e)
+{
+	cleanup_child pid_t child = 0;
+	cleanup_fd int sock = -1;
+	int r;
+
+	if (start_namespaces(p, &sock, &child, e) < 0)
+		return -e->code;
+	r = finish_namespaces(p, sock, e);
+	waitpid(child, NULL, 0);
+	child = 0;
+	if (r == 0 && p->pid == NS_POD)
+		r = start_pause(p, e);
+	if (r < 0)
+		pod_give_back(p);
+	return r;
+}
+
+int pod_enter(const struct pod *p, struct err *e)
+{
+	if (p->net_fd >= 0 && setns(p->net_fd, CLONE_NEWNET) < 0)
+		return err_set(e, errno, "enter the pod's network namespace");
+	if (p->ipc_fd >= 0 && setns(p->ipc_fd, CLONE_NEWIPC) < 0)
+		return err_set(e, errno, "enter the pod's IPC namespace");
+	if (p->uts_fd >= 0 && setns(p->uts_fd, CLONE_NEWUTS) < 0)
+		return err_set(e, errno, "enter the pod's UTS namespace");
+	if (p->pid_fd >= 0 && setns(p->pid_fd, CLONE_NEWPID) < 0)
+		return err_set(e, errno, "enter the pod's PID namespace");
+	return 0;
+}
+
+int pod_unpin(const char *path, struct err *e)
+{
+	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return err_set(e, errno, "netns pin \"%s\"", path);
+	if (!S_ISREG(st.st_mode) || (fs.f_type != NSFS_MAGIC && st.st_size != 0))
+		return err_set(e, EINVAL, "netns pin \"%s\": neither a namespace nor an empty file", path);
+	if (fs.f_type == NSFS_MAGIC && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		return err_set(e, errno, "unmount netns pin \"%s\"", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_set(e, errno, "remove netns pin \"%s\"", path);
+	return 0;
+}
+
+void pod_give_back(struct pod *p)
+{
+	int *fds[] = { &p->net_fd, &p->ipc_fd, &p->uts_fd, &p->pid_fd, &p->shm_fd, &p->net_dev_fd };
+	struct err ignored;
+
+	if (p->pause_pid > 0) {
+		kill(p->pause_pid, SIGKILL);
+		while (waitpid(p->pause_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		p->pause_pid = 0;
+	}
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	if (p->pinned)
+		pod_unpin(p->netns_pin, &ignored);
+	p->pinned = false;
+	if (p->pod_cgroup && p->pid == NS_POD)
+		cgroup_remove(p->pod_cgroup, 200, &ignored);
+}

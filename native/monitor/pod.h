@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a monitor holds for its whole pod: namespaces by descriptor, the network namespace's pin (the
+ * one mount on the host), the pod's /dev/shm, and the reaping PID 1 of a shared PID namespace.
+ * Enters: the start request. Never: leaves a pin, a process or a cgroup of the pod behind on failure.
+ */
+#ifndef KOBAKO_MONITOR_POD_H
+#define KOBAKO_MONITOR_POD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "monitor/json_view.h"
+
+enum ns_mode { NS_HOST, NS_POD, NS_CONTAINER };
+
+struct pod {
+	char *id;
+	char *run_dir;        /* absolute */
+	char *socket;         /* name in run_dir */
+	char *netns_pin;      /* NULL with the host's network */
+	char *hostname;       /* "" leaves the host's name */
+	char *monitor_cgroup; /* path below each hierarchy's root */
+	char *pod_cgroup;     /* of the pause process; NULL: it stays in the monitor's */
+	enum ns_mode network, ipc, uts, pid;
+	uint64_t shm_bytes;
+	int64_t oom_score_adj;
+	struct json_view sysctls; /* in the request's text */
+
+	bool pinned; /* netns_pin is ours */
+	int net_fd, ipc_fd, uts_fd, pid_fd; /* -1: the host's, or (pid) one for each container */
+	int shm_fd;      /* mount namespace whose root is the pod's /dev/shm */
+	int net_dev_fd;  /* /proc/net/dev as the pod sees it; a descriptor of it stays with its namespace */
+	pid_t pause_pid; /* 0: none */
+	char start_time[24]; /* of the monitor: field 22 of /proc/pid/stat */
+};
+
+extern struct pod pod;
+
+/* Reads a start request. EINVAL names the field. The strings are copies, `sysctls` points into the text. */
+int pod_parse(struct pod *p, const char *text, size_t len, struct err *e);
+
+/* Makes the namespaces (in a child), the pin, /dev/shm and pause. On failure nothing is left. */
+int pod_make(struct pod *p, struct err *e);
+
+/* Ends pause (killed and reaped here unless it was reaped), gives the pin and the pod's cgroup back. */
+void pod_give_back(struct pod *p);
+
+/* In a runner: enters the pod's namespaces; what it makes then inherits them. */
+int pod_enter(const struct pod *p, struct err *e);
+
+/*
+ * Unmounts and removes a network namespace's pin. A missing one is success.
+ * Anything but an empty regular file, or a namespace mounted on one, is refused (EINVAL).
+ */
+int pod_unpin(const char *path, struct err *e);
+
+/* Field 22 of /proc/<pid>/stat, which with the pid names one process for ever. "" on failure. */
+void process_start_time(pid_t pid, char ret[24]);
+
+#endif

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Execs and attaches: a connection that became a stream, and the process or container at its other end. */
+#include "session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cgroup/cgroup.h"
+#include "container/container.h"
+#include "monitor/member.h"
+#include "monitor/member_create.h"
+
+#define EXEC_LIMIT_MS 60000
+/* Longest frame that is sent, so that streams of one connection take turns. */
+#define FRAME_MAX 32768
+/* Reading of a process' output in one turn of the loop. */
+#define TURN_MAX (8 * FRAME_MAX)
+/* An attached client that takes nothing for so long is cut off: it holds up the container. */
+#define ATTACH_STALL_MS 5000
+/* Where FIONREAD says nothing (ptys): how much is read after the end at most. */
+#define DRAIN_MAX (1u << 20)
+
+struct session {
+	struct stream stream;
+	struct session *next;
+	struct member *member;
+	struct conn *conn;    /* NULL: gone */
+	struct reply *reply;  /* until the answer */
+	bool is_exec, tty;
+
+	struct stream_parser parser;
+	struct stream_sink sink;
+	struct watch in;      /* exec: the process' stdin, -1: none or ended */
+	struct session_out {
+		struct watch watch;
+		struct session *session;
+		uint8_t stream;
+		size_t drain; /* bytes to read after the process ended */
+	} out[2];
+
+	struct child child;   /* exec */
+	bool running, ended, timed_out, forgotten;
+	int status;
+	struct timer limit;   /* exec: its time; attach: a stalled client's */
+	char cgroup[CGROUP_PATH_MAX];
+};
+
+/* May be called twice: a broken connection ends a session in the middle of a send. */
+static void forget(struct session *s)
+{
+	if (s->forgotten)
+		return;
+	s->forgotten = true;
+	for (struct session **at = &s->member->sessions; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	loop_timer_stop(&s->limit);
+	loop_close(&s->in);
+	loop_close(&s->out[0].watch);
+	loop_close(&s->out[1].watch);
+	if (s->is_exec && s->cgroup[0]) {
+		struct err ignored;
+
+		/* Busy with children that the process left behind: it goes with the container then. */
+		cgroup_remove(s->cgroup, 0, &ignored);
+	}
+	loop_free(&s->in, s);
+}
+
+/* --- the client's side --- */
+
+static struct watch *input_of(struct session *s)
+{
+	return s->is_exec ? &s->in : &s->member->in;
+}
+
+static void on_stdin_writable(struct watch *w, uint32_t events)
+{
+	struct session *s = container_of(w, struct session, in);
+
+	loop_pause(w); /* also when the reader is gone: the next write tells */
+	if (s->conn)
+		conn_resume_input(s->conn);
+}
+
+static void on_member_stdin_writable(struct watch *w, uint32_t events)
+{
+	struct member *m = container_of(w, struct member, in);
+
+	loop_pause(w);
+	for (struct session *s = m->sessions, *next; s; s = next) {
+		next = s->next;
+		if (!s->is_exec && s->conn)
+			conn_resume_input(s->conn);
+	}
+}
+
+static size_t take_stdin(void *arg, const char *bytes, size_t len)
+{
+	struct session *s = arg;
+	struct watch *in = input_of(s);
+	size_t done = 0;
+
+	while (done < len && in->fd >= 0) {
+		ssize_t n = write(in->fd, bytes + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			in->ready = s->is_exec ? on_stdin_writable : on_member_stdin_writable;
+			loop_watch(in, EPOLLOUT);
+			return done;
+		}
+		if (n < 0)
+			loop_close(in); /* nobody reads it any more: the rest is dropped */
+		else
+			done += (size_t)n;
+	}
+	return len;
+}
+
+static void end_stdin(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->is_exec) {
+		if (!s->tty) /* closing a terminal would hang up on its session */
+			loop_close(&s->in);
+	} else if (s->member->stdin_once && !s->member->tty) {
+		loop_close(&s->member->in);
+	}
+}
+
+static bool take_resize(void *arg, const char *json, size_t len)
+{
+	struct session *s = arg;
+	int fd = s->is_exec ? s->out[0].watch.fd : s->member->out[0].watch.fd;
+	struct winsize size = { 0 };
+
+	if (!stream_resize_size(json, len, &size.ws_col, &size.ws_row))
+		return false;
+	if (fd >= 0 && (s->is_exec ? s->tty : s->member->tty))
+		ioctl(fd, TIOCSWINSZ, &size);
+	return true;
+}
+
+static ssize_t on_input(struct stream *stream, const char *bytes, size_t len)
+{
+	struct session *s = container_of(stream, struct session, stream);
+
+	return stream_parse(&s->parser, &s->sink, bytes, len);
+}
+
+static void on_input_end(struct stream *stream)
+{
+	end_stdin(container_of(stream, struct session, stream));
+}
+
+static void kill_exec(struct session *s)
+{
+	struct err ignored;
+
+	if (s->cgroup[0])
+		cgroup_kill_all(s->cgroup, &ignored);
+	if (s->running)
+		kill(s->child.pid, SIGKILL); /* our child, not reaped: nobody else's pid */
+}
+
+static void on_gone(struct stream *stream)
+{
+	struct session *s = container_of(stream, struct session, stream);
+
+	s->conn = NULL;
+	if (!s->is_exec) {
+		output_pause(s->member, false);
+		forget(s);
+		return;
+	}
+	loop_close(&s->in);
+	loop_close(&s->out[0].watch);
+	loop_close(&s->out[1].watch);
+	kill_exec(s);
+	if (!s->running)
+		forget(s);
+}
+
+/* --- the process' side --- */
+
+/* The last frame; then the connection closes once all is sent. */
+static void send_status(struct session *s, int status)
+{
+	cleanup_text struct text t = { 0 };
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	text_fmt(&t, "{\"exit_code\":%d,\"signal\":%d,\"timed_out\":%s}", sig ? 128 + sig : WEXITSTATUS(status), sig,
+		 s->timed_out ? "true" : "false");
+	conn_frame(s->conn, STREAM_STATUS, t.at, t.len);
+	if (s->conn) /* still: sending may have found it broken */
+		conn_finish(s->conn);
+	s->conn = NULL;
+}
+
+/* Reads once and sends it on. False: nothing there now, or the stream has ended. */
+static bool relay(struct session_out *o, size_t most)
+{
+	struct session *s = o->session;
+	char *bytes = pump_buffer();
+	ssize_t n = read(o->watch.fd, bytes, most < FRAME_MAX ? most : FRAME_MAX);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		loop_close(&o->watch);
+		o->drain = 0;
+		return false;
+	}
+	o->drain = o->drain > (size_t)n ? o->drain - (size_t)n : 0;
+	pump_used((size_t)n);
+	conn_frame(s->conn, o->stream, bytes, (size_t)n);
+	return s->conn != NULL;
+}
+
+static void pause_reading(struct session *s)
+{
+	loop_pause(&s->out[0].watch);
+	loop_pause(&s->out[1].watch);
+}
+
+/* After the process: what it had written is sent, then the status. What background children write is not. */
+static void finish(struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		struct session_out *o = &s->out[i];
+
+		while (o->watch.fd >= 0 && o->drain) {
+			if (conn_blocked(s->conn)) {
+				pause_reading(s);
+				return; /* on_writable comes back here */
+			}
+			if (!relay(o, o->drain))
+				break;
+			if (!s->conn)
+				return; /* on_gone ended the session */
+		}
+	}
+	send_status(s, s->status);
+	forget(s);
+}
+
+static void on_out(struct watch *w, uint32_t events)
+{
+	struct session_out *o = container_of(w, struct session_out, watch);
+	struct session *s = o->session;
+
+	for (size_t turn = 0; turn < TURN_MAX; turn += FRAME_MAX) {
+		if (conn_blocked(s->conn)) {
+			pause_reading(s);
+			return;
+		}
+		if (!relay(o, FRAME_MAX))
+			return;
+	}
+}
+
+static void on_writable(struct stream *stream)
+{
+	struct session *s = container_of(stream, struct session, stream);
+
+	if (!s->is_exec) {
+		loop_timer_stop(&s->limit);
+		output_pause(s->member, false);
+	} else if (s->ended) {
+		finish(s);
+	} else {
+		for (int i = 0; i < 2; i++)
+			if (s->out[i].watch.fd >= 0)
+				loop_watch(&s->out[i].watch, EPOLLIN);
+	}
+}
+
+static void on_exit(struct child *c, int status, int64_t at_ns)
+{
+	struct session *s = container_of(c, struct session, child);
+
+	s->running = false;
+	s->ended = true;
+	s->status = status;
+	loop_timer_stop(&s->limit);
+	loop_close(&s->in);
+	if (!s->conn) {
+		forget(s);
+		return;
+	}
+	pause_reading(s);
+	for (int i = 0; i < 2; i++) {
+		int available = 0;
+
+		if (s->out[i].watch.fd < 0)
+			continue;
+		s->out[i].drain = DRAIN_MAX;
+		if (!s->tty)
+			s->out[i].drain = ioctl(s->out[i].watch.fd, FIONREAD, &available) == 0 && available > 0 ?
+						  (size_t)available :
+						  0;
+	}
+	finish(s);
+}
+
+static void on_limit(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, limit);
+
+	if (s->is_exec) {
+		s->timed_out = true;
+		kill_exec(s);
+		return;
+	}
+	conn_drop(s->conn);
+	s->conn = NULL;
+	output_pause(s->member, false);
+	forget(s);
+}
+
+static struct session *new_session(struct member *m, struct reply *r, bool is_exec)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->stream = (struct stream){ on_input, on_input_end, on_writable, on_gone };
+	s->sink = (struct stream_sink){ take_stdin, end_stdin, take_resize, s };
+	s->member = m;
+	s->reply = r;
+	s->conn = r->conn;
+	s->is_exec = is_exec;
+	s->in.fd = -1;
+	for (int i = 0; i < 2; i++) {
+		s->out[i].session = s;
+		s->out[i].stream = i == 0 ? STREAM_STDOUT : STREAM_STDERR;
+		s->out[i].watch = (struct watch){ .fd = -1, .ready = on_out };
+	}
+	s->limit.fire = on_limit;
+	s->next = m->sessions;
+	m->sessions = s;
+	return s;
+}
+
+/* --- exec --- */
+
+struct exec_work {
+	struct session *s;
+	struct json_view process;
+	const struct stdio *stdio;
+	const char *cgroup;
+};
+
+static int exec_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	struct exec_work *w = arg;
+	struct member *m = w->s->member;
+	struct container_exec request = {
+		.id = m->id,
+		.init_pid = m->pid,
+		.init_pidfd = m->pidfd,
+		.spec_path = m->spec,
+		.process_json = w->process.at,
+		.process_len = w->process.len,
+		.cgroup = w->cgroup,
+		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
+		.console_sock = w->stdio->console_theirs,
+	};
+
+	if (container_exec(&request, &report->pid, &report->e) == 0)
+		return 0;
+	switch (report->e.code) {
+	case ENOENT:
+	case EACCES:
+	case ENOEXEC:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+		report->kind = KIND_FAILED_PRECONDITION;
+		break;
+	case EINVAL:
+		report->kind = KIND_INVALID_ARGUMENT;
+		break;
+	default:
+		break;
+	}
+	return -1;
+}
+
+/* The connection goes on with requests. */
+static void refuse_exec(struct reply *r, enum error_kind kind, const struct err *e)
+{
+	struct conn *c = r->conn;
+
+	reply_error(r, kind, e);
+	if (c)
+		conn_release(c);
+}
+
+static void answer_exec(struct session *s)
+{
+	cleanup_text struct text t = { 0 };
+	struct reply *r = s->reply;
+
+	s->reply = NULL;
+	s->conn = r->conn;
+	text_fmt(&t, "{\"pid\":%d}", (int)s->child.pid);
+	reply_ok(r, t.at, t.len);
+}
+
+static void exec_done(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct session *s = owner;
+	struct reply *r = s->reply;
+	struct stdio stdio = { { s->in.fd, s->out[0].watch.fd, s->out[1].watch.fd }, { -1, -1, -1 }, -1, -1 };
+	struct err e = report->e;
+
+	if (fd >= 0)
+		close(fd);
+	if (report->pid) {
+		s->running = true;
+		child_add(&s->child, report->pid, on_exit);
+	}
+	if (!e.code && s->tty) {
+		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, s->out[0].watch.fd };
+		stdio_take_console(&stdio, true, &e);
+		s->out[0].watch.fd = stdio.ours[1];
+		s->in.fd = stdio.ours[0];
+		if (stdio.console_ours >= 0)
+			close(stdio.console_ours);
+	}
+	if (e.code) {
+		s->reply = NULL;
+		s->conn = NULL;
+		refuse_exec(r, report->kind ? report->kind : error_kind_of(e.code), &e);
+		if (s->running)
+			kill_exec(s); /* on_exit forgets it */
+		else
+			forget(s);
+		if (s->member->deleting)
+			member_delete_step(s->member);
+		return;
+	}
+	if (!r->conn) { /* the client went away meanwhile: on_exit forgets the session */
+		s->reply = NULL;
+		s->conn = NULL;
+		free(r);
+		kill_exec(s);
+		return;
+	}
+	answer_exec(s);
+	if (!conn_switch(s->conn, &s->stream)) {
+		s->conn = NULL;
+		kill_exec(s);
+		return;
+	}
+	if (s->timed_out || s->member->deleting)
+		kill_exec(s); /* what the first kill may have come too early for */
+	for (int i = 0; s->conn && i < 2; i++)
+		if (s->out[i].watch.fd >= 0)
+			loop_watch(&s->out[i].watch, EPOLLIN);
+}
+
+/* Answers and returns false when an exec can't begin. */
+static bool may_exec(struct member *m, struct reply *r)
+{
+	if (m->state != MEMBER_RUNNING || m->deleting) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "container %s is %s", m->id,
+			     m->deleting ? "being deleted" : member_state_name(m));
+		return false;
+	}
+	if (!conn_hold(r->conn, r)) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "other requests are under way on this connection");
+		return false;
+	}
+	return true;
+}
+
+void session_exec(struct json_view params, struct reply *r)
+{
+	struct exec_work work = { .process = json_view_get(params, "process") };
+	struct json_view v;
+	bool tty = false, with_stdin = false;
+	uint64_t timeout_ms = 0;
+	struct member *m = member_of(params, r);
+	struct stdio stdio;
+	struct session *s;
+	char name[32];
+	struct err e;
+	int started;
+
+	if (!m)
+		return;
+	v = json_view_get(params, "tty");
+	if (json_view_kind(work.process) != '{' || (v.at && json_view_bool(v, &tty) < 0) ||
+	    ((v = json_view_get(params, "stdin")).at && json_view_bool(v, &with_stdin) < 0) ||
+	    ((v = json_view_get(params, "timeout_ms")).at && json_view_u64(v, INT32_MAX, &timeout_ms) < 0)) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"process\", \"tty\", \"stdin\" or \"timeout_ms\"");
+		return;
+	}
+	if (!may_exec(m, r))
+		return;
+	if (stdio_open(&stdio, tty, with_stdin, &e) < 0) {
+		refuse_exec(r, error_kind_of(e.code), &e);
+		return;
+	}
+	s = new_session(m, r, true);
+	if (!s) {
+		stdio_close_theirs(&stdio);
+		stdio_close_ours(&stdio);
+		err_set(&e, ENOMEM, "exec");
+		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
+		return;
+	}
+	s->tty = tty;
+	s->in.fd = stdio.ours[0];
+	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
+	s->out[1].watch.fd = stdio.ours[2];
+	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
+	if (m->cgroup && m->cgroup[0] &&
+	    (size_t)snprintf(s->cgroup, sizeof(s->cgroup), "%s/%s", m->cgroup, name) >= sizeof(s->cgroup))
+		s->cgroup[0] = '\0';
+	work.s = s;
+	work.stdio = &stdio;
+	work.cgroup = s->cgroup[0] ? name : NULL;
+	{
+		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd };
+
+		started = runner_start(exec_work, &work, keep, sizeof(keep) / sizeof(keep[0]), EXEC_LIMIT_MS, exec_done, s, &e);
+	}
+	stdio_close_theirs(&stdio);
+	if (started < 0) {
+		refuse_exec(r, error_kind_of(e.code), &e);
+		forget(s);
+		return;
+	}
+	if (timeout_ms)
+		loop_timer(&s->limit, timeout_ms);
+}
+
+/* --- attach --- */
+
+void session_attach(struct json_view params, struct reply *r)
+{
+	struct json_view v = json_view_get(params, "stdin");
+	bool with_stdin = false;
+	struct member *m = member_of(params, r);
+	struct session *s;
+	struct err e;
+
+	if (!m)
+		return;
+	if (v.at && json_view_bool(v, &with_stdin) < 0) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "attach: \"stdin\" is neither true nor false");
+		return;
+	}
+	if (with_stdin && m->in.fd < 0) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EINVAL, "container %s has no standard input", m->id);
+		return;
+	}
+	if (!may_exec(m, r))
+		return;
+	s = new_session(m, r, false);
+	if (!s) {
+		err_set(&e, ENOMEM, "attach");
+		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
+		return;
+	}
+	s->tty = m->tty;
+	s->reply = NULL;
+	reply_ok(r, "{\"pid\":0}", 9);
+	if (!conn_switch(s->conn, &s->stream)) {
+		s->conn = NULL;
+		forget(s);
+	}
+}
+
+void session_output(struct member *m, enum cri_stream stream, const char *bytes, size_t len)
+{
+	for (struct session *s = m->sessions, *next; s; s = next) {
+		next = s->next;
+		if (s->is_exec || !s->conn)
+			continue;
+		conn_frame(s->conn, stream == CRI_STDOUT ? STREAM_STDOUT : STREAM_STDERR, bytes, len);
+		if (s->conn && conn_blocked(s->conn)) {
+			output_pause(m, true);
+			if (!s->limit.armed)
+				loop_timer(&s->limit, ATTACH_STALL_MS);
+		}
+	}
+}
+
+void session_member_exited(struct member *m)
+{
+	int status = m->signal ? m->signal : m->exit_code << 8; /* as wait(2) packs it */
+
+	for (struct session *s = m->sessions, *next; s; s = next) {
+		next = s->next;
+		if (s->is_exec)
+			continue;
+		if (s->conn)
+			send_status(s, status);
+		forget(s);
+	}
+}
+
+bool session_member_deleted(struct member *m)
+{
+	bool execs = false;
+
+	for (struct session *s = m->sessions, *next; s; s = next) {
+		next = s->next;
+		if (s->is_exec) {
+			execs = true;
+			if (s->running)
+				kill_exec(s);
+		} else {
+			if (s->conn)
+				conn_drop(s->conn);
+			s->conn = NULL;
+			forget(s);
+		}
+	}
+	return execs;
+}
