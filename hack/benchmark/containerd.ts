@@ -29,8 +29,11 @@ export interface Peer extends AsyncDisposable {
   readonly startMs: number;
 }
 
-/** Builds what is missing (minutes), starts it and returns when it serves. */
-export async function startContainerd(registry: Registry): Promise<Peer> {
+/**
+ * Builds what is missing (minutes), starts it and returns when it serves. `mirrored`: names of registries for which
+ * `registry` stands in.
+ */
+export async function startContainerd(registry: Registry, mirrored: readonly string[] = []): Promise<Peer> {
   const built = (await must([join(import.meta.dirname, "../tools"), ...tools]))
     .trim()
     .split("\n")
@@ -77,6 +80,13 @@ export async function startContainerd(registry: Registry): Promise<Peer> {
       ],
     }),
   );
+  for (const host of mirrored) {
+    await mkdir(at("certs.d", host), { recursive: true });
+    await writeFile(
+      at("certs.d", host, "hosts.toml"),
+      `server = "https://${host}"\n[host."${registry.url}"]\ncapabilities = ["pull", "resolve"]\n`,
+    );
+  }
   const socket = at("containerd.sock");
   await writeFile(
     at("config.toml"),
@@ -89,7 +99,11 @@ export async function startContainerd(registry: Registry): Promise<Peer> {
       plugins: {
         "io.containerd.internal.v1.opt": { path: at("opt") },
         "io.containerd.nri.v1.nri": { disable: true },
-        "io.containerd.cri.v1.images": { snapshotter: "overlayfs", pinned_images: { sandbox: pause } },
+        "io.containerd.cri.v1.images": {
+          snapshotter: "overlayfs",
+          registry: { config_path: at("certs.d") },
+          pinned_images: { sandbox: pause },
+        },
         "io.containerd.cri.v1.runtime": {
           restrict_oom_score_adj: true,
           cni: { bin_dirs: [at("bin")], conf_dir: at("cni.d") },

@@ -1,0 +1,184 @@
+/** hack/critest: see there. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { mirroredHosts, pushCritestImages } from "../test/fixtures/critest-images.ts";
+import { Registry } from "../test/support/registry.ts";
+import { tempDir } from "../test/support/temp-dir.ts";
+import { parseArgs } from "node:util";
+import { startContainerd } from "./benchmark/containerd.ts";
+import { startOwn, stopOwn } from "./own-daemon.ts";
+import { must, run } from "./run.ts";
+import { markdownTable } from "./text-table.ts";
+
+const root = join(import.meta.dirname, "..");
+const expectedFile = join(root, "test/conformance/expected.json");
+const docsFile = join(root, "docs/conformance.md");
+const version = "v1.36.0";
+
+/** Specs that cannot be run here at all, with the reason; everything else is run. */
+const leftOut: readonly { readonly pattern: string; readonly reason: string }[] = [
+  {
+    pattern: "public image with digest should be pulled and removed",
+    reason: "asks for one image by a digest that only the original has; it cannot be rebuilt",
+  },
+];
+
+interface SpecReport {
+  readonly ContainerHierarchyTexts: readonly string[] | null;
+  readonly LeafNodeType: string;
+  readonly LeafNodeText: string;
+  readonly State:
+    | "passed"
+    | "failed"
+    | "skipped"
+    | "pending"
+    | "panicked"
+    | "interrupted"
+    | "aborted"
+    | "timedout";
+  readonly Failure?: {
+    readonly Message: string;
+    readonly Location?: { readonly LineNumber: number; readonly FileName: string };
+  };
+}
+
+interface Spec {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  readonly reason: string;
+}
+
+function readReport(file: string): Spec[] {
+  const suites = JSON.parse(readFileSync(file, "utf8")) as readonly {
+    SpecReports: readonly SpecReport[] | null;
+  }[];
+  return suites
+    .flatMap(({ SpecReports }) => SpecReports ?? [])
+    .filter(({ LeafNodeType }) => LeafNodeType === "It")
+    .map((spec) => {
+      const name = [...(spec.ContainerHierarchyTexts ?? []), spec.LeafNodeText].join(" ");
+      const left = leftOut.find(({ pattern }) => name.includes(pattern));
+      const outcome =
+        spec.State === "passed"
+          ? "passed"
+          : spec.State === "skipped" || spec.State === "pending"
+            ? "skipped"
+            : "failed";
+      return {
+        name,
+        outcome,
+        reason: left?.reason ?? (spec.Failure?.Message ?? "").trim().split("\n").slice(0, 4).join(" "),
+      } as const;
+    })
+    .toSorted((a, b) => a.name.localeCompare(b.name));
+}
+
+function page(specs: readonly Spec[]): string {
+  const of = (outcome: Spec["outcome"]) => specs.filter((spec) => spec.outcome === outcome);
+  const list = (title: string, outcome: Spec["outcome"]) => {
+    const found = of(outcome);
+    if (found.length === 0) return "";
+    const rows = found.map(({ name, reason }) => [name, reason.slice(0, 300)]);
+    return `\n## ${title} (${found.length})\n\n${markdownTable(["spec", "reason"], rows)}\n`;
+  };
+  const passed = of("passed").map(({ name }) => `- ${name}`);
+  return `# Conformance
+
+Written by \`hack/critest\`: critest ${version} (sigs.k8s.io/cri-tools) against a daemon of its own with the builtin
+runtime and the embedded network. The images are made on the spot (test/fixtures/critest-images.ts).
+
+| passed | failed | skipped |
+| --- | --- | --- |
+| ${of("passed").length} | ${of("failed").length} | ${of("skipped").length} |
+
+The passed specs are recorded in test/conformance/expected.json; a run that loses one of them fails.
+${list("Failed", "failed")}${list("Skipped", "skipped")}
+## Passed (${passed.length})
+
+${passed.join("\n")}
+`;
+}
+
+/** What critest is pointed at. */
+interface Target extends AsyncDisposable {
+  readonly endpoint: string;
+}
+
+async function ownTarget(registry: Registry, folder: string): Promise<Target> {
+  const registries = Object.fromEntries(mirroredHosts.map((host) => [host, { mirrors: [registry.url] }]));
+  const daemon = await startOwn(join(folder, "d"), { settings: { registries } });
+  return {
+    endpoint: daemon.socket,
+    async [Symbol.asyncDispose]() {
+      mkdirSync(join(root, "build"), { recursive: true });
+      if (existsSync(daemon.logFile))
+        writeFileSync(join(root, "build/critest-daemon.log"), readFileSync(daemon.logFile));
+      await stopOwn(daemon.folder);
+    },
+  };
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { peer: { type: "string" } },
+    allowPositionals: true,
+  });
+  const [focus] = positionals;
+  if (values.peer !== undefined && values.peer !== "containerd")
+    throw new Error(`--peer ${values.peer}: only containerd is known`);
+  const [critest = ""] = (await must([join(root, "hack/tools"), "critest"])).trim().split("\n").slice(-1);
+  await using folder = await tempDir("critest");
+  await using registry = await Registry.start();
+  await pushCritestImages(registry);
+  await using target =
+    values.peer === undefined
+      ? await ownTarget(registry, folder.path)
+      : await startContainerd(registry, mirroredHosts);
+  const report = join(folder.path, "report.json");
+  const endpoint = `unix://${target.endpoint}`;
+  const skip = leftOut.map(({ pattern }) => pattern).join("|");
+  const { code } = await run(
+    [
+      critest,
+      "--config=/dev/null",
+      `--runtime-endpoint=${endpoint}`,
+      `--image-endpoint=${endpoint}`,
+      `--ginkgo.json-report=${report}`,
+      "--ginkgo.no-color",
+      "--ginkgo.seed=1",
+      `--ginkgo.skip=${skip}`,
+      ...(focus === undefined ? [] : [`--ginkgo.focus=${focus}`]),
+    ],
+    { cwd: folder.path, show: true },
+  );
+  if (!existsSync(report)) throw new Error(`critest ended with ${code} and left no report`);
+  const specs = readReport(report);
+  const count = (outcome: Spec["outcome"]) => specs.filter((spec) => spec.outcome === outcome).length;
+  for (const { name, reason } of specs.filter((spec) => spec.outcome === "failed"))
+    console.log(`failed: ${name}: ${reason}`);
+  console.log(`critest: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`);
+  if (focus !== undefined || values.peer !== undefined) return count("failed") > 0 ? 1 : 0;
+
+  const before = existsSync(expectedFile)
+    ? (JSON.parse(readFileSync(expectedFile, "utf8")) as { passed: string[] }).passed
+    : [];
+  const now = new Set(specs.filter(({ outcome }) => outcome === "passed").map(({ name }) => name));
+  const lost = before.filter((name) => !now.has(name));
+  for (const name of lost) console.log(`passed before and not now: ${name}`);
+  writeFileSync(docsFile, page(specs));
+  if (lost.length > 0) return 1;
+  mkdirSync(dirname(expectedFile), { recursive: true });
+  writeFileSync(
+    expectedFile,
+    `${JSON.stringify({ critest: version, passed: [...now].toSorted() }, null, 2)}\n`,
+  );
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`critest: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.exitCode = 1;
+}
+process.exit();
