@@ -2,6 +2,7 @@
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { PodConfig } from "./config.ts";
 import { checkHostname, resolvConf } from "./files.ts";
+import { checkSysctls } from "./sysctl.ts";
 
 const maxMetadataBytes = 4096;
 const maxNameBytes = 253;
@@ -35,6 +36,7 @@ export function validatePodConfig(config: PodConfig): void {
   if (ipc === "container" || ipc === "target") {
     throw new RuntimeError("invalid-argument", `namespace_options.ipc is ${ipc.toUpperCase()}: a sandbox takes POD or NODE`);
   }
+  checkSysctls(config.sysctls, config.namespaces);
   if (pid === "target") throw new RuntimeError("invalid-argument", "namespace_options.pid is TARGET: that is for containers");
   if (user === "pod") {
     throw new RuntimeError("unimplemented", "user namespaces (hostUsers: false) are not offered yet: runtimeHandlers say so");
