@@ -39,7 +39,15 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
     cgroupRoot: node.names.cgroupRoot,
   });
   const server = await serve(node, log);
-  log.info({ socket: server.socketPath, version, pods: node.sandboxes.size, startMs: Math.round(performance.now() - startedMs) }, "serving");
+  log.info(
+    {
+      socket: server.socketPath,
+      version,
+      pods: node.sandboxes.size,
+      startMs: Math.round(performance.now() - startedMs),
+    },
+    "serving",
+  );
 
   const reason = await end.promise;
   log.info({ reason }, "ending: pods are left alone");
@@ -52,7 +60,12 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
 async function serve(node: Node, log: Log) {
   const config = node.config();
   const { mountpoint } = await node.layers.usage();
-  const stats = new StatsService({ ...node, stats: new Stats({ cgroups: node.cgroups, nowNs }), mountpoint, nowNs });
+  const stats = new StatsService({
+    ...node,
+    stats: new Stats({ cgroups: node.cgroups, nowNs }),
+    mountpoint,
+    nowNs,
+  });
   const images = imageHandlers({ images: node.images, writableLayers: () => stats.writableLayers() });
   const runtime = runtimeHandlers({
     ...node,

@@ -5,7 +5,10 @@ import { version } from "./config/version.ts";
 process.exitCode = await runCli(process.argv.slice(2), {
   version,
   hooks: async () => {
-    const [{ runDaemon }, { resetInstance }] = await Promise.all([import("./daemon.ts"), import("./reset.ts")]);
+    const [{ runDaemon }, { resetInstance }] = await Promise.all([
+      import("./daemon.ts"),
+      import("./reset.ts"),
+    ]);
     return { runDaemon, resetInstance };
   },
 });

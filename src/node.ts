@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { Cgroups } from "./cgroup/cgroup.ts";
 import type { Config } from "./config/config.ts";
 import { type InstanceNames, instanceNames } from "./config/instance.ts";
+import { registryHosts } from "./config/registry-hosts.ts";
 import { version } from "./config/version.ts";
 import type { Container } from "./container/container.ts";
 import { ExecBases } from "./container/exec.ts";
@@ -83,7 +84,8 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 
   const store = await Store.open(join(root, "kobako.db"), (message) => log.error(message));
   undo.defer(() => store.close());
-  const unreadable = (id: string, error: unknown) => log.error({ id, error }, "record is unreadable: it is left on disk");
+  const unreadable = (id: string, error: unknown) =>
+    log.error({ id, error }, "record is unreadable: it is left on disk");
   const sandboxes = new Collection<Sandbox>(store, store.table("sandbox", sandboxRows));
   const containers = new Collection<Container>(store, store.table("container", containerRows));
   sandboxes.load(unreadable);
@@ -91,9 +93,14 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 
   const cgroups = new Cgroups();
   const layers = new LayerStore({ root: join(root, "layers"), unpackBinary: programs.unpack, log });
-  const snapshots = new Snapshotter({ root: join(root, "snapshots"), helperBinary: programs.unpack, log });
+  const snapshots = new Snapshotter({ root: join(root, "snapshots"), unpackBinary: programs.unpack, log });
   const network = new Network({
-    config: { ...config().network, instance: names, cacheDir: join(root, "network"), pluginDir: programs.cniFolder },
+    config: {
+      ...config().network,
+      instance: names,
+      cacheDir: join(root, "network"),
+      pluginDir: programs.cniFolder,
+    },
     log,
   });
   undo.defer(() => network.close());
@@ -101,7 +108,10 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 
   const images = new Images({
     layers,
-    registry: new RegistryClient({ hosts: () => config().registries, userAgent: `kobako/${version}` }),
+    registry: new RegistryClient({
+      hosts: () => registryHosts(config().registries),
+      userAgent: `kobako/${version}`,
+    }),
     records: storedRecords(store, unreadable),
     platform: hostPlatform(),
     log,
@@ -195,15 +205,25 @@ function makeHandlers(config: Config, programs: Programs): ReadonlyMap<string, R
   for (const name of names) {
     const type = config.runtimes[name]?.type ?? "builtin";
     if (type !== "builtin") {
-      throw new RuntimeError("unimplemented", `runtimes.${name}.type "${type}" is not offered by this version: use "builtin"`);
+      throw new RuntimeError(
+        "unimplemented",
+        `runtimes.${name}.type "${type}" is not offered by this version: use "builtin"`,
+      );
     }
     handlers.set(
       name,
-      new BuiltinHandler({ name, monitorBinary: programs.monitor, features: { recursiveReadOnlyMounts: true, userNamespaces: false } }),
+      new BuiltinHandler({
+        name,
+        monitorBinary: programs.monitor,
+        features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+      }),
     );
   }
   if (!handlers.has(config.defaultRuntime)) {
-    throw new RuntimeError("invalid-argument", `default_runtime "${config.defaultRuntime}" is not one of [runtimes]: ${[...handlers.keys()].join(", ")}`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `default_runtime "${config.defaultRuntime}" is not one of [runtimes]: ${[...handlers.keys()].join(", ")}`,
+    );
   }
   return handlers;
 }

@@ -15,7 +15,9 @@ export async function resetInstance(config: Config): Promise<void> {
     await using node = await openNode(() => config, log);
     const { netnsPrefix, cgroupRoot } = node.names;
     await recover({ ...node, log, netnsPrefix, cgroupRoot });
-    await Promise.all(node.sandboxes.values().map((sandbox) => node.sandboxLifecycle.remove(sandbox.id, signal)));
+    await Promise.all(
+      node.sandboxes.values().map((sandbox) => node.sandboxLifecycle.remove(sandbox.id, signal)),
+    );
     await node.network.removeAll(signal);
     await node.cgroups.remove(cgroupRoot, signal);
   }

@@ -26,10 +26,16 @@ export class ExecBases {
     try {
       spec = JSON.parse(await readFile(path, "utf8")) as OciSpec;
     } catch (cause) {
-      throw new RuntimeError("internal", `bundle of container ${container.id} is unreadable`, { subject: { path }, cause });
+      throw new RuntimeError("internal", `bundle of container ${container.id} is unreadable`, {
+        subject: { path },
+        cause,
+      });
     }
     const base = spec.process;
-    if (base === undefined) throw new RuntimeError("internal", `bundle of container ${container.id} has no process`, { subject: { path } });
+    if (base === undefined)
+      throw new RuntimeError("internal", `bundle of container ${container.id} has no process`, {
+        subject: { path },
+      });
     this.#bases.set(container.id, base);
     return base;
   }
@@ -53,17 +59,28 @@ export async function execSync(
   signal: AbortSignal,
 ): Promise<CollectedExec> {
   const [program] = args;
-  if (program === undefined || program === "") throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
-  if (args.some((arg) => arg.includes("\0"))) throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
+  if (program === undefined || program === "")
+    throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
+  if (args.some((arg) => arg.includes("\0")))
+    throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
   const { container, connection } = target;
   const base = await bases.get(container);
   const streams = await connection.exec(
-    { containerId: container.id, process: { ...base, args: [...args], terminal: false }, tty: false, stdin: false, timeoutMs },
+    {
+      containerId: container.id,
+      process: { ...base, args: [...args], terminal: false },
+      tty: false,
+      stdin: false,
+      timeoutMs,
+    },
     signal,
   );
   const result = await collectExec(streams, maxOutputBytes, signal);
   if (result.end.timedOut) {
-    throw new RuntimeError("deadline-exceeded", `command ${JSON.stringify(program.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`);
+    throw new RuntimeError(
+      "deadline-exceeded",
+      `command ${JSON.stringify(program.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`,
+    );
   }
   return result;
 }

@@ -56,7 +56,11 @@ export interface ContainerLifecycleDeps {
   readonly fingerprintKey: Uint8Array;
   readonly nowNs: () => bigint;
   /** Told after each change that GetContainerEvents reports. */
-  readonly changed: (containerId: string, change: "created" | "started" | "stopped" | "deleted", before?: Container) => void;
+  readonly changed: (
+    containerId: string,
+    change: "created" | "started" | "stopped" | "deleted",
+    before?: Container,
+  ) => void;
 }
 
 export class ContainerLifecycle implements SandboxContainers {
@@ -155,7 +159,10 @@ export class ContainerLifecycle implements SandboxContainers {
       const { containers, connections, specs } = this.#deps;
       const container = this.get(id);
       if (container.state !== "created" && container.state !== "running") {
-        throw new RuntimeError("failed-precondition", `container ${id} is ${container.state}: limits can be changed while it is created or running`);
+        throw new RuntimeError(
+          "failed-precondition",
+          `container ${id} is ${container.state}: limits can be changed while it is created or running`,
+        );
       }
       await connections.get(sandboxId).update(id, specs.limits(resources), signal);
       const merged = mergeResources(container.config.resources, resources);
@@ -167,7 +174,10 @@ export class ContainerLifecycle implements SandboxContainers {
   running(id: string): { container: Container; connection: RuntimeSandbox } {
     const container = this.get(id);
     if (container.state !== "running") {
-      throw new RuntimeError("failed-precondition", `container ${container.id} is ${container.state}: this needs a running one`);
+      throw new RuntimeError(
+        "failed-precondition",
+        `container ${container.id} is ${container.state}: this needs a running one`,
+      );
     }
     return { container, connection: this.#deps.connections.get(container.sandboxId) };
   }
@@ -179,7 +189,11 @@ export class ContainerLifecycle implements SandboxContainers {
     await all(
       this.ofSandbox(sandboxId)
         .filter(isAlive)
-        .map((c) => (connection === undefined ? this.#endUnowned(c, "MonitorLost", signal) : this.#kill(connection, c.id, signal))),
+        .map((c) =>
+          connection === undefined
+            ? this.#endUnowned(c, "MonitorLost", signal)
+            : this.#kill(connection, c.id, signal),
+        ),
     );
   }
 
@@ -205,7 +219,10 @@ export class ContainerLifecycle implements SandboxContainers {
         this.#deps.log.warn({ container: event.containerId }, "out of memory in the container's cgroup");
         break;
       case "log-fault":
-        this.#deps.log.warn({ container: event.containerId, droppedBytes: event.droppedBytes, fault: event.message }, "container output is dropped");
+        this.#deps.log.warn(
+          { container: event.containerId, droppedBytes: event.droppedBytes, fault: event.message },
+          "container output is dropped",
+        );
         break;
       case "pause-exit":
         break;
@@ -218,7 +235,11 @@ export class ContainerLifecycle implements SandboxContainers {
 
   /** Puts a container of a former daemon under this one's care. */
   adopt(container: Container): void {
-    this.#creations.adopt(containerName(container.sandboxId, container.config.metadata), container.id, container.fingerprint);
+    this.#creations.adopt(
+      containerName(container.sandboxId, container.config.metadata),
+      container.id,
+      container.fingerprint,
+    );
   }
 
   /** Records how a container ended and wakes who waits for it. Called again, it changes nothing. */
@@ -281,8 +302,14 @@ export class ContainerLifecycle implements SandboxContainers {
       });
     });
 
-    const [rootfs] = await Promise.all([snapshots.create(id, this.#layersOf(image)), mkdir(bundle, { mode: 0o700 })]);
-    const user = await connection.prepare({ containerId: id, bundle, rootfs, ...specs.userOf(config, image) }, signal);
+    const [rootfs] = await Promise.all([
+      snapshots.create(id, this.#layersOf(image)),
+      mkdir(bundle, { mode: 0o700 }),
+    ]);
+    const user = await connection.prepare(
+      { containerId: id, bundle, rootfs, ...specs.userOf(config, image) },
+      signal,
+    );
     const spec = await specs.make({ container, config, sandbox, image, user }, signal);
     const created = await connection.create(
       {
@@ -313,7 +340,10 @@ export class ContainerLifecycle implements SandboxContainers {
   #image(config: ContainerConfig): Image {
     const image = this.#deps.images.find(config.image);
     if (image === undefined) {
-      throw new RuntimeError("not-found", `image ${JSON.stringify(config.image.slice(0, 200))} is not here: pull it first`);
+      throw new RuntimeError(
+        "not-found",
+        `image ${JSON.stringify(config.image.slice(0, 200))} is not here: pull it first`,
+      );
     }
     return image;
   }
@@ -322,7 +352,10 @@ export class ContainerLifecycle implements SandboxContainers {
     return image.layers.map((key) => {
       const layer = this.#deps.layers.find(key);
       if (layer === undefined) {
-        throw new RuntimeError("failed-precondition", `layer ${key} of image ${image.id} is missing on disk: pull the image again`);
+        throw new RuntimeError(
+          "failed-precondition",
+          `layer ${key} of image ${image.id} is missing on disk: pull the image again`,
+        );
       }
       return layer;
     });
@@ -330,9 +363,13 @@ export class ContainerLifecycle implements SandboxContainers {
 
   #readySandbox(id: string): Sandbox {
     const sandbox = this.#deps.sandboxes.findByPrefix(id);
-    if (sandbox === undefined) throw new RuntimeError("not-found", `sandbox ${JSON.stringify(id.slice(0, 80))} does not exist`);
+    if (sandbox === undefined)
+      throw new RuntimeError("not-found", `sandbox ${JSON.stringify(id.slice(0, 80))} does not exist`);
     if (sandbox.state !== "ready") {
-      throw new RuntimeError("failed-precondition", `sandbox ${sandbox.id} is ${sandbox.state}: containers need a ready one`);
+      throw new RuntimeError(
+        "failed-precondition",
+        `sandbox ${sandbox.id} is ${sandbox.state}: containers need a ready one`,
+      );
     }
     return sandbox;
   }
@@ -342,7 +379,13 @@ export class ContainerLifecycle implements SandboxContainers {
     return container !== undefined && isAlive(container);
   }
 
-  async #signal(connection: RuntimeSandbox, containerId: string, number: number, everyone: boolean, signal: AbortSignal): Promise<void> {
+  async #signal(
+    connection: RuntimeSandbox,
+    containerId: string,
+    number: number,
+    everyone: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     try {
       await connection.kill({ containerId, signal: number, all: everyone }, signal);
     } catch (error) {
@@ -359,7 +402,10 @@ export class ContainerLifecycle implements SandboxContainers {
     gone.catch(() => undefined);
     await this.#signal(connection, id, 9, true, signal);
     if (!(await gone)) {
-      throw new RuntimeError("deadline-exceeded", `container ${id} does not end ${killTimeoutMs / 1000} s after SIGKILL: a process of it waits in the kernel (D state, often a dead network disk)`);
+      throw new RuntimeError(
+        "deadline-exceeded",
+        `container ${id} does not end ${killTimeoutMs / 1000} s after SIGKILL: a process of it waits in the kernel (D state, often a dead network disk)`,
+      );
     }
   }
 
@@ -382,9 +428,17 @@ export class ContainerLifecycle implements SandboxContainers {
     });
   }
 
-  #end(container: Container, end: Pick<Container, "exitCode" | "reason" | "message" | "startedAtNs" | "finishedAtNs">): void {
-    this.#deps.containers.putFact({ ...container, ...end, state: transition(container.state, "exit"), pid: 0 }, (error) =>
-      this.#deps.log.error({ container: container.id, error }, "record of an exit: the monitor's own record stands"),
+  #end(
+    container: Container,
+    end: Pick<Container, "exitCode" | "reason" | "message" | "startedAtNs" | "finishedAtNs">,
+  ): void {
+    this.#deps.containers.putFact(
+      { ...container, ...end, state: transition(container.state, "exit"), pid: 0 },
+      (error) =>
+        this.#deps.log.error(
+          { container: container.id, error },
+          "record of an exit: the monitor's own record stands",
+        ),
     );
     this.#exits.tell(container.id);
     this.#deps.changed(container.id, "stopped");
@@ -396,9 +450,20 @@ export class ContainerLifecycle implements SandboxContainers {
     const container = this.#deps.containers.find(id);
     if (container === undefined || container.state === "removing") return;
     if (isAlive(container)) {
-      this.#end(container, { exitCode: startErrorCode, reason: "StartError", message: errorText(error), startedAtNs: 0n, finishedAtNs: this.#deps.nowNs() });
+      this.#end(container, {
+        exitCode: startErrorCode,
+        reason: "StartError",
+        message: errorText(error),
+        startedAtNs: 0n,
+        finishedAtNs: this.#deps.nowNs(),
+      });
     } else {
-      this.#deps.containers.put({ ...container, exitCode: startErrorCode, reason: "StartError", message: errorText(error) });
+      this.#deps.containers.put({
+        ...container,
+        exitCode: startErrorCode,
+        reason: "StartError",
+        message: errorText(error),
+      });
     }
   }
 

@@ -50,7 +50,10 @@ export async function recover(deps: RecoverDeps): Promise<void> {
     try {
       await recoverSandbox(deps, sandbox);
     } catch (error) {
-      deps.log.error({ pod: sandbox.id, error }, "recover a sandbox: it is tried again at the next start, or by a stop");
+      deps.log.error(
+        { pod: sandbox.id, error },
+        "recover a sandbox: it is tried again at the next start, or by a stop",
+      );
     }
   });
   for (const container of containers.values()) {
@@ -99,7 +102,8 @@ async function takeUp(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
     return;
   }
   const known = new Map(connection.initial.containers.map((status) => [status.id, status]));
-  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id)) agree(deps, container, known.get(container.id));
+  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id))
+    agree(deps, container, known.get(container.id));
   const signal = AbortSignal.timeout(stepTimeoutMs);
   for (const id of known.keys()) {
     if (deps.containers.find(id) === undefined) await connection.delete(id, signal);
@@ -112,7 +116,12 @@ function agree(deps: RecoverDeps, container: Container, status: ContainerStatus 
   if (!isAlive(container)) return;
   switch (status?.phase) {
     case "running":
-      containers.put({ ...container, state: "running", startedAtNs: status.startedAtNs ?? container.startedAtNs, pid: status.pid ?? container.pid });
+      containers.put({
+        ...container,
+        state: "running",
+        startedAtNs: status.startedAtNs ?? container.startedAtNs,
+        pid: status.pid ?? container.pid,
+      });
       return;
     case "created":
       // A start whose answer was never read did not happen: the kubelet asks again.
@@ -128,7 +137,12 @@ function agree(deps: RecoverDeps, container: Container, status: ContainerStatus 
       return;
     case "prepared":
     case undefined:
-      containerLifecycle.exited(container.id, { exitCode: 255, oomKilled: false, startedAtNs: 0n, finishedAtNs: container.createdAtNs });
+      containerLifecycle.exited(container.id, {
+        exitCode: 255,
+        oomKilled: false,
+        startedAtNs: 0n,
+        finishedAtNs: container.createdAtNs,
+      });
       return;
   }
 }
@@ -168,7 +182,9 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
   await step("snapshots", async () => {
     for (const id of snapshots.list()) if (containers.find(id) === undefined) await snapshots.remove(id);
   });
-  const withNetwork = [...sandboxes.values()].filter((s) => s.netnsPath !== undefined && s.bootId === deps.bootId);
+  const withNetwork = [...sandboxes.values()].filter(
+    (s) => s.netnsPath !== undefined && s.bootId === deps.bootId,
+  );
   await step("network", () =>
     network.gc(
       withNetwork.map((s) => s.id),

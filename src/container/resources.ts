@@ -4,7 +4,10 @@ import type { ContainerResources } from "./config.ts";
  * The limits in force after `change`: what it sets, and of the rest what was there. Pure.
  * Source: CRI UpdateContainerResources: unset (zero) fields keep their value.
  */
-export function mergeResources(before: ContainerResources | undefined, change: ContainerResources): ContainerResources {
+export function mergeResources(
+  before: ContainerResources | undefined,
+  change: ContainerResources,
+): ContainerResources {
   if (before === undefined) return change;
   return {
     cpuPeriodUs: change.cpuPeriodUs || before.cpuPeriodUs,

@@ -2,7 +2,9 @@ import { fromJson, toJson } from "../store/json.ts";
 import type { Container } from "./container.ts";
 import type { ContainerState } from "./state.ts";
 
-type Detail = Pick<Container, "imageRef" | "logPath" | "stopSignal" | "bundle"> & { user?: Container["user"] };
+type Detail = Pick<Container, "imageRef" | "logPath" | "stopSignal" | "bundle"> & {
+  user?: Container["user"];
+};
 
 /** A container as a row of the table `container` (src/store/schema.ts). */
 export const containerRows = {

@@ -13,7 +13,10 @@ describe("signals as images and pods write them", () => {
     ["RTMAX-2", 62],
   ])("%s is %i", (text, number) => expect(signalNumber(text)).toBe(number));
 
-  it.each(["", "0", "65", "SIGNOPE", "SIGRTMIN+31", "-9", "constructor", "SIGRTMIN+", "9 9"])("%j is refused", (text) => {
-    expect(() => signalNumber(text)).toThrow(/is not a signal/);
-  });
+  it.each(["", "0", "65", "SIGNOPE", "SIGRTMIN+31", "-9", "constructor", "SIGRTMIN+", "9 9"])(
+    "%j is refused",
+    (text) => {
+      expect(() => signalNumber(text)).toThrow(/is not a signal/);
+    },
+  );
 });

@@ -22,5 +22,8 @@ export function signalNumber(text: string): number {
     const number = (realtime[1] === "IN" ? firstRealtime : lastRealtime) + offset;
     if (number >= firstRealtime && number <= lastRealtime) return number;
   }
-  throw new RuntimeError("invalid-argument", `${JSON.stringify(text.slice(0, 40))} is not a signal: expected a name like SIGTERM or a number from 1 to ${lastRealtime}`);
+  throw new RuntimeError(
+    "invalid-argument",
+    `${JSON.stringify(text.slice(0, 40))} is not a signal: expected a name like SIGTERM or a number from 1 to ${lastRealtime}`,
+  );
 }

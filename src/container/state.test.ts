@@ -19,7 +19,8 @@ describe("the life of a container", () => {
     row.forEach((to, i) => {
       const event = events[i] as ContainerEvent;
       if (to === undefined) {
-        it(`${from} refuses ${event}`, () => expect(() => transition(from, event)).toThrow(`container is ${from}`));
+        it(`${from} refuses ${event}`, () =>
+          expect(() => transition(from, event)).toThrow(`container is ${from}`));
       } else {
         it(`${from} becomes ${to} on ${event}`, () => expect(transition(from, event)).toBe(to));
       }

@@ -13,11 +13,20 @@ export function cgroupParentPath(cgroupParent: string, fallback: string): string
   if (cgroupParent === "") return fallback;
   const shown = JSON.stringify(cgroupParent.slice(0, 120));
   if (Buffer.byteLength(cgroupParent) > maxPathBytes) {
-    throw new RuntimeError("invalid-argument", `linux.cgroup_parent ${shown}…: at most ${maxPathBytes} bytes are taken`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `linux.cgroup_parent ${shown}…: at most ${maxPathBytes} bytes are taken`,
+    );
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\u0000-\u0020\u007f]/.test(cgroupParent) || cgroupParent.split("/").some((part) => part === ".." || part === ".")) {
-    throw new RuntimeError("invalid-argument", `linux.cgroup_parent ${shown}: expected a cgroup path or a slice, without "..", spaces or control characters`);
+  if (
+    /[\u0000-\u0020\u007f]/.test(cgroupParent) ||
+    cgroupParent.split("/").some((part) => part === ".." || part === ".")
+  ) {
+    throw new RuntimeError(
+      "invalid-argument",
+      `linux.cgroup_parent ${shown}: expected a cgroup path or a slice, without "..", spaces or control characters`,
+    );
   }
   const parts = cgroupParent.split("/").filter((part) => part !== "");
   const last = parts.at(-1);
@@ -30,6 +39,10 @@ function slicePath(slice: string, shown: string): string {
   const name = slice.slice(0, -".slice".length);
   if (name === "-") return "/";
   const steps = name.split("-");
-  if (steps.includes("")) throw new RuntimeError("invalid-argument", `linux.cgroup_parent ${shown} is not a slice name (systemd.slice(5))`);
+  if (steps.includes(""))
+    throw new RuntimeError(
+      "invalid-argument",
+      `linux.cgroup_parent ${shown} is not a slice name (systemd.slice(5))`,
+    );
   return steps.map((_step, i) => `/${steps.slice(0, i + 1).join("-")}.slice`).join("");
 }

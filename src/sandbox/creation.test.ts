@@ -17,7 +17,13 @@ describe("a request that was made before", () => {
     const made = Promise.withResolvers<void>();
     const newId = ids();
     const first = creations.run("web", request(), newId, () => made.promise, live());
-    const second = creations.run("web", request(), newId, () => Promise.reject(new Error("made twice")), live());
+    const second = creations.run(
+      "web",
+      request(),
+      newId,
+      () => Promise.reject(new Error("made twice")),
+      live(),
+    );
     made.resolve();
     await expect(Promise.all([first, second])).resolves.toEqual(["id-1", "id-1"]);
   });
@@ -31,15 +37,27 @@ describe("a request that was made before", () => {
     await expect(first).rejects.toThrow("client went away");
     made.resolve();
     await creations.settled();
-    const retry = () => creations.run("web", request(), ids(), () => Promise.reject(new Error("made twice")), live());
+    const retry = () =>
+      creations.run("web", request(), ids(), () => Promise.reject(new Error("made twice")), live());
     await expect(retry()).resolves.toBe("id-1");
-    await expect(retry()).rejects.toMatchObject({ kind: "already-exists", message: expect.stringContaining("id-1") });
+    await expect(retry()).rejects.toMatchObject({
+      kind: "already-exists",
+      message: expect.stringContaining("id-1"),
+    });
   });
 
   it("is refused by the name of the field that differs, whatever the order of keys", async () => {
     const creations = new Creations("sandbox");
     await creations.run("web", request(), ids(), () => Promise.resolve(), live());
-    await expect(creations.run("web", request({ labels: { b: "2", a: "1" }, ports: [81] }), ids(), () => Promise.resolve(), live())).rejects.toMatchObject({
+    await expect(
+      creations.run(
+        "web",
+        request({ labels: { b: "2", a: "1" }, ports: [81] }),
+        ids(),
+        () => Promise.resolve(),
+        live(),
+      ),
+    ).rejects.toMatchObject({
       kind: "already-exists",
       message: expect.stringMatching(/with another ports/),
     });
@@ -48,7 +66,8 @@ describe("a request that was made before", () => {
   it("finds what a former daemon made, once", async () => {
     const creations = new Creations("sandbox");
     creations.adopt("web", "id-old", request());
-    const retry = () => creations.run("web", request(), ids(), () => Promise.reject(new Error("made twice")), live());
+    const retry = () =>
+      creations.run("web", request(), ids(), () => Promise.reject(new Error("made twice")), live());
     await expect(retry()).resolves.toBe("id-old");
     await expect(retry()).rejects.toMatchObject({ kind: "already-exists" });
   });
@@ -56,6 +75,8 @@ describe("a request that was made before", () => {
 
 it("a creation that failed gives its name free", async () => {
   const creations = new Creations("sandbox");
-  await expect(creations.run("web", request(), ids(), () => Promise.reject(new Error("no network")), live())).rejects.toThrow("no network");
+  await expect(
+    creations.run("web", request(), ids(), () => Promise.reject(new Error("no network")), live()),
+  ).rejects.toThrow("no network");
   await expect(creations.run("web", request(), ids(), () => Promise.resolve(), live())).resolves.toBe("id-1");
 });

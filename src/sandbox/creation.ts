@@ -51,9 +51,13 @@ export class Creations {
     if (existing !== undefined) {
       assertSameRequest(`${this.#what} "${name}"`, existing.id, existing.fingerprint, asked);
       if (existing.making === undefined && existing.answered) {
-        throw new RuntimeError("already-exists", `${this.#what} "${name}" exists as ${existing.id}: remove it first, or ask for another attempt`, {
-          subject: { id: existing.id },
-        });
+        throw new RuntimeError(
+          "already-exists",
+          `${this.#what} "${name}" exists as ${existing.id}: remove it first, or ask for another attempt`,
+          {
+            subject: { id: existing.id },
+          },
+        );
       }
     }
     const entry = existing ?? this.#begin(name, asked, newId(), make);

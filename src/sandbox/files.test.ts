@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import { checkHostname, hostsFile, resolvConf } from "./files.ts";
 
 it("resolv.conf holds searches, servers and options, one line each", () => {
-  const dns = { servers: ["10.96.0.10", "fd00::a"], searches: ["default.svc.cluster.local", "svc.cluster.local"], options: ["ndots:5", "edns0"] };
+  const dns = {
+    servers: ["10.96.0.10", "fd00::a"],
+    searches: ["default.svc.cluster.local", "svc.cluster.local"],
+    options: ["ndots:5", "edns0"],
+  };
   expect(resolvConf(dns)).toBe(
     "search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\nnameserver fd00::a\noptions ndots:5 edns0\n",
   );
@@ -14,7 +18,10 @@ describe("resolv.conf takes no second line from a request", () => {
     ["a space in a search", { servers: [], searches: ["a b"], options: [] }],
     ["a comment", { servers: [], searches: [], options: ["ndots:5#x"] }],
     ["a server that is no address", { servers: ["dns.example"], searches: [], options: [] }],
-    ["ten thousand entries", { servers: [], searches: Array.from({ length: 10_000 }, () => "a"), options: [] }],
+    [
+      "ten thousand entries",
+      { servers: [], searches: Array.from({ length: 10_000 }, () => "a"), options: [] },
+    ],
     ["an empty entry", { servers: [""], searches: [], options: [] }],
   ])("%s", (_name, dns) => {
     expect(() => resolvConf(dns)).toThrow(expect.objectContaining({ kind: "invalid-argument" }));

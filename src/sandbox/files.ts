@@ -12,7 +12,12 @@ const maxEntryBytes = 256;
  * @throws RuntimeError `invalid-argument` for an entry that would be more than one word on its line.
  */
 export function resolvConf(dns: DnsConfig): string {
-  check("dns_config.servers", dns.servers, (server) => isIP(server.replace(/%.*$/, "")) !== 0, "an IP address");
+  check(
+    "dns_config.servers",
+    dns.servers,
+    (server) => isIP(server.replace(/%.*$/, "")) !== 0,
+    "an IP address",
+  );
   check("dns_config.searches", dns.searches, isWord, "a domain name without spaces");
   check("dns_config.options", dns.options, isWord, "an option without spaces");
   const lines: string[] = [];
@@ -43,7 +48,10 @@ export function hostsFile(hostname: string, ips: readonly string[]): string {
 export function checkHostname(hostname: string): void {
   if (hostname === "") return;
   if (hostname.length > 64 || !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(hostname)) {
-    throw new RuntimeError("invalid-argument", `config.hostname ${JSON.stringify(hostname.slice(0, 80))}: expected a DNS name of at most 64 characters`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `config.hostname ${JSON.stringify(hostname.slice(0, 80))}: expected a DNS name of at most 64 characters`,
+    );
   }
 }
 
@@ -52,12 +60,23 @@ function isWord(text: string): boolean {
   return !/[\s\u0000-\u001f\u007f#;]/.test(text);
 }
 
-function check(field: string, values: readonly string[], valid: (v: string) => boolean, expected: string): void {
+function check(
+  field: string,
+  values: readonly string[],
+  valid: (v: string) => boolean,
+  expected: string,
+): void {
   if (values.length > maxEntries) {
-    throw new RuntimeError("invalid-argument", `${field}: ${values.length} entries, at most ${maxEntries} are taken`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field}: ${values.length} entries, at most ${maxEntries} are taken`,
+    );
   }
   for (const value of values) {
     if (value !== "" && Buffer.byteLength(value) <= maxEntryBytes && valid(value)) continue;
-    throw new RuntimeError("invalid-argument", `${field}: ${JSON.stringify(value.slice(0, 80))} is not ${expected}`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field}: ${JSON.stringify(value.slice(0, 80))} is not ${expected}`,
+    );
   }
 }

@@ -9,7 +9,10 @@ export type Fingerprint = Readonly<Record<string, string>>;
 export function fingerprint(request: object, key: Uint8Array): Fingerprint {
   const out: Record<string, string> = Object.create(null);
   for (const [field, value] of Object.entries(request)) {
-    out[field] = createHmac("sha256", key).update(toJson(sorted(value))).digest("base64").slice(0, 22);
+    out[field] = createHmac("sha256", key)
+      .update(toJson(sorted(value)))
+      .digest("base64")
+      .slice(0, 22);
   }
   return out;
 }

@@ -20,7 +20,7 @@ import type { Connections } from "./connections.ts";
 import { Creations } from "./creation.ts";
 import { hostsFile, resolvConf } from "./files.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { KeyedLock } from "./keyed-lock.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
 import { type Sandbox, sandboxName } from "./sandbox.ts";
 import { transition } from "./state.ts";
 import { validatePodConfig } from "./validate.ts";
@@ -71,7 +71,11 @@ export interface SandboxLifecycleDeps {
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
   readonly nowNs: () => bigint;
   /** Told after each change that GetContainerEvents reports. */
-  readonly changed: (sandboxId: string, change: "created" | "started" | "stopped" | "deleted", before?: Sandbox) => void;
+  readonly changed: (
+    sandboxId: string,
+    change: "created" | "started" | "stopped" | "deleted",
+    before?: Sandbox,
+  ) => void;
 }
 
 export class SandboxLifecycle {
@@ -106,7 +110,8 @@ export class SandboxLifecycle {
       sandboxName(config.metadata),
       asked,
       () => randomBytes(32).toString("hex"),
-      (newId) => this.#deps.locks.run(newId, () => this.#make(newId, config, handler, requestedHandler, asked)),
+      (newId) =>
+        this.#deps.locks.run(newId, () => this.#make(newId, config, handler, requestedHandler, asked)),
       signal,
     );
     return id;
@@ -170,8 +175,9 @@ export class SandboxLifecycle {
       }
       const current = sandboxes.find(id) ?? sandbox;
       if (current.state !== "notready") {
-        sandboxes.putFact({ ...current, state: transition(current.state, "lost"), reason, monitor: undefined }, (error) =>
-          log.error({ sandbox: id, error }, "record of a lost sandbox"),
+        sandboxes.putFact(
+          { ...current, state: transition(current.state, "lost"), reason, monitor: undefined },
+          (error) => log.error({ sandbox: id, error }, "record of a lost sandbox"),
         );
         this.#deps.changed(id, "stopped");
       }
@@ -205,24 +211,32 @@ export class SandboxLifecycle {
   /** Watches the connection to a sandbox until it ends, and takes a broken one up again. */
   attend(sandbox: Sandbox, connection: RuntimeSandbox): void {
     this.#deps.connections.set(sandbox.id, connection);
-    void connection.closed.then(async (error) => {
-      if (error === undefined || this.#deps.connections.find(sandbox.id) !== connection) return;
-      try {
-        await this.reconnect(sandbox);
-      } catch (cause) {
-        this.#deps.log.warn({ sandbox: sandbox.id, error: cause }, "monitor is gone");
-        await this.lose(sandbox.id, "MonitorLost");
-      }
-    }).catch((error: unknown) => {
-      this.#deps.log.error({ sandbox: sandbox.id, error }, "take up a lost sandbox");
-    });
+    void connection.closed
+      .then(async (error) => {
+        if (error === undefined || this.#deps.connections.find(sandbox.id) !== connection) return;
+        try {
+          await this.reconnect(sandbox);
+        } catch (cause) {
+          this.#deps.log.warn({ sandbox: sandbox.id, error: cause }, "monitor is gone");
+          await this.lose(sandbox.id, "MonitorLost");
+        }
+      })
+      .catch((error: unknown) => {
+        this.#deps.log.error({ sandbox: sandbox.id, error }, "take up a lost sandbox");
+      });
   }
 
   /** Connects to the sandbox's living monitor. @throws RuntimeError `not-found` when it is dead. */
   async reconnect(sandbox: Sandbox): Promise<RuntimeSandbox> {
-    if (sandbox.monitor === undefined) throw new RuntimeError("not-found", `sandbox ${sandbox.id} has no monitor`);
+    if (sandbox.monitor === undefined)
+      throw new RuntimeError("not-found", `sandbox ${sandbox.id} has no monitor`);
     const connection = await this.#handler(sandbox.handler).connect(
-      { id: sandbox.id, runDir: sandbox.folder, pid: sandbox.monitor.pid, startTime: sandbox.monitor.startTime },
+      {
+        id: sandbox.id,
+        runDir: sandbox.folder,
+        pid: sandbox.monitor.pid,
+        startTime: sandbox.monitor.startTime,
+      },
       (event) => this.#onEvent(sandbox.id, event),
       AbortSignal.timeout(undoTimeoutMs),
     );
@@ -343,7 +357,10 @@ export class SandboxLifecycle {
     const handler = this.#deps.handlers.get(name);
     if (handler === undefined) {
       const known = [...this.#deps.handlers.keys()].join(", ");
-      throw new RuntimeError("invalid-argument", `runtime_handler ${JSON.stringify(name.slice(0, 80))} is not configured: known are ${known} (add [runtimes.NAME] to the configuration)`);
+      throw new RuntimeError(
+        "invalid-argument",
+        `runtime_handler ${JSON.stringify(name.slice(0, 80))} is not configured: known are ${known} (add [runtimes.NAME] to the configuration)`,
+      );
     }
     return handler;
   }
@@ -383,7 +400,9 @@ export class SandboxLifecycle {
   async #writeFiles(sandbox: Sandbox, ips: readonly string[]): Promise<void> {
     const { config, folder } = sandbox;
     await mkdir(folder, { mode: 0o700 });
-    await writeFile(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, { mode: 0o644 });
+    await writeFile(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, {
+      mode: 0o644,
+    });
     if (config.dns === undefined) await copyFile("/etc/resolv.conf", join(folder, "resolv.conf"));
     else await writeFile(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
     await this.#writeHosts(sandbox, ips);
@@ -399,11 +418,14 @@ export class SandboxLifecycle {
 
 /** cgroup of the reaping PID 1 of a shared PID namespace, null where there is none. */
 export function pauseCgroup(sandbox: Sandbox): string | null {
-  return sandbox.config.namespaces.pid === "pod" ? `${sandbox.cgroupParent}/kobako-pause-${sandbox.id.slice(0, 16)}` : null;
+  return sandbox.config.namespaces.pid === "pod"
+    ? `${sandbox.cgroupParent}/kobako-pause-${sandbox.id.slice(0, 16)}`
+    : null;
 }
 
 /** Kills the monitor, if the pid is still the process recorded. */
 function killProcess(sandbox: Sandbox): void {
   if (sandbox.monitor === undefined) return;
-  if (processStartTime(sandbox.monitor.pid) === sandbox.monitor.startTime) process.kill(sandbox.monitor.pid, "SIGKILL");
+  if (processStartTime(sandbox.monitor.pid) === sandbox.monitor.startTime)
+    process.kill(sandbox.monitor.pid, "SIGKILL");
 }

@@ -15,7 +15,8 @@ describe("the life of a sandbox", () => {
     row.forEach((to, i) => {
       const event = events[i] as SandboxEvent;
       if (to === undefined) {
-        it(`${from} refuses ${event}`, () => expect(() => transition(from, event)).toThrow(`sandbox is ${from}, cannot ${event}`));
+        it(`${from} refuses ${event}`, () =>
+          expect(() => transition(from, event)).toThrow(`sandbox is ${from}, cannot ${event}`));
       } else {
         it(`${from} becomes ${to} on ${event}`, () => expect(transition(from, event)).toBe(to));
       }

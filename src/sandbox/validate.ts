@@ -11,7 +11,8 @@ const maxNameBytes = 253;
 export function validatePodConfig(config: PodConfig): void {
   const { name, namespace, uid } = config.metadata;
   for (const [field, value] of Object.entries({ name, namespace, uid })) {
-    if (field === "name" && value === "") throw new RuntimeError("invalid-argument", "config.metadata.name is empty: a sandbox needs a name");
+    if (field === "name" && value === "")
+      throw new RuntimeError("invalid-argument", "config.metadata.name is empty: a sandbox needs a name");
     checkText(`config.metadata.${field}`, value, maxNameBytes);
   }
   checkHostname(config.hostname);
@@ -20,34 +21,61 @@ export function validatePodConfig(config: PodConfig): void {
   checkMap("config.labels", config.labels);
   checkMap("config.annotations", config.annotations);
   for (const mapping of config.portMappings) {
-    for (const [field, port] of Object.entries({ container_port: mapping.containerPort, host_port: mapping.hostPort })) {
+    for (const [field, port] of Object.entries({
+      container_port: mapping.containerPort,
+      host_port: mapping.hostPort,
+    })) {
       if (!Number.isInteger(port) || port < 0 || port > 65535) {
-        throw new RuntimeError("invalid-argument", `config.port_mappings: ${field} ${port} is not a port (0 to 65535)`);
+        throw new RuntimeError(
+          "invalid-argument",
+          `config.port_mappings: ${field} ${port} is not a port (0 to 65535)`,
+        );
       }
     }
     if (mapping.hostPort !== 0 && mapping.containerPort === 0) {
-      throw new RuntimeError("invalid-argument", `config.port_mappings: host_port ${mapping.hostPort} has no container_port`);
+      throw new RuntimeError(
+        "invalid-argument",
+        `config.port_mappings: host_port ${mapping.hostPort} has no container_port`,
+      );
     }
   }
   const { network, pid, ipc, user } = config.namespaces;
   if (network === "container" || network === "target") {
-    throw new RuntimeError("invalid-argument", `namespace_options.network is ${network.toUpperCase()}: a sandbox takes POD or NODE`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `namespace_options.network is ${network.toUpperCase()}: a sandbox takes POD or NODE`,
+    );
   }
   if (ipc === "container" || ipc === "target") {
-    throw new RuntimeError("invalid-argument", `namespace_options.ipc is ${ipc.toUpperCase()}: a sandbox takes POD or NODE`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `namespace_options.ipc is ${ipc.toUpperCase()}: a sandbox takes POD or NODE`,
+    );
   }
   checkSysctls(config.sysctls, config.namespaces);
-  if (pid === "target") throw new RuntimeError("invalid-argument", "namespace_options.pid is TARGET: that is for containers");
+  if (pid === "target")
+    throw new RuntimeError("invalid-argument", "namespace_options.pid is TARGET: that is for containers");
   if (user === "pod") {
-    throw new RuntimeError("unimplemented", "user namespaces (hostUsers: false) are not offered yet: runtimeHandlers say so");
+    throw new RuntimeError(
+      "unimplemented",
+      "user namespaces (hostUsers: false) are not offered yet: runtimeHandlers say so",
+    );
   }
 }
 
 /** A name that is shown and compared, never a path: no control characters, no slash, bounded. */
 export function checkText(field: string, value: string, maxBytes: number): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (Buffer.byteLength(value) > maxBytes || /[\u0000-\u001f\u007f/]/.test(value) || value === "." || value === "..") {
-    throw new RuntimeError("invalid-argument", `${field} ${JSON.stringify(value.slice(0, 80))}: expected at most ${maxBytes} bytes without "/" or control characters`);
+  if (
+    Buffer.byteLength(value) > maxBytes ||
+    /[\u0000-\u001f\u007f/]/.test(value) ||
+    value === "." ||
+    value === ".."
+  ) {
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field} ${JSON.stringify(value.slice(0, 80))}: expected at most ${maxBytes} bytes without "/" or control characters`,
+    );
   }
 }
 
@@ -59,12 +87,17 @@ export function checkAbsolutePath(field: string, path: string): void {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
     /[\u0000\n\r]/.test(path) ||
     path.split("/").includes("..");
-  if (bad) throw new RuntimeError("invalid-argument", `${field} ${JSON.stringify(path.slice(0, 120))}: expected an absolute path without ".."`);
+  if (bad)
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field} ${JSON.stringify(path.slice(0, 120))}: expected an absolute path without ".."`,
+    );
 }
 
 /** Labels and annotations are data of the client's: bounded in their keys only. */
 export function checkMap(field: string, map: Readonly<Record<string, string>>): void {
   for (const key of Object.keys(map)) {
-    if (Buffer.byteLength(key) > maxMetadataBytes) throw new RuntimeError("invalid-argument", `${field}: a key of more than ${maxMetadataBytes} bytes`);
+    if (Buffer.byteLength(key) > maxMetadataBytes)
+      throw new RuntimeError("invalid-argument", `${field}: a key of more than ${maxMetadataBytes} bytes`);
   }
 }

@@ -30,7 +30,11 @@ export class EventStream {
   readonly #containers: Collection<Container>;
   readonly #nowNs: () => bigint;
 
-  constructor(deps: { sandboxes: Collection<Sandbox>; containers: Collection<Container>; nowNs: () => bigint }) {
+  constructor(deps: {
+    sandboxes: Collection<Sandbox>;
+    containers: Collection<Container>;
+    nowNs: () => bigint;
+  }) {
     this.#sandboxes = deps.sandboxes;
     this.#containers = deps.containers;
     this.#nowNs = deps.nowNs;
@@ -71,7 +75,10 @@ export class EventStream {
         if (event !== undefined) {
           yield event;
         } else if (subscriber.overflown) {
-          throw new RuntimeError("resource-exhausted", `reader of events is more than ${maxQueued} behind: list, then subscribe again`);
+          throw new RuntimeError(
+            "resource-exhausted",
+            `reader of events is more than ${maxQueued} behind: list, then subscribe again`,
+          );
         } else {
           await new Promise<void>((wake) => {
             subscriber.wake = wake;

@@ -60,7 +60,12 @@ export interface RuntimeServiceDeps {
 type RuntimeHandlers = Handlers<typeof runtimeService>;
 
 export function runtimeHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
-  return { ...nodeHandlers(deps), ...sandboxHandlers(deps), ...containerHandlers(deps), ...deps.stats.handlers() };
+  return {
+    ...nodeHandlers(deps),
+    ...sandboxHandlers(deps),
+    ...containerHandlers(deps),
+    ...deps.stats.handlers(),
+  };
 }
 
 function nodeHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
@@ -106,11 +111,18 @@ function nodeHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
   };
 }
 
-function sandboxHandlers({ sandboxes, containers, sandboxLifecycle, nowNs }: RuntimeServiceDeps): RuntimeHandlers {
+function sandboxHandlers({
+  sandboxes,
+  containers,
+  sandboxLifecycle,
+  nowNs,
+}: RuntimeServiceDeps): RuntimeHandlers {
   const find = (id: string) => sandboxes.findByPrefix(idField("pod_sandbox_id", id));
   return {
     async runPodSandbox(request, signal) {
-      return { podSandboxId: await sandboxLifecycle.run(podConfig(request.config), request.runtimeHandler, signal) };
+      return {
+        podSandboxId: await sandboxLifecycle.run(podConfig(request.config), request.runtimeHandler, signal),
+      };
     },
 
     async stopPodSandbox(request, signal) {
@@ -130,7 +142,9 @@ function sandboxHandlers({ sandboxes, containers, sandboxLifecycle, nowNs }: Run
       if (sandbox === undefined || sandbox.state === "creating") {
         throw new RuntimeError("not-found", `sandbox ${request.podSandboxId} does not exist`);
       }
-      const statuses = [...containers.values()].filter((c) => c.sandboxId === sandbox.id && c.state !== "creating");
+      const statuses = [...containers.values()].filter(
+        (c) => c.sandboxId === sandbox.id && c.state !== "creating",
+      );
       return {
         status: wireSandboxStatus(sandbox),
         containersStatuses: statuses.map(wireContainerStatus),
@@ -140,7 +154,9 @@ function sandboxHandlers({ sandboxes, containers, sandboxLifecycle, nowNs }: Run
     },
 
     async listPodSandbox(request) {
-      const items = [...sandboxes.values()].filter((s) => s.state !== "creating" && sandboxMatches(s, request.filter));
+      const items = [...sandboxes.values()].filter(
+        (s) => s.state !== "creating" && sandboxMatches(s, request.filter),
+      );
       return { items: items.map(wireSandbox) };
     },
   };
@@ -163,8 +179,13 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
 
     async stopContainer(request, signal) {
       const container = find(request.containerId);
-      if (request.timeout < 0n) throw new RuntimeError("invalid-argument", `timeout ${request.timeout} is negative: give seconds, 0 kills at once`);
-      if (container !== undefined) await containerLifecycle.stop(container.id, milliseconds(request.timeout), signal);
+      if (request.timeout < 0n)
+        throw new RuntimeError(
+          "invalid-argument",
+          `timeout ${request.timeout} is negative: give seconds, 0 kills at once`,
+        );
+      if (container !== undefined)
+        await containerLifecycle.stop(container.id, milliseconds(request.timeout), signal);
       return {};
     },
 
@@ -175,7 +196,9 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
     },
 
     async listContainers(request) {
-      const items = [...containers.values()].filter((c) => c.state !== "creating" && containerMatches(c, request.filter));
+      const items = [...containers.values()].filter(
+        (c) => c.state !== "creating" && containerMatches(c, request.filter),
+      );
       return { containers: items.map(wireContainer) };
     },
 
@@ -203,7 +226,11 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
     },
 
     async execSync(request, signal) {
-      if (request.timeout < 0n) throw new RuntimeError("invalid-argument", `timeout ${request.timeout} is negative: give seconds, 0 for no limit`);
+      if (request.timeout < 0n)
+        throw new RuntimeError(
+          "invalid-argument",
+          `timeout ${request.timeout} is negative: give seconds, 0 for no limit`,
+        );
       const target = containerLifecycle.running(get(request.containerId));
       const result = await execSync(target, execBases, request.cmd, milliseconds(request.timeout), signal);
       return { stdout: result.stdout, stderr: result.stderr, exitCode: result.end.exitCode };

@@ -64,9 +64,13 @@ export class StatsService {
 
       podSandboxStats: async (request, signal) => {
         const sandbox = sandboxes.findByPrefix(idField("pod_sandbox_id", request.podSandboxId));
-        if (sandbox === undefined) throw new RuntimeError("not-found", `sandbox ${request.podSandboxId} does not exist`);
+        if (sandbox === undefined)
+          throw new RuntimeError("not-found", `sandbox ${request.podSandboxId} does not exist`);
         if (sandbox.state !== "ready") {
-          throw new RuntimeError("failed-precondition", `sandbox ${sandbox.id} is ${sandbox.state}: only a ready one has usage`);
+          throw new RuntimeError(
+            "failed-precondition",
+            `sandbox ${sandbox.id} is ${sandbox.state}: only a ready one has usage`,
+          );
         }
         return { stats: await this.#pod(sandbox, signal) };
       },
@@ -94,7 +98,11 @@ export class StatsService {
   }
 
   async #container(container: Container): Promise<ContainerStatsInit> {
-    return containerStats(container, this.#deps.stats.sample(container.cgroup), await this.#writableLayer(container));
+    return containerStats(
+      container,
+      this.#deps.stats.sample(container.cgroup),
+      await this.#writableLayer(container),
+    );
   }
 
   async #writableLayer(container: Container): Promise<FilesystemUsageInit | undefined> {
@@ -117,7 +125,11 @@ export class StatsService {
     const whole = stats.sample(sandbox.cgroupParent) ?? sumSamples(known, nowNs());
     const [interfaces, containers] = await Promise.all([
       this.#interfaces(sandbox, signal),
-      Promise.all(samples.map(async ({ container, sample }) => containerStats(container, sample, await this.#writableLayer(container)))),
+      Promise.all(
+        samples.map(async ({ container, sample }) =>
+          containerStats(container, sample, await this.#writableLayer(container)),
+        ),
+      ),
     ]);
     return {
       attributes: {
@@ -129,20 +141,30 @@ export class StatsService {
       linux: {
         ...usage(whole),
         network: interfaces === undefined ? undefined : network(interfaces, nowNs()),
-        process: whole.processes === undefined ? undefined : { timestamp: whole.cpu.atNs, processCount: { value: whole.processes } },
+        process:
+          whole.processes === undefined
+            ? undefined
+            : { timestamp: whole.cpu.atNs, processCount: { value: whole.processes } },
         containers,
       },
     };
   }
 
   /** undefined with the host's network: its counters are not the pod's. */
-  async #interfaces(sandbox: Sandbox, signal: AbortSignal): Promise<readonly InterfaceCounters[] | undefined> {
+  async #interfaces(
+    sandbox: Sandbox,
+    signal: AbortSignal,
+  ): Promise<readonly InterfaceCounters[] | undefined> {
     if (sandbox.netnsPath === undefined) return undefined;
     return await this.#deps.connections.find(sandbox.id)?.netStats(signal);
   }
 }
 
-function containerStats(container: Container, sample: UsageSample | undefined, writableLayer: FilesystemUsageInit | undefined): ContainerStatsInit {
+function containerStats(
+  container: Container,
+  sample: UsageSample | undefined,
+  writableLayer: FilesystemUsageInit | undefined,
+): ContainerStatsInit {
   return {
     attributes: {
       id: container.id,

@@ -12,7 +12,9 @@ it.each([
 });
 
 it("the key __proto__ is data", () => {
-  const value = fromJson<Record<string, unknown>>(toJson(JSON.parse('{"__proto__": {"admin": true}, "a": 1}')));
+  const value = fromJson<Record<string, unknown>>(
+    toJson(JSON.parse('{"__proto__": {"admin": true}, "a": 1}')),
+  );
   expect(Object.keys(value)).toEqual(["__proto__", "a"]);
   expect(({} as Record<string, unknown>).admin).toBeUndefined();
 });

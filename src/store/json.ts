@@ -30,7 +30,8 @@ function decode(value: unknown): unknown {
     const [key, v] = entries[0];
     if (key === "$n") return BigInt(v as string);
     if (key === "$b") return new Uint8Array(Buffer.from(v as string, "base64"));
-    if (key === "$o") return fromEntries([[(v as [string, unknown])[0], decode((v as [string, unknown])[1])]]);
+    if (key === "$o")
+      return fromEntries([[(v as [string, unknown])[0], decode((v as [string, unknown])[1])]]);
   }
   return fromEntries(entries.map(([k, v]) => [k, decode(v)]));
 }

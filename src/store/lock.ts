@@ -12,10 +12,14 @@ export function lockFile(path: string, what: string): Disposable {
     db.exec("PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (cause) {
     db.close();
-    throw new RuntimeError("failed-precondition", `another kobako daemon uses ${what}: stop it, or choose another root`, {
-      subject: { lock: path },
-      cause,
-    });
+    throw new RuntimeError(
+      "failed-precondition",
+      `another kobako daemon uses ${what}: stop it, or choose another root`,
+      {
+        subject: { lock: path },
+        cause,
+      },
+    );
   }
   return { [Symbol.dispose]: () => db.close() };
 }

@@ -99,7 +99,9 @@ export class Store {
       for (const suffix of ["", "-wal", "-shm"]) {
         if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
       }
-      report(`database is unreadable (${error instanceof Error ? error.message : String(error)}): set aside as ${aside}, state is rebuilt by scan`);
+      report(
+        `database is unreadable (${error instanceof Error ? error.message : String(error)}): set aside as ${aside}, state is rebuilt by scan`,
+      );
       db = openDatabase(path);
     }
     const store = new Store(path, db);
@@ -198,7 +200,11 @@ function storeError(error: unknown): unknown {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
   const full = 13;
   const ioError = 10;
-  if (code === full) return new RuntimeError("resource-exhausted", "the disk of the database is full: free space below root", { cause: error });
-  if (code === ioError) return new RuntimeError("unavailable", "the disk of the database gives I/O errors", { cause: error });
+  if (code === full)
+    return new RuntimeError("resource-exhausted", "the disk of the database is full: free space below root", {
+      cause: error,
+    });
+  if (code === ioError)
+    return new RuntimeError("unavailable", "the disk of the database gives I/O errors", { cause: error });
   return error;
 }

@@ -10,7 +10,13 @@ import {
   Signal,
   SupplementalGroupsPolicy,
 } from "../../../cri-api/index.ts";
-import type { ContainerConfig, ContainerMount, ContainerResources, ContainerSecurity, MountPropagation } from "../../container/config.ts";
+import type {
+  ContainerConfig,
+  ContainerMount,
+  ContainerResources,
+  ContainerSecurity,
+  MountPropagation,
+} from "../../container/config.ts";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import { enumName, noNul, plainMap, required } from "./fields.ts";
 import { apparmorProfile, namespaceOptions, seccompProfile, selinuxLabel } from "./pod-config.ts";
@@ -36,7 +42,12 @@ const policies: Readonly<Record<number, "merge" | "strict">> = {
 const signalNames: Readonly<Record<number, string>> = Object.fromEntries(
   Object.entries(Signal).map(([name, number]) => [
     number,
-    number === Signal.SIGNAL_RUNTIME_DEFAULT ? "" : name.replace(/^SIGNAL_/, "").replace(/PLUS/, "+").replace(/MINUS/, "-"),
+    number === Signal.SIGNAL_RUNTIME_DEFAULT
+      ? ""
+      : name
+          .replace(/^SIGNAL_/, "")
+          .replace(/PLUS/, "+")
+          .replace(/MINUS/, "-"),
   ]),
 );
 
@@ -45,7 +56,10 @@ export function containerConfig(wire: WireConfig | undefined): ContainerConfig {
   const config = required("config", wire);
   const metadata = required("config.metadata", config.metadata);
   if (config.cdiDevices.length > 0) {
-    throw new RuntimeError("unimplemented", `config.CDI_devices: ${config.cdiDevices[0]?.name ?? ""}: CDI devices are not offered yet`);
+    throw new RuntimeError(
+      "unimplemented",
+      `config.CDI_devices: ${config.cdiDevices[0]?.name ?? ""}: CDI devices are not offered yet`,
+    );
   }
   return {
     metadata: { name: metadata.name, attempt: metadata.attempt },
@@ -97,7 +111,10 @@ export function wireResources(resources: ContainerResources): LinuxContainerReso
     oomScoreAdj: resources.oomScoreAdj,
     cpusetCpus: resources.cpusetCpus,
     cpusetMems: resources.cpusetMems,
-    hugepageLimits: resources.hugepageLimits.map(({ pageSize, limitBytes }) => ({ pageSize, limit: limitBytes })),
+    hugepageLimits: resources.hugepageLimits.map(({ pageSize, limitBytes }) => ({
+      pageSize,
+      limit: limitBytes,
+    })),
     unified: resources.unified,
     memorySwapLimitInBytes: resources.memorySwapLimitBytes,
   };
@@ -122,13 +139,22 @@ export function wireSignal(name: string): number {
 
 function containerMount(wire: Mount): ContainerMount {
   if (wire.image !== undefined && wire.image.image !== "") {
-    throw new RuntimeError("unimplemented", `config.mounts: ${wire.containerPath} is an image volume: those are not offered yet`);
+    throw new RuntimeError(
+      "unimplemented",
+      `config.mounts: ${wire.containerPath} is an image volume: those are not offered yet`,
+    );
   }
   if (wire.mountOptions.length > 0) {
-    throw new RuntimeError("unimplemented", `config.mounts: ${wire.containerPath} has mount_options: features.mount_options says that they are not offered`);
+    throw new RuntimeError(
+      "unimplemented",
+      `config.mounts: ${wire.containerPath} has mount_options: features.mount_options says that they are not offered`,
+    );
   }
   if (wire.uidMappings.length + wire.gidMappings.length > 0) {
-    throw new RuntimeError("unimplemented", `config.mounts: ${wire.containerPath} is id-mapped: user namespaces are not offered yet`);
+    throw new RuntimeError(
+      "unimplemented",
+      `config.mounts: ${wire.containerPath} is id-mapped: user namespaces are not offered yet`,
+    );
   }
   return {
     containerPath: noNul("config.mounts.container_path", wire.containerPath),
@@ -153,7 +179,11 @@ function containerSecurity(wire: LinuxContainerSecurityContext | undefined): Con
     runAsUsername: noNul("run_as_username", wire?.runAsUsername ?? ""),
     readonlyRootfs: wire?.readonlyRootfs ?? false,
     supplementalGroups: wire?.supplementalGroups ?? [],
-    supplementalGroupsPolicy: enumName("supplemental_groups_policy", policies, wire?.supplementalGroupsPolicy ?? 0),
+    supplementalGroupsPolicy: enumName(
+      "supplemental_groups_policy",
+      policies,
+      wire?.supplementalGroupsPolicy ?? 0,
+    ),
     noNewPrivs: wire?.noNewPrivs ?? false,
     maskedPaths: (wire?.maskedPaths ?? []).map((path) => noNul("masked_paths", path)),
     readonlyPaths: (wire?.readonlyPaths ?? []).map((path) => noNul("readonly_paths", path)),

@@ -11,7 +11,10 @@ export function required<T>(field: string, value: T | undefined): T {
 export function enumName<T>(field: string, names: Readonly<Record<number, T>>, value: number): T {
   const name = names[value];
   if (name === undefined) {
-    throw new RuntimeError("invalid-argument", `${field} ${value} is unknown: known are ${Object.keys(names).join(", ")}`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field} ${value} is unknown: known are ${Object.keys(names).join(", ")}`,
+    );
   }
   return name;
 }
@@ -25,7 +28,10 @@ export function noNul(field: string, value: string): string {
 /** An id as clients send it: hex, whole or a prefix. @throws RuntimeError `invalid-argument`. */
 export function idField(field: string, value: string): string {
   if (!/^[0-9a-f]{1,64}$/.test(value)) {
-    throw new RuntimeError("invalid-argument", `${field} ${JSON.stringify(value.slice(0, 80))} is not an id: expected up to 64 hex digits`);
+    throw new RuntimeError(
+      "invalid-argument",
+      `${field} ${JSON.stringify(value.slice(0, 80))} is not an id: expected up to 64 hex digits`,
+    );
   }
   return value;
 }

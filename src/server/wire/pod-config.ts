@@ -29,7 +29,12 @@ const modes: Readonly<Record<number, NamespaceMode>> = {
   [WireMode.TARGET]: "target",
 };
 
-export const modeNumbers = { pod: WireMode.POD, container: WireMode.CONTAINER, node: WireMode.NODE, target: WireMode.TARGET };
+export const modeNumbers = {
+  pod: WireMode.POD,
+  container: WireMode.CONTAINER,
+  node: WireMode.NODE,
+  target: WireMode.TARGET,
+};
 
 const protocols: Readonly<Record<number, PortMapping["protocol"]>> = {
   [Protocol.TCP]: "tcp",
@@ -43,7 +48,12 @@ export function podConfig(wire: PodSandboxConfig | undefined): PodConfig {
   const metadata = required("config.metadata", config.metadata);
   const security = config.linux?.securityContext;
   return {
-    metadata: { name: metadata.name, uid: metadata.uid, namespace: metadata.namespace, attempt: metadata.attempt },
+    metadata: {
+      name: metadata.name,
+      uid: metadata.uid,
+      namespace: metadata.namespace,
+      attempt: metadata.attempt,
+    },
     hostname: noNul("config.hostname", config.hostname),
     logDirectory: noNul("config.log_directory", config.logDirectory),
     dns: config.dnsConfig === undefined ? undefined : dnsConfig(config.dnsConfig),
@@ -70,7 +80,10 @@ export function namespaceOptions(field: string, wire: NamespaceOption | undefine
     pid: enumName(`${field}.pid`, modes, wire.pid),
     ipc: enumName(`${field}.ipc`, modes, wire.ipc),
     targetId: wire.targetId,
-    user: wire.usernsOptions === undefined ? "node" : enumName(`${field}.userns_options.mode`, modes, wire.usernsOptions.mode),
+    user:
+      wire.usernsOptions === undefined
+        ? "node"
+        : enumName(`${field}.userns_options.mode`, modes, wire.usernsOptions.mode),
   };
 }
 
@@ -91,8 +104,12 @@ export function seccompProfile(wire: SecurityProfile | undefined, path: string):
   if (path === "") return undefined;
   if (path === "runtime/default" || path === "docker/default") return { type: "runtime-default" };
   if (path === "unconfined") return { type: "unconfined" };
-  if (path.startsWith("localhost/")) return { type: "localhost", path: noNul("seccomp_profile_path", path.slice("localhost/".length)) };
-  throw new RuntimeError("invalid-argument", `seccomp_profile_path ${JSON.stringify(path.slice(0, 120))}: expected runtime/default, unconfined or localhost/PATH`);
+  if (path.startsWith("localhost/"))
+    return { type: "localhost", path: noNul("seccomp_profile_path", path.slice("localhost/".length)) };
+  throw new RuntimeError(
+    "invalid-argument",
+    `seccomp_profile_path ${JSON.stringify(path.slice(0, 120))}: expected runtime/default, unconfined or localhost/PATH`,
+  );
 }
 
 /** As "runtime/default", "unconfined", "localhost/NAME" or "". */

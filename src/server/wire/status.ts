@@ -78,7 +78,10 @@ export function wireContainerStatus(container: Container): ContainerStatusInit {
     startedAt: container.startedAtNs,
     finishedAt: container.finishedAtNs,
     exitCode: container.exitCode,
-    image: { image: config.userSpecifiedImage || config.image, userSpecifiedImage: config.userSpecifiedImage },
+    image: {
+      image: config.userSpecifiedImage || config.image,
+      userSpecifiedImage: config.userSpecifiedImage,
+    },
     imageRef: container.imageRef,
     reason: ended ? container.reason : "",
     message: ended ? container.message : "",
@@ -91,7 +94,13 @@ export function wireContainerStatus(container: Container): ContainerStatusInit {
     user:
       user === undefined
         ? undefined
-        : { linux: { uid: BigInt(user.uid), gid: BigInt(user.gid), supplementalGroups: user.additionalGids.map(BigInt) } },
+        : {
+            linux: {
+              uid: BigInt(user.uid),
+              gid: BigInt(user.gid),
+              supplementalGroups: user.additionalGids.map(BigInt),
+            },
+          },
     stopSignal: wireSignal(container.stopSignal),
   };
 }
@@ -106,6 +115,11 @@ function wireNamespaces(options: NamespaceOptions) {
 }
 
 /** Whether every pair of `selector` is among `labels`. */
-export function matchesLabels(labels: Readonly<Record<string, string>>, selector: Readonly<Record<string, string>>): boolean {
-  return Object.entries(selector).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+export function matchesLabels(
+  labels: Readonly<Record<string, string>>,
+  selector: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
 }

@@ -1,0 +1,124 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Collection } from "./collection.ts";
+import { lockFile } from "./lock.ts";
+import { documentCodec, Store } from "./store.ts";
+
+interface Item {
+  readonly id: string;
+  readonly size: bigint;
+}
+
+let folder: string;
+let path: string;
+const never = (message: string) => {
+  throw new Error(message);
+};
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "kobako-store-"));
+  path = join(folder, "kobako.db");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const items = (store: Store) => new Collection<Item>(store, store.table("image", documentCodec<Item>()));
+
+it("what was put is read by the next daemon, exactly", async () => {
+  const first = await Store.open(path, never);
+  items(first).put({ id: "a", size: 2n ** 63n - 1n });
+  await first.syncLog();
+  await first.close();
+  const second = await Store.open(path, never);
+  const again = items(second);
+  again.load(never);
+  expect(again.find("a")).toEqual({ id: "a", size: 2n ** 63n - 1n });
+  await second.close();
+});
+
+it("a row that can't be read is told and left, the others are read", async () => {
+  const first = await Store.open(path, never);
+  items(first).put({ id: "good", size: 1n });
+  await first.close();
+  const raw = new DatabaseSync(path);
+  raw.exec("INSERT INTO image (id, record) VALUES ('bad', '{')");
+  raw.close();
+  const second = await Store.open(path, never);
+  const bad: string[] = [];
+  const again = items(second);
+  again.load((id) => bad.push(id));
+  expect(bad).toEqual(["bad"]);
+  expect([...again.values()].map(({ id }) => id)).toEqual(["good"]);
+  await second.close();
+});
+
+describe("a database that is not one", () => {
+  it.each([
+    ["garbage", Buffer.alloc(8192, 0x5a)],
+    ["cut inside its header", Buffer.from("SQLite format 3\0")],
+  ])("%s: is set aside, and the daemon starts", async (_name, bytes) => {
+    await writeFile(path, bytes);
+    const reports: string[] = [];
+    const store = await Store.open(path, (message) => reports.push(message));
+    items(store).put({ id: "new", size: 1n });
+    await store.close();
+    expect(reports).toEqual([expect.stringContaining("set aside")]);
+    expect((await readdir(folder)).some((name) => name.startsWith("kobako.db.broken-"))).toBe(true);
+  });
+
+  it("of a newer kobako: is refused and not changed", async () => {
+    const raw = new DatabaseSync(path);
+    raw.exec("PRAGMA user_version = 999");
+    raw.close();
+    await expect(Store.open(path, never)).rejects.toMatchObject({
+      kind: "failed-precondition",
+      message: expect.stringContaining("newer kobako"),
+    });
+    expect(await readdir(folder)).not.toContainEqual(expect.stringContaining("broken"));
+  });
+});
+
+it("a transaction that throws leaves nothing", async () => {
+  const store = await Store.open(path, never);
+  const table = store.table("image", documentCodec<Item>());
+  expect(() =>
+    store.transaction(() => {
+      table.put({ id: "a", size: 1n });
+      throw new Error("second half");
+    }),
+  ).toThrow("second half");
+  expect(table.all(never)).toEqual([]);
+  await store.close();
+});
+
+it("a grown log is folded back into the database while the store is in use", async () => {
+  const store = await Store.open(path, never);
+  const table = store.table("image", documentCodec<Item & { text: string }>());
+  for (let i = 0; i < 6; i++)
+    store.transaction(() => table.put({ id: `i${i}`, size: 0n, text: "x".repeat(1 << 20) }));
+  await store.close();
+  const again = await Store.open(path, never);
+  expect(again.table("image", documentCodec<Item>()).all(never)).toHaveLength(6);
+  await again.close();
+});
+
+it("a prefix finds the one id that begins with it, and no other", async () => {
+  const store = await Store.open(path, never);
+  const all = items(store);
+  for (const id of ["abc1", "abc2", "d"]) all.put({ id, size: 0n });
+  expect(all.findByPrefix("d")?.id).toBe("d");
+  expect(all.findByPrefix("abc1")?.id).toBe("abc1");
+  expect(all.findByPrefix("x")).toBeUndefined();
+  expect(all.findByPrefix("")).toBeUndefined();
+  expect(() => all.findByPrefix("abc")).toThrow(/ambiguous/);
+  await store.close();
+});
+
+it("a root belongs to one daemon at a time", () => {
+  const lock = lockFile(join(folder, "lock"), "root /x");
+  expect(() => lockFile(join(folder, "lock"), "root /x")).toThrow(/another kobako daemon uses root \/x/);
+  lock[Symbol.dispose]();
+  lockFile(join(folder, "lock"), "root /x")[Symbol.dispose]();
+});
