@@ -18,9 +18,8 @@ export function cgroupParentPath(cgroupParent: string, fallback: string): string
       `linux.cgroup_parent ${shown}…: at most ${maxPathBytes} bytes are taken`,
     );
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (
-    /[\u0000-\u0020\u007f]/.test(cgroupParent) ||
+    /[\p{Cc} ]/u.test(cgroupParent) ||
     cgroupParent.split("/").some((part) => part === ".." || part === ".")
   ) {
     throw new RuntimeError(

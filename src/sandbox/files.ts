@@ -56,8 +56,7 @@ export function checkHostname(hostname: string): void {
 }
 
 function isWord(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  return !/[\s\u0000-\u001f\u007f#;]/.test(text);
+  return !/[\s\p{Cc}#;]/u.test(text);
 }
 
 function check(

@@ -65,13 +65,7 @@ export function validatePodConfig(config: PodConfig): void {
 
 /** A name that is shown and compared, never a path: no control characters, no slash, bounded. */
 export function checkText(field: string, value: string, maxBytes: number): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (
-    Buffer.byteLength(value) > maxBytes ||
-    /[\u0000-\u001f\u007f/]/.test(value) ||
-    value === "." ||
-    value === ".."
-  ) {
+  if (Buffer.byteLength(value) > maxBytes || /[\p{Cc}/]/u.test(value) || value === "." || value === "..") {
     throw new RuntimeError(
       "invalid-argument",
       `${field} ${JSON.stringify(value.slice(0, 80))}: expected at most ${maxBytes} bytes without "/" or control characters`,
@@ -84,8 +78,7 @@ export function checkAbsolutePath(field: string, path: string): void {
   const bad =
     !path.startsWith("/") ||
     Buffer.byteLength(path) > 4096 ||
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-    /[\u0000\n\r]/.test(path) ||
+    /[\p{Cc}]/u.test(path) ||
     path.split("/").includes("..");
   if (bad)
     throw new RuntimeError(
