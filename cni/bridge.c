@@ -2,7 +2,9 @@
 /*
  * bridge: a veth pair per pod, its host end a port of a bridge, addresses from an IPAM plugin.
  * Keys of the reference plugin: bridge, isGateway, isDefaultGateway, forceAddress, ipMasq, mtu,
- * hairpinMode, promiscMode, enabledad, portIsolation, mac. Ours on top: nftTable (default "kobako").
+ * hairpinMode, promiscMode, enabledad, portIsolation, mac. Ours on top: nftTable (default "kobako");
+ * loopback: bring lo up too, which saves the loopback plugin's exec; keepAddresses: the bridge may have
+ * other IPv4 addresses, of subnets that don't overlap.
  *
  * A pod's MAC address is 0a:58 and its IPv4 address: unique on the bridge as the address is, and
  * nobody's neighbour table is wrong when a new pod gets an old address. The host end's name and MAC
@@ -29,6 +31,7 @@ struct conf {
 	const char *bridge;
 	const char *table;
 	bool gateway, default_gateway, force_address, masquerade, hairpin, promisc, dad, isolated;
+	bool loopback, keep_addresses;
 	uint32_t mtu;
 	uint8_t mac[6];
 	bool has_mac;
@@ -70,6 +73,7 @@ static int parse_conf_keys(struct cni_call *call, struct conf *c, struct err *e)
 	    json_bool(&top, "forceAddress", &c->force_address, e) < 0 || json_bool(&top, "ipMasq", &c->masquerade, e) < 0 ||
 	    json_bool(&top, "hairpinMode", &c->hairpin, e) < 0 || json_bool(&top, "promiscMode", &c->promisc, e) < 0 ||
 	    json_bool(&top, "enabledad", &c->dad, e) < 0 || json_bool(&top, "portIsolation", &c->isolated, e) < 0 ||
+	    json_bool(&top, "loopback", &c->loopback, e) < 0 || json_bool(&top, "keepAddresses", &c->keep_addresses, e) < 0 ||
 	    json_u32(&top, "mtu", &c->mtu, e) < 0 || json_str(&top, "ipMasqBackend", &backend, e) < 0 ||
 	    json_str(&args_cni, "mac", &mac, e) < 0 || json_str(&runtime, "mac", &mac, e) < 0)
 		return -e->code;
@@ -219,7 +223,7 @@ static int ensure_gateway(int fd, const struct conf *conf, const struct link *br
 		if (!ip_cmp(&a->ip, &gw->ip) && a->plen == gw->plen)
 			return 0;
 		if (a->ip.family != gw->ip.family ||
-		    (a->ip.family == AF_INET6 && !ip_net_contains(a, &gw->ip) && !ip_net_contains(gw, &a->ip)))
+		    ((a->ip.family == AF_INET6 || conf->keep_addresses) && !ip_net_contains(a, &gw->ip) && !ip_net_contains(gw, &a->ip)))
 			continue;
 		if (!conf->force_address)
 			return err_set(e, EADDRINUSE, "%s has the address %s and not %s (forceAddress would replace it)",
@@ -339,6 +343,8 @@ static int configure_pod(struct cni_call *call, const struct conf *conf, const s
 		sysctl_link("ipv6", name, "ndisc_notify", "1");
 	}
 	nl_reset(&batch);
+	if (conf->loopback)
+		rtnl_put_up(&batch, 1); /* lo's index in every network namespace */
 	for (size_t i = 0; i < result->ips; i++)
 		rtnl_put_addr(&batch, ret->index, &result->ip[i].addr, conf->dad);
 	rtnl_put_up(&batch, ret->index);
@@ -470,7 +476,7 @@ static int attach(struct cni_call *call, const struct conf *conf, int fd, int ne
 		return r;
 	for (size_t i = 0; i < result->ips; i++)
 		subnets[i] = result->ip[i].addr;
-	if (conf->masquerade && result->ips && masquerade_ensure(conf->table, call->name, subnets, result->ips, e) < 0)
+	if (conf->masquerade && result->ips && masquerade_ensure(conf->table, subnets, result->ips, e) < 0)
 		return -e->code;
 	if (wait_for_port(fd, end.name, &host, e) < 0)
 		return -e->code;
@@ -595,7 +601,7 @@ static int check_host(int fd, struct cni_call *call, const struct conf *conf, co
 	}
 	for (size_t i = 0; i < prev->ips; i++)
 		subnets[i] = prev->ip[i].addr;
-	return conf->masquerade && prev->ips ? masquerade_check(conf->table, call->name, subnets, prev->ips, e) : 0;
+	return conf->masquerade && prev->ips ? masquerade_check(conf->table, subnets, prev->ips, e) : 0;
 }
 
 static int check(struct cni_call *call, struct err *e)
@@ -626,15 +632,12 @@ static int check(struct cni_call *call, struct err *e)
 static int gc(struct cni_call *call, struct err *e)
 {
 	cleanup_delegate struct delegate ipam = { 0 };
-	const json_t *valid = json_object_get(call->conf, "cni.dev/valid-attachments");
 	struct conf conf;
 
-	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0 || delegate_run(&ipam, CNI_GC, e) < 0)
+	/* Pairs go with their namespaces, the rules are the network's: only addresses can be left over. */
+	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
 		return -e->code;
-	/* Pairs go with their namespaces; the network's rules go with its last pod. */
-	if (conf.masquerade && json_is_array(valid) && !json_array_size(valid))
-		return masquerade_remove(conf.table, call->name, e);
-	return 0;
+	return delegate_run(&ipam, CNI_GC, e);
 }
 
 static int status(struct cni_call *call, struct err *e)

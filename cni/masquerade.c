@@ -8,21 +8,12 @@
 #include "base/cleanup.h"
 #include "ruleset.h"
 
-struct masquerade {
-	const struct ip_net *subnets;
-};
-
-static void chain_name(const char *network, char ret[NFT_NAME_LEN])
-{
-	/* Chain names hold what network names do, but are shorter: the end of a long one is cut,
-	 * which only matters to two networks that agree in their first 50 characters. */
-	snprintf(ret, NFT_NAME_LEN, "masquerade-%.50s", network);
-}
+#define SUBNETS 16
 
 static void comment(size_t i, const void *arg, char ret[NFT_COMMENT_MAX + 1])
 {
-	const struct masquerade *m = arg;
-	struct ip_net net = { ip_net_first(&m->subnets[i]), m->subnets[i].plen };
+	const struct ip_net *subnet = arg;
+	struct ip_net net = { ip_net_first(subnet), subnet->plen };
 	char text[IP_TEXT];
 
 	snprintf(ret, NFT_COMMENT_MAX + 1, "from %s to the outside", ip_net_print(&net, text));
@@ -44,8 +35,7 @@ static void build(struct nft_batch *b, size_t i, const void *arg)
 {
 	static const struct ip_net multicast4 = { { AF_INET, { 224 } }, 4 };
 	static const struct ip_net multicast6 = { { AF_INET6, { 0xff } }, 8 };
-	const struct masquerade *m = arg;
-	const struct ip_net *net = &m->subnets[i];
+	const struct ip_net *net = arg;
 	bool v4 = net->ip.family == AF_INET;
 	uint8_t family = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 
@@ -57,56 +47,50 @@ static void build(struct nft_batch *b, size_t i, const void *arg)
 	nft_masquerade(b);
 }
 
-static struct ruleset_chain describe(const struct masquerade *m, const char *network, size_t count)
+/* One chain per subnet. Returns their number: at most SUBNETS are looked at, more than an answer holds. */
+static size_t describe(const struct ip_net *subnets, size_t count, struct ruleset_chain ret[SUBNETS])
 {
-	struct ruleset_chain chain = {
-		.hook = { "nat", NF_INET_POST_ROUTING, 100 },
-		.rules = count,
-		.comment = comment,
-		.build = build,
-		.arg = m,
-	};
+	size_t chains = 0;
 
-	chain_name(network, chain.name);
-	return chain;
+	for (; chains < count && chains < SUBNETS; chains++) {
+		struct ruleset_chain *chain = &ret[chains];
+		struct ip_net net = { ip_net_first(&subnets[chains]), subnets[chains].plen };
+		char text[IP_TEXT];
+
+		*chain = (struct ruleset_chain){
+			.hook = { "nat", NF_INET_POST_ROUTING, 100 },
+			.rules = 1,
+			.comment = comment,
+			.build = build,
+			.arg = &subnets[chains],
+		};
+		ip_net_print(&net, text);
+		for (char *p = text; *p; p++) /* nft(8) reads no colons in names */
+			*p = *p == ':' ? '_' : *p;
+		snprintf(chain->name, sizeof(chain->name), "masquerade-%s", text);
+	}
+	return chains;
 }
 
-int masquerade_check(const char *table, const char *network, const struct ip_net *subnets, size_t count, struct err *e)
+int masquerade_check(const char *table, const struct ip_net *subnets, size_t count, struct err *e)
 {
-	struct masquerade m = { subnets };
-	struct ruleset_chain chain = describe(&m, network, count);
+	struct ruleset_chain chains[SUBNETS];
 	cleanup_fd int fd = -1;
 	bool right;
 
-	if (nl_open(NETLINK_NETFILTER, &fd, e) < 0 || ruleset_right(fd, table, &chain, 1, &right, e) < 0)
+	count = describe(subnets, count, chains);
+	if (nl_open(NETLINK_NETFILTER, &fd, e) < 0 || ruleset_right(fd, table, chains, count, &right, e) < 0)
 		return err_wrap(e, "ipMasq");
-	return right ? 0 : err_set(e, ENOENT, "ipMasq: rules of table %s chain %s", table, chain.name);
+	return right ? 0 : err_set(e, ENOENT, "ipMasq: rules of table %s", table);
 }
 
-int masquerade_ensure(const char *table, const char *network, const struct ip_net *subnets, size_t count, struct err *e)
+int masquerade_ensure(const char *table, const struct ip_net *subnets, size_t count, struct err *e)
 {
-	struct masquerade m = { subnets };
-	struct ruleset_chain chain = describe(&m, network, count);
+	struct ruleset_chain chains[SUBNETS];
 	cleanup_fd int fd = -1;
 
-	if (nl_open(NETLINK_NETFILTER, &fd, e) < 0 || ruleset_ensure(fd, table, NULL, 0, &chain, 1, e) < 0)
+	count = describe(subnets, count, chains);
+	if (nl_open(NETLINK_NETFILTER, &fd, e) < 0 || ruleset_ensure(fd, table, NULL, 0, chains, count, e) < 0)
 		return err_wrap(e, "ipMasq");
 	return 0;
-}
-
-int masquerade_remove(const char *table, const char *network, struct err *e)
-{
-	static struct nft_batch b;
-	char name[NFT_NAME_LEN];
-	cleanup_fd int fd = -1;
-	int r;
-
-	chain_name(network, name);
-	if (nl_open(NETLINK_NETFILTER, &fd, e) < 0)
-		return -e->code;
-	nft_begin(&b, table);
-	nft_flush_chain(&b, name);
-	nft_del_chain(&b, name);
-	r = nft_commit(fd, &b, e);
-	return r == -ENOENT ? 0 : r;
 }

@@ -65,13 +65,6 @@ void nft_add_chain(struct nft_batch *b, const char *chain, const struct nft_hook
 	nl_nest_end(&b->nl, nest);
 }
 
-void nft_del_chain(struct nft_batch *b, const char *chain)
-{
-	message(b, NFT_MSG_DELCHAIN, 0, "remove nf_tables chain");
-	nl_put_str(&b->nl, NFTA_CHAIN_TABLE, b->table);
-	nl_put_str(&b->nl, NFTA_CHAIN_NAME, chain);
-}
-
 void nft_add_set(struct nft_batch *b, const struct nft_set *set)
 {
 	message(b, NFT_MSG_NEWSET, NLM_F_CREATE, "create nf_tables set");

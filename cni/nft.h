@@ -54,7 +54,6 @@ void nft_add_table(struct nft_batch *b);
 void nft_add_chain(struct nft_batch *b, const char *chain, const struct nft_hook *hook);
 void nft_add_set(struct nft_batch *b, const struct nft_set *set);
 void nft_flush_chain(struct nft_batch *b, const char *chain);
-void nft_del_chain(struct nft_batch *b, const char *chain);
 void nft_del_table(struct nft_batch *b);
 
 /* A rule at the end of a chain: nft_rule, expressions, nft_rule_end. */

@@ -1,0 +1,537 @@
+/**
+ * Pod networks: a CNI client (specification 1.1) and the embedded network for it.
+ * Enters: the conflists and plugins of the configured folders, or none of them; a pod's namespace.
+ * Leaves: the pod's addresses. Keeps: <root>/network/ (attachments, subnets, addresses of the embedded network).
+ * Never: creates a network namespace, or runs a plugin that is not a plain name in the configured folders.
+ *
+ * The folders are read when somebody asks, not watched: a status call costs one readdir and a stat per
+ * file, and a configuration that comes, breaks or changes is seen by the next call.
+ */
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { RuntimeError, errorText } from "../errors/runtime-error.ts";
+import type { Log } from "../log/log.ts";
+import type { JsonObject } from "../oci/document.ts";
+import { type AttachmentRecord, AttachmentRecords } from "./attachment.ts";
+import {
+  isPlainName,
+  loadNetworkList,
+  missingPlugins,
+  type NetworkList,
+  type PluginConfig,
+  signature,
+  versionAtLeast,
+} from "./conflist.ts";
+import { EmbeddedNetwork } from "./embedded.ts";
+import type { HostNetwork } from "./host.ts";
+import { bootTimeMs, hostLocalDirs, removeLeaked } from "./leaked-addresses.ts";
+import { callPlugin, PluginError, type Verb } from "./plugin.ts";
+import { podIps } from "./result.ts";
+
+const ifname = "eth0";
+const nsfsMagic = 0x6e736673;
+/** "Invalid environment": how plugins answer to a verb that they don't know. */
+const unknownVerbCode = 4;
+const notReady = "NetworkPluginNotReady";
+
+export interface PortMapping {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly containerPort: number;
+  /** 0: not published. */
+  readonly hostPort: number;
+  /** "": every address of the node. */
+  readonly hostIp: string;
+}
+
+export interface PodAttachmentRequest {
+  readonly sandboxId: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly netnsPath: string;
+  readonly portMappings: readonly PortMapping[];
+  readonly dns?:
+    | {
+        readonly servers: readonly string[];
+        readonly searches: readonly string[];
+        readonly options: readonly string[];
+      }
+    | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** cgroup of the pod; "": none. */
+  readonly cgroupParent: string;
+}
+
+export interface Attachment {
+  /** Without prefix; IPv4 first. */
+  readonly ips: string[];
+  readonly networkName: string;
+  readonly interfaceName: "eth0";
+}
+
+export interface NetworkStatus {
+  readonly ready: boolean;
+  /** One word for machines; "" when ready. */
+  readonly reason: string;
+  /** What is missing and where to put it; "" when ready. */
+  readonly message: string;
+}
+
+export interface NetworkOptions {
+  /** What is used while `confDirs` hold no configuration. */
+  readonly default: "none" | "embedded";
+  readonly confDirs: readonly string[];
+  readonly binDirs: readonly string[];
+  /** IPv4 subnets that the embedded network tries; empty: a list of its own. */
+  readonly subnets: readonly string[];
+  /** Suffix of this instance's names, "" for the default one. */
+  readonly instance: string;
+  readonly bridge: string;
+  /** nf_tables table of this instance. */
+  readonly table: string;
+  /** <root>/network */
+  readonly stateDir: string;
+  /** Folder of our own plugins: the last of the folders that are searched. */
+  readonly pluginDir: string;
+  readonly log: Log;
+  /** Limit of one plugin's call. A kubelet waits four minutes for the whole sandbox. */
+  readonly pluginTimeoutMs?: number;
+  /** How old the answer of the plugins' STATUS may be. */
+  readonly probeIntervalMs?: number;
+  readonly host?: HostNetwork;
+}
+
+type Current =
+  | { readonly kind: "list"; readonly list: NetworkList }
+  | { readonly kind: "embedded" }
+  | { readonly kind: "none"; readonly message: string };
+
+export class Network {
+  readonly #o: NetworkOptions;
+  readonly #log: Log;
+  readonly #binDirs: readonly string[];
+  readonly #records: AttachmentRecords;
+  readonly #embedded: EmbeddedNetwork;
+  readonly #closed = new AbortController();
+  #current: Current = { kind: "none", message: "the network was not opened" };
+  #signature = "";
+  #warned = "";
+  #probe = { atMs: Number.NEGATIVE_INFINITY, running: false, problem: "" };
+
+  constructor(o: NetworkOptions) {
+    this.#o = o;
+    this.#log = o.log.child({ room: "network" });
+    this.#binDirs = [...o.binDirs, o.pluginDir];
+    this.#records = new AttachmentRecords(join(o.stateDir, "attachments"));
+    this.#embedded = new EmbeddedNetwork({ ...o, log: this.#log });
+  }
+
+  /** Reads the configurations once, so that the first status is the truth. */
+  async open(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#refresh();
+    await this.#runProbe(signal);
+  }
+
+  /** Ends what runs in the background; networks stay as they are. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  // --- which network ---
+
+  #refresh(): Current {
+    const now = signature(this.#o.confDirs);
+    // Not ready is always looked at again: a plugin's program may have arrived.
+    if (this.#current.kind === "none" || now !== this.#signature) {
+      this.#current = this.#load();
+      this.#signature = now;
+      this.#probe = { ...this.#probe, atMs: Number.NEGATIVE_INFINITY, problem: "" };
+    }
+    return this.#current;
+  }
+
+  #load(): Current {
+    const { confDirs } = this.#o;
+    const { list, problems } = loadNetworkList(confDirs);
+    const current = this.#judge(list, problems);
+    const warning = [...problems, current.kind === "none" ? current.message : ""].join("; ");
+    if (warning !== this.#warned && problems.length > 0)
+      this.#log.warn({ problems }, "CNI configuration is not usable");
+    this.#warned = warning;
+    if (current.kind === "list" && this.#current.kind !== "none")
+      this.#log.info({ network: current.list.name, file: current.list.file }, "CNI configuration");
+    return current;
+  }
+
+  #judge(list: NetworkList | undefined, problems: readonly string[]): Current {
+    const { confDirs } = this.#o;
+    if (list !== undefined) {
+      const missing = missingPlugins(list, this.#binDirs);
+      if (missing.length === 0) return { kind: "list", list };
+      const message = `${list.file} needs CNI plugin ${missing.join(", ")}, which is not in ${this.#binDirs.join(", ")}`;
+      return { kind: "none", message };
+    }
+    if (problems.length > 0)
+      return { kind: "none", message: `no usable CNI configuration: ${problems.join("; ")}` };
+    if (this.#o.default === "embedded") {
+      const problem = this.#embedded.problem();
+      return problem === undefined ? { kind: "embedded" } : { kind: "none", message: problem };
+    }
+    return {
+      kind: "none",
+      message:
+        `no CNI configuration in ${confDirs.join(", ")}: install a network plugin, ` +
+        'or set network.default = "embedded" to use the one that comes with kobako',
+    };
+  }
+
+  /** Whether pods can get a network now, and if not, what is missing where. Reads the folders; runs nothing. */
+  status(): NetworkStatus {
+    const current = this.#refresh();
+    if (current.kind === "none") return { ready: false, reason: notReady, message: current.message };
+    if (current.kind === "embedded") {
+      try {
+        this.#embedded.list(false);
+      } catch (error) {
+        return { ready: false, reason: notReady, message: errorText(error) };
+      }
+    }
+    void this.#runProbe(this.#closed.signal);
+    const { problem } = this.#probe;
+    return problem === ""
+      ? { ready: true, reason: "", message: "" }
+      : { ready: false, reason: notReady, message: problem };
+  }
+
+  /** Asks the plugins themselves (STATUS, since 1.1) once in a while; the next status() knows. Never throws. */
+  async #runProbe(signal: AbortSignal): Promise<void> {
+    const current = this.#current;
+    const { atMs, running } = this.#probe;
+    const interval = this.#o.probeIntervalMs ?? 10_000;
+    if (current.kind !== "list" || running || performance.now() - atMs < interval) return;
+    const { list } = current;
+    if (!versionAtLeast(list.cniVersion, "1.1.0")) return;
+    this.#probe = { ...this.#probe, running: true };
+    let problem = "";
+    try {
+      await this.#eachPlugin(list.plugins, "STATUS", (plugin) =>
+        this.#call(
+          "STATUS",
+          list,
+          plugin,
+          { ...plugin.conf, name: list.name, cniVersion: list.cniVersion },
+          {},
+          signal,
+        ),
+      );
+    } catch (error) {
+      if (!signal.aborted) problem = errorText(error);
+    }
+    // A configuration that was replaced meanwhile is asked anew.
+    const same = this.#current === current;
+    this.#probe = {
+      atMs: same ? performance.now() : Number.NEGATIVE_INFINITY,
+      running: false,
+      problem: same ? problem : "",
+    };
+  }
+
+  /** One after another; a plugin that doesn't know the verb has nothing to say. */
+  async #eachPlugin(
+    plugins: readonly PluginConfig[],
+    verb: Verb,
+    call: (plugin: PluginConfig) => Promise<unknown>,
+  ): Promise<void> {
+    for (const plugin of plugins) {
+      try {
+        await call(plugin);
+      } catch (error) {
+        if (error instanceof PluginError && error.code === unknownVerbCode) {
+          this.#log.debug({ plugin: plugin.type, verb }, "CNI plugin does not know the verb");
+        } else throw error;
+      }
+    }
+  }
+
+  /** Addresses for pods of the embedded network from now on. Other networks get theirs from their own files. */
+  setPodCidr(cidr: string): void {
+    if (this.#refresh().kind === "embedded") this.#embedded.setPodCidr(cidr);
+  }
+
+  // --- a pod ---
+
+  /**
+   * Attaches the pod's namespace: lo is up, eth0 has addresses, host ports lead to it. A failed ADD
+   * is followed by DEL; what DEL could not do is kept for `detach` and `gc`.
+   * @throws RuntimeError `unavailable` without a usable network; else what the plugin said, naming file and plugin.
+   */
+  async attach(request: PodAttachmentRequest, signal: AbortSignal): Promise<Attachment> {
+    const current = this.#refresh();
+    if (current.kind === "none")
+      throw new RuntimeError("unavailable", `network is not ready: ${current.message}`);
+    const ports = request.portMappings.filter((port) => port.hostPort !== 0);
+    const embedded = current.kind === "embedded";
+    const list = embedded ? this.#embedded.list(ports.length > 0) : current.list;
+    const record: AttachmentRecord = {
+      sandboxId: request.sandboxId,
+      ifname,
+      netnsPath: request.netnsPath,
+      args: cniArgs(request),
+      capabilities: capabilities(request, ports),
+      list,
+      embedded,
+      result: undefined,
+    };
+    this.#records.write(record);
+    try {
+      const loopback = embedded ? undefined : this.#addLoopback(record, signal);
+      const [added, up] = await Promise.allSettled([this.#add(record, signal), loopback]);
+      if (added.status === "rejected") throw added.reason;
+      if (up.status === "rejected") throw up.reason;
+      const ips = podIps(added.value, `CNI result of ${list.file}`);
+      this.#records.write({ ...record, result: added.value });
+      return { ips, networkName: list.name, interfaceName: ifname };
+    } catch (error) {
+      // The caller's signal may be the reason: the undo has its own time.
+      await this.detach(request.sandboxId, request.netnsPath, AbortSignal.timeout(this.#timeoutMs)).catch(
+        (undo: unknown) =>
+          this.#log.warn({ sandbox: request.sandboxId, error: undo }, "DEL after a failed ADD"),
+      );
+      throw error;
+    }
+  }
+
+  get #timeoutMs(): number {
+    return this.#o.pluginTimeoutMs ?? 60_000;
+  }
+
+  async #add(record: AttachmentRecord, signal: AbortSignal): Promise<JsonObject> {
+    let result: JsonObject | undefined;
+    for (const plugin of record.list.plugins) {
+      result = await this.#callFor(record, plugin, "ADD", result, record.netnsPath, signal);
+      if (result === undefined) {
+        throw new RuntimeError(
+          "internal",
+          `CNI plugin ${plugin.type} of ${record.list.file}: ADD: no answer`,
+        );
+      }
+    }
+    if (result === undefined) throw new RuntimeError("internal", `${record.list.file} has no plugins`);
+    return result;
+  }
+
+  /** Brings lo up. Our own plugin: it needs no configuration, and every pod needs lo whatever its network is. */
+  async #addLoopback(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
+    await callPlugin(
+      {
+        verb: "ADD",
+        type: "loopback",
+        binDirs: [this.#o.pluginDir],
+        conf: { cniVersion: "1.1.0", name: "lo", type: "loopback" },
+        containerId: record.sandboxId,
+        netns: record.netnsPath,
+        ifname: "lo",
+        file: "every pod",
+        timeoutMs: this.#timeoutMs,
+      },
+      signal,
+    );
+  }
+
+  #callFor(
+    record: AttachmentRecord,
+    plugin: PluginConfig,
+    verb: Verb,
+    prevResult: JsonObject | undefined,
+    netns: string,
+    signal: AbortSignal,
+  ): Promise<JsonObject | undefined> {
+    const { list } = record;
+    const told = plugin.capabilities.filter((name) => Object.hasOwn(record.capabilities, name));
+    const runtimeConfig = Object.fromEntries(told.map((name) => [name, record.capabilities[name]]));
+    const conf = {
+      ...plugin.conf,
+      name: list.name,
+      cniVersion: list.cniVersion,
+      ...(prevResult === undefined ? {} : { prevResult }),
+      ...(told.length === 0 ? {} : { runtimeConfig }),
+    };
+    const pod = { containerId: record.sandboxId, netns, ifname: record.ifname, args: record.args };
+    return this.#call(verb, list, plugin, conf, pod, signal, record.embedded);
+  }
+
+  #call(
+    verb: Verb,
+    list: NetworkList,
+    plugin: PluginConfig,
+    conf: JsonObject,
+    pod: { containerId?: string; netns?: string; ifname?: string; args?: string },
+    signal: AbortSignal,
+    embedded = false,
+  ): Promise<JsonObject | undefined> {
+    const binDirs = embedded ? [this.#o.pluginDir] : this.#binDirs;
+    const call = {
+      verb,
+      type: plugin.type,
+      binDirs,
+      conf,
+      ...pod,
+      file: list.file,
+      timeoutMs: this.#timeoutMs,
+    };
+    return callPlugin(call, signal);
+  }
+
+  /**
+   * Gives the pod's network back with the configuration it was made with. A pod that is not attached is
+   * success, a namespace that is gone too. On failure the record stays: call again.
+   */
+  async detach(sandboxId: string, netnsPath: string | undefined, signal: AbortSignal): Promise<void> {
+    const record = this.#records.find(sandboxId);
+    if (record === undefined) return;
+    const netns = await liveNetns(netnsPath ?? record.netnsPath);
+    const prev = versionAtLeast(record.list.cniVersion, "0.4.0") ? record.result : undefined;
+    for (const plugin of record.list.plugins.toReversed()) {
+      await this.#callFor(record, plugin, "DEL", prev, netns, signal);
+    }
+    this.#records.remove(sandboxId);
+  }
+
+  /**
+   * Asks the plugins whether the pod's network is still as they made it (CHECK).
+   * @throws RuntimeError `not-found` when the pod is not attached; else what the plugin said.
+   */
+  async check(sandboxId: string, signal: AbortSignal): Promise<void> {
+    const record = this.#records.find(sandboxId);
+    if (record?.result === undefined) {
+      throw new RuntimeError("not-found", "sandbox is not attached to a network", {
+        subject: { sandbox: sandboxId },
+      });
+    }
+    const { list, result, netnsPath } = record;
+    if (list.disableCheck || !versionAtLeast(list.cniVersion, "0.4.0")) return;
+    for (const plugin of list.plugins)
+      await this.#callFor(record, plugin, "CHECK", result, netnsPath, signal);
+  }
+
+  // --- what is left over ---
+
+  /**
+   * Gives back what belongs to no live sandbox: attachments with their recorded configuration, then
+   * whatever the plugins (GC) and host-local's files still know. Failures are logged and tried again next time.
+   */
+  async gc(liveSandboxIds: readonly string[], signal: AbortSignal): Promise<void> {
+    const live = new Set(liveSandboxIds);
+    const lists = new Map<string, { list: NetworkList; embedded: boolean }>();
+    for (const id of this.#records.list()) {
+      try {
+        const record = this.#records.find(id);
+        if (record === undefined) continue;
+        lists.set(record.list.name, { list: record.list, embedded: record.embedded });
+        if (live.has(id)) continue;
+        await this.detach(id, undefined, signal);
+        this.#log.info(
+          { sandbox: id, network: record.list.name },
+          "network of a sandbox that is gone: given back",
+        );
+      } catch (error) {
+        this.#log.warn({ sandbox: id, error }, "network of a sandbox that is gone");
+      }
+    }
+    const current = this.#refresh();
+    if (current.kind === "list") lists.set(current.list.name, { list: current.list, embedded: false });
+    if (current.kind === "embedded") {
+      const list = this.#embedded.list(true);
+      lists.set(list.name, { list, embedded: true });
+    }
+    for (const { list, embedded } of lists.values()) await this.#collect(list, embedded, live, signal);
+  }
+
+  async #collect(
+    list: NetworkList,
+    embedded: boolean,
+    live: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // Not those that DEL just failed for: their addresses may still be in use.
+    const attached = this.#records.list();
+    const known = new Set([...live, ...attached]);
+    try {
+      if (versionAtLeast(list.cniVersion, "1.1.0") && !list.disableGc) {
+        const valid = [...known].map((containerID) => ({ containerID, ifname }));
+        await this.#eachPlugin(list.plugins, "GC", (plugin) => {
+          const conf = {
+            ...plugin.conf,
+            name: list.name,
+            cniVersion: list.cniVersion,
+            "cni.dev/valid-attachments": valid,
+          };
+          return this.#call("GC", list, plugin, conf, {}, signal, embedded);
+        });
+      }
+      for (const dir of hostLocalDirs(list)) {
+        const addresses = removeLeaked(dir, known, bootTimeMs());
+        if (addresses.length > 0)
+          this.#log.info({ addresses, dir }, "addresses of before the boot: given back");
+      }
+    } catch (error) {
+      this.#log.warn({ network: list.name, error }, "collecting what is left of a network");
+    }
+  }
+
+  /** For `kobako reset`, after all pods are gone: removes the embedded network of this instance. */
+  async removeAll(signal: AbortSignal): Promise<void> {
+    await this.gc([], signal);
+    await this.#embedded.remove(signal);
+  }
+}
+
+/** The path when a namespace is there, else "": plugins are told that it is gone, never something else. */
+async function liveNetns(path: string): Promise<string> {
+  try {
+    return (await statfs(path)).type === nsfsMagic ? path : "";
+  } catch {
+    return "";
+  }
+}
+
+/** CNI_ARGS as kubelets' runtimes have always given them. */
+function cniArgs(request: PodAttachmentRequest): string {
+  const pairs = {
+    IgnoreUnknown: "1",
+    K8S_POD_NAMESPACE: request.namespace,
+    K8S_POD_NAME: request.name,
+    K8S_POD_INFRA_CONTAINER_ID: request.sandboxId,
+    K8S_POD_UID: request.uid,
+  };
+  for (const [key, value] of Object.entries(pairs)) {
+    if (/[;=\0\n]/.test(value))
+      throw new RuntimeError(
+        "invalid-argument",
+        `${key} can't be given to CNI plugins: ${JSON.stringify(value)}`,
+      );
+  }
+  if (!isPlainName(request.sandboxId))
+    throw new RuntimeError("invalid-argument", "sandbox id is no plain name");
+  return Object.entries(pairs)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(";");
+}
+
+/** Capability arguments (CNI CONVENTIONS.md); each plugin is told those that it asks for. */
+function capabilities(request: PodAttachmentRequest, ports: readonly PortMapping[]): JsonObject {
+  const { dns, annotations, cgroupParent } = request;
+  const portMappings = ports.map(({ protocol, containerPort, hostPort, hostIp }) => ({
+    protocol,
+    containerPort,
+    hostPort,
+    hostIP: hostIp,
+  }));
+  return {
+    ...(portMappings.length > 0 ? { portMappings } : {}),
+    ...(dns === undefined ? {} : { dns }),
+    ...(cgroupParent === "" ? {} : { cgroupPath: cgroupParent }),
+    "io.kubernetes.cri.pod-annotations": annotations,
+  };
+}
