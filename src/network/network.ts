@@ -77,27 +77,29 @@ export interface NetworkStatus {
   readonly message: string;
 }
 
-export interface NetworkOptions {
+export interface NetworkConfig {
   /** What is used while `confDirs` hold no configuration. */
   readonly default: "none" | "embedded";
   readonly confDirs: readonly string[];
   readonly binDirs: readonly string[];
   /** IPv4 subnets that the embedded network tries; empty: a list of its own. */
   readonly subnets: readonly string[];
-  /** Suffix of this instance's names, "" for the default one. */
-  readonly instance: string;
-  readonly bridge: string;
-  /** nf_tables table of this instance. */
-  readonly table: string;
+  /** Names of this instance: its bridge, and the suffix of its nf_tables table and network. */
+  readonly instance: { readonly suffix: string; readonly bridge: string };
   /** <root>/network */
-  readonly stateDir: string;
+  readonly cacheDir: string;
   /** Folder of our own plugins: the last of the folders that are searched. */
   readonly pluginDir: string;
-  readonly log: Log;
   /** Limit of one plugin's call. A kubelet waits four minutes for the whole sandbox. */
   readonly pluginTimeoutMs?: number;
   /** How old the answer of the plugins' STATUS may be. */
   readonly probeIntervalMs?: number;
+}
+
+export interface NetworkOptions {
+  readonly config: NetworkConfig;
+  readonly log: Log;
+  /** What the instances of this host share; another one in tests. */
   readonly host?: HostNetwork;
 }
 
@@ -107,7 +109,7 @@ type Current =
   | { readonly kind: "none"; readonly message: string };
 
 export class Network {
-  readonly #o: NetworkOptions;
+  readonly #o: NetworkConfig;
   readonly #log: Log;
   readonly #binDirs: readonly string[];
   readonly #records: AttachmentRecords;
@@ -118,12 +120,22 @@ export class Network {
   #warned = "";
   #probe = { atMs: Number.NEGATIVE_INFINITY, running: false, problem: "" };
 
-  constructor(o: NetworkOptions) {
-    this.#o = o;
-    this.#log = o.log.child({ room: "network" });
-    this.#binDirs = [...o.binDirs, o.pluginDir];
-    this.#records = new AttachmentRecords(join(o.stateDir, "attachments"));
-    this.#embedded = new EmbeddedNetwork({ ...o, log: this.#log });
+  constructor({ config, log, host }: NetworkOptions) {
+    const { instance, cacheDir, pluginDir, subnets } = config;
+    this.#o = config;
+    this.#log = log.child({ room: "network" });
+    this.#binDirs = [...config.binDirs, pluginDir];
+    this.#records = new AttachmentRecords(join(cacheDir, "attachments"));
+    this.#embedded = new EmbeddedNetwork({
+      instance: instance.suffix,
+      bridge: instance.bridge,
+      table: `kobako${instance.suffix}`,
+      stateDir: cacheDir,
+      subnets,
+      pluginDir,
+      log: this.#log,
+      ...(host === undefined ? {} : { host }),
+    });
   }
 
   /** Reads the configurations once, so that the first status is the truth. */
