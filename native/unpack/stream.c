@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sha256.h"
 #include "unpack/codec.h"
 
 /* Small enough that both stay in the second-level cache beside the decoder's window. */
@@ -74,7 +75,7 @@ static int fill(struct stream *s, struct err *e)
 	if (s->in_bytes > s->limits.input_bytes)
 		return err_set(e, EBADMSG, "layer is longer than the %llu bytes of its descriptor",
 			       (unsigned long long)s->limits.input_bytes);
-	sha256_update(&s->in_hash, s->in_buf, (size_t)n);
+	sha256_add(&s->in_hash, s->in_buf, (size_t)n);
 	s->in = s->in_buf;
 	s->in_len = (size_t)n;
 	return 0;
@@ -139,7 +140,7 @@ int stream_next(struct stream *s, const uint8_t **ret_data, size_t *ret_len, str
 		r = check_limits(s, e);
 		if (r < 0)
 			return r;
-		sha256_update(&s->out_hash, data, len);
+		sha256_add(&s->out_hash, data, len);
 	}
 	*ret_data = data;
 	*ret_len = len;
@@ -148,8 +149,10 @@ int stream_next(struct stream *s, const uint8_t **ret_data, size_t *ret_len, str
 
 void stream_digests(struct stream *s, char ret_digest[DIGEST_TEXT], char ret_diff_id[DIGEST_TEXT])
 {
-	sha256_digest(&s->in_hash, ret_digest);
-	sha256_digest(&s->out_hash, ret_diff_id);
+	strcpy(ret_digest, "sha256:");
+	sha256_hex(&s->in_hash, ret_digest + strlen(ret_digest));
+	strcpy(ret_diff_id, "sha256:");
+	sha256_hex(&s->out_hash, ret_diff_id + strlen(ret_diff_id));
 }
 
 uint64_t stream_input_bytes(const struct stream *s)

@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "unpack/sha256.h"
+
+/* "sha256:" + 64 hexadecimal digits + end */
+#define DIGEST_TEXT (7 + 64 + 1)
 
 enum compression {
 	COMPRESSION_NONE,

@@ -2,16 +2,14 @@
 /*
  * SHA-256 (FIPS 180-4) of a stream. Uses the processor's SHA instructions where it has them.
  */
-#ifndef KOBAKO_UNPACK_SHA256_H
-#define KOBAKO_UNPACK_SHA256_H
+#ifndef KOBAKO_BASE_SHA256_H
+#define KOBAKO_BASE_SHA256_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_BYTES 32
-/* "sha256:" + 64 hexadecimal digits + end */
-#define DIGEST_TEXT (7 + 64 + 1)
+#define SHA256_HEX 65 /* 64 digits and a 0 */
 
 struct sha256 {
 	uint32_t h[8];
@@ -21,10 +19,10 @@ struct sha256 {
 };
 
 void sha256_init(struct sha256 *s);
-void sha256_update(struct sha256 *s, const void *data, size_t len);
+void sha256_add(struct sha256 *s, const void *data, size_t len);
 
-/* Ends the stream; writes it as an OCI digest, "sha256:<hex>". */
-void sha256_digest(struct sha256 *s, char ret[DIGEST_TEXT]);
+/* Ends the stream: 64 lower-case hexadecimal digits and a 0. */
+void sha256_hex(struct sha256 *s, char ret[SHA256_HEX]);
 
 /* For tests: use the portable rounds even where the processor has better. */
 void sha256_force_portable(bool on);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unpack/sha256.h"
+#include "base/sha256.h"
 
 #include <string.h>
 
@@ -168,7 +168,7 @@ void sha256_init(struct sha256 *s)
 	s->fill = 0;
 }
 
-void sha256_update(struct sha256 *s, const void *data, size_t len)
+void sha256_add(struct sha256 *s, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
@@ -194,11 +194,10 @@ void sha256_update(struct sha256 *s, const void *data, size_t len)
 		memcpy(s->block, p, s->fill);
 }
 
-void sha256_digest(struct sha256 *s, char ret[DIGEST_TEXT])
+void sha256_hex(struct sha256 *s, char ret[SHA256_HEX])
 {
 	static const char hex[] = "0123456789abcdef";
 	uint64_t bits = s->bytes * 8;
-	char *to = ret + 7;
 
 	s->block[s->fill++] = 0x80;
 	if (s->fill > 56) {
@@ -210,9 +209,8 @@ void sha256_digest(struct sha256 *s, char ret[DIGEST_TEXT])
 	for (int i = 0; i < 8; i++)
 		s->block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
 	rounds(s->h, s->block, 1);
-	memcpy(ret, "sha256:", 7);
 	for (int i = 0; i < 8; i++)
 		for (int shift = 28; shift >= 0; shift -= 4)
-			*to++ = hex[s->h[i] >> shift & 15];
-	*to = '\0';
+			*ret++ = hex[s->h[i] >> shift & 15];
+	*ret = '\0';
 }
