@@ -115,12 +115,9 @@ async function converse(
     try {
       await talk(child, gone.signal);
     } catch (error) {
-      // When the child ended first, its answer (or the caller's cancel) is the reason, not the source's abort.
-      if (!gone.signal.aborted) {
-        child.abort(new RuntimeError("cancelled", "the layer's source failed", { cause: error }));
-        await ended.catch(() => {});
-        throw error;
-      }
+      child.abort(new RuntimeError("cancelled", "the layer's source failed", { cause: error }));
+      await ended.catch(() => {});
+      throw error;
     }
     child.stdin.end();
     const status = await ended;
@@ -150,11 +147,16 @@ async function feed(
   onProgress: (bytes: number) => void,
 ): Promise<void> {
   let bytes = 0;
-  for await (const chunk of source.open(ended)) {
-    if (ended.aborted) return;
-    bytes += chunk.byteLength;
-    if (!stdin.write(chunk)) await writable(stdin, ended);
-    onProgress(bytes);
+  try {
+    for await (const chunk of source.open(ended)) {
+      if (ended.aborted) return;
+      bytes += chunk.byteLength;
+      if (!stdin.write(chunk)) await writable(stdin, ended);
+      onProgress(bytes);
+    }
+  } catch (error) {
+    // Else our own signal ended the source: the child's answer, or the caller's cancel, is the reason.
+    if (!ended.aborted) throw error;
   }
 }
 
