@@ -5,6 +5,7 @@
 import { setMaxListeners } from "node:events";
 import type { Layer, LayerStore } from "../content/layer-store.ts";
 import { RuntimeError } from "../errors/runtime-error.ts";
+import { chainId } from "../oci/chain-id.ts";
 import { configPlatform, type ImageDocument, parseImageConfig } from "../oci/image-config.ts";
 import { type Index, type LayerDescriptor, type Manifest, parseManifest } from "../oci/manifest.ts";
 import { formatPlatform, type Platform, platformDistance, selectPlatform } from "../oci/platform.ts";
@@ -136,7 +137,8 @@ async function unpackLayers(
   tools: PullTools,
   signal: AbortSignal,
 ): Promise<Layer[]> {
-  tools.hold(plan.map(({ diffId }) => diffId));
+  // Whichever of the two names a layer will have (see LayerStore.unpack).
+  tools.hold(plan.flatMap(({ diffId, parents }) => [diffId, chainId([...parents, diffId])]));
   const failing = new AbortController();
   const ends = AbortSignal.any([signal, failing.signal]);
   setMaxListeners(0, ends);
@@ -183,7 +185,6 @@ async function unpackLayer(
     signal,
     (bytes) => progress.downloaded(bytes),
   );
-  tools.hold([unpacked.key]);
   progress.finish("done");
   return unpacked;
 }

@@ -83,7 +83,9 @@ function diffIds(top: Fields): string[] {
   }
   const ids = rootfs?.texts("diff_ids", maxLayers) ?? [];
   ids.forEach((id, i) => {
-    parseDigest(id, `image config: rootfs.diff_ids[${i}]`);
+    const { algorithm } = parseDigest(id, `image config: rootfs.diff_ids[${i}]`);
+    if (algorithm !== "sha256")
+      throw new RuntimeError("invalid-argument", "image config: diff ids must be sha256");
   });
   return ids;
 }

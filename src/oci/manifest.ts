@@ -180,7 +180,11 @@ function descriptor(fields: Fields): Descriptor {
   const sizeBytes = fields.size("size");
   if (sizeBytes === undefined) throw new RuntimeError("invalid-argument", `${fields.where} has no size`);
   const digest = fields.string("digest") ?? "";
-  parseDigest(digest, `${fields.where}: digest`);
+  const { algorithm } = parseDigest(digest, `${fields.where}: digest`);
+  if (algorithm !== "sha256" && !Object.hasOwn(kindOfMediaType, type)) {
+    // Images and layers are named by what they hash to, and have one name only.
+    throw new RuntimeError("invalid-argument", `${fields.where}: config and layers must have sha256 digests`);
+  }
   const platform = fields.object("platform");
   return {
     mediaType: type,
