@@ -249,10 +249,10 @@ async function up(): Promise<void> {
   const repository = join(import.meta.dirname, "..");
   console.log(`Go on by hand:
   curl http://${ip}:8080/
-  ${kobako} --socket ${daemon.socket} pods
-  ${kobako} --socket ${daemon.socket} ps
-  ${kobako} --socket ${daemon.socket} logs ${web.slice(0, 13)}
-  ${kobako} --socket ${daemon.socket} exec ${web.slice(0, 13)} /bin/ps
+  ${kobako} --address ${endpoint} pods
+  ${kobako} --address ${endpoint} ps
+  ${kobako} --address ${endpoint} logs ${web.slice(0, 13)}
+  ${kobako} --address ${endpoint} exec ${web.slice(0, 13)} /bin/ps
 
 with crictl (built from its Go module the first time, which takes minutes):
   crictl="$(${repository}/hack/tools crictl) -r ${endpoint}"

@@ -1,7 +1,7 @@
 /** containerd with runc and the reference CNI plugins, on folders of its own, to be put beside us. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { stringify } from "smol-toml";
@@ -39,6 +39,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
     .split("\n")
     .slice(-tools.length);
   const folder = await tempDir("peer");
+  await chmod(folder.path, 0o711); // user namespaces: their root must reach the root filesystems
   const at = (...parts: string[]) => join(folder.path, ...parts);
   await mkdir(at("bin"), { recursive: true });
   await mkdir(at("cni.d"), { recursive: true });
@@ -51,7 +52,12 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
     "pause",
     "1",
     await buildImage({
-      layers: [[{ name: "pause", mode: 0o755, content: program("waiter") }]],
+      layers: [
+        [
+          { name: "pause", mode: 0o755, content: program("waiter") },
+          { name: "its-own", content: "" },
+        ],
+      ],
       config: { Entrypoint: ["/pause"] },
     }),
   );

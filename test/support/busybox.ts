@@ -1,4 +1,4 @@
-/** Layers with a small userland, from Debian's busybox-static (and mksh, where a real exec is needed). */
+/** Layers with a small userland, from Debian's busybox-static. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Entry } from "./image-builder.ts";
