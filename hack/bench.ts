@@ -58,7 +58,11 @@ const rows: readonly { readonly key: string; readonly label: string }[] = [
   { key: "ListPodSandboxStats", label: "ListPodSandboxStats, all pods there" },
 ];
 
-function table(results: readonly Result[], format: typeof textTable): string {
+/** The rows that a newcomer wants to see. */
+const headlines =
+  /^(RunPodSandbox, bridge|pod start|ExecSync|pod removal|memory per pod|whole runtime|processor time)/;
+
+function table(results: readonly Result[], format: typeof textTable, only = /./): string {
   const ms = (value: number | undefined) =>
     value === undefined || Number.isNaN(value) ? "-" : value.toFixed(1);
   const kib = (value: number) => (Number.isNaN(value) ? "-" : value.toFixed(0));
@@ -88,13 +92,13 @@ function table(results: readonly Result[], format: typeof textTable): string {
   );
   return format(
     ["p50 / p95", ...results.map(({ name }) => name)],
-    body,
+    body.filter(([label = ""]) => only.test(label)),
     results.map((_, i) => i + 1),
   );
 }
 
-function writeDocs(text: string): void {
-  const file = join(root, "docs/performance.md");
+/** Replaces what stands between the two marks of `file`. */
+function writeDocs(file: string, text: string): void {
   const [begin, end] = ["<!-- bench:begin -->", "<!-- bench:end -->"];
   const old = readFileSync(file, "utf8");
   const [head, rest] = old.split(begin);
@@ -177,8 +181,11 @@ async function main(): Promise<void> {
   mkdirSync(join(file, ".."), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ at, commit, machine, results }, null, 2)}\n`);
   console.error(`bench: ${file}`);
-  if (values.docs)
-    writeDocs(`${at.slice(0, 10)}, commit ${commit}, ${machine}\n\n${table(results, markdownTable)}`);
+  if (values.docs) {
+    const caption = `${at.slice(0, 10)}, commit ${commit}, ${machine}`;
+    writeDocs(join(root, "docs/performance.md"), `${caption}\n\n${table(results, markdownTable)}`);
+    writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption}.`);
+  }
 }
 
 try {
