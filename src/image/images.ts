@@ -175,7 +175,11 @@ export class Images {
       const target = await repository.resolve(signal);
       const names = namesOf(reference, target.digest);
       const known = this.#catalog.byManifest(target.digest);
-      if (known) return await this.#rename(known, names, report);
+      if (known) {
+        // Being here is no permission: the registry decides for each caller, also about a digest.
+        if (reference.digest) await repository.confirm(reference.digest, signal);
+        return await this.#rename(known, names, report);
+      }
       const fetched = await fetchImage(
         repository,
         target,

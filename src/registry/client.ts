@@ -113,10 +113,21 @@ export class Repository {
   async resolve(signal: AbortSignal): Promise<{ digest: string; document: RegistryDocument | undefined }> {
     if (this.reference.digest) return { digest: this.reference.digest, document: undefined };
     return await this.#first(async (session) => {
-      const digest = await this.#head(session, signal);
+      const digest = await this.#head(session, this.reference.tag ?? "", signal);
       if (digest !== undefined) return { digest, document: undefined };
       const document = await this.#document(session, this.reference.tag ?? "", undefined, signal);
       return { digest: document.digest, document };
+    }, signal);
+  }
+
+  /**
+   * Asks the registry whether this caller may have the manifest with `digest`: for content that is here already.
+   * Errors as `resolve`.
+   */
+  async confirm(digest: string, signal: AbortSignal): Promise<void> {
+    await this.#first(async (session) => {
+      if ((await this.#head(session, digest, signal)) !== digest)
+        await this.#document(session, digest, digest, signal);
     }, signal);
   }
 
@@ -159,8 +170,8 @@ export class Repository {
   }
 
   /** The digest by HEAD; undefined when this registry does not tell it that way. */
-  async #head(session: Session, signal: AbortSignal): Promise<string | undefined> {
-    const path = `manifests/${this.reference.tag}`;
+  async #head(session: Session, name: string, signal: AbortSignal): Promise<string | undefined> {
+    const path = `manifests/${name}`;
     const what = describe("manifest", this.reference);
     try {
       const request = { method: "HEAD", path, what, headers: { accept } } as const;
@@ -169,9 +180,7 @@ export class Repository {
       const digest = answer.headers["docker-content-digest"];
       return typeof digest === "string" && findDigest(digest) ? digest : undefined;
     } catch (error) {
-      // 4xx without a kind of its own: HEAD is what it does not know.
-      const isOdd = error instanceof RegistryError && error.kind === "unavailable" && error.retry === "no";
-      if (isOdd) return undefined;
+      if (error instanceof RegistryError && [400, 405, 501].includes(error.status ?? 0)) return undefined;
       throw error;
     }
   }

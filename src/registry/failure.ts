@@ -8,15 +8,18 @@ export class RegistryError extends RuntimeError {
   readonly retry: Retry;
   /** What a Retry-After header asked for. */
   readonly retryAfterMs: number | undefined;
+  /** Of the answer, when there was one. */
+  readonly status: number | undefined;
 
   constructor(
     kind: ErrorKind,
     message: string,
-    more: { retry?: Retry; retryAfterMs?: number | undefined; cause?: unknown } = {},
+    more: { retry?: Retry; retryAfterMs?: number | undefined; status?: number; cause?: unknown } = {},
   ) {
     super(kind, message, { cause: more.cause });
     this.retry = more.retry ?? "no";
     this.retryAfterMs = more.retryAfterMs;
+    this.status = more.status;
   }
 }
 
@@ -83,7 +86,8 @@ function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = codeOf(error);
   if (code === "EPROTO") return "TLS handshake broke off (EPROTO)"; // the original quotes OpenSSL source lines
-  return error.message || code || error.name;
+  // Behind "; " comes advice on Node's own options, which nobody sets here.
+  return error.message.split("; ", 1)[0] || code || error.name;
 }
 
 export interface StatusContext {
@@ -132,7 +136,8 @@ export function statusFailure(status: number, c: StatusContext): RegistryError {
         "unavailable",
         `registry ${c.origin} answered HTTP ${status} for ${c.what}${said}`,
         {
-          retry: status >= 500 || status === 408 || status === 425 ? "later" : "no",
+          status,
+          retry: (status >= 500 && status !== 501) || status === 408 || status === 425 ? "later" : "no",
           retryAfterMs: c.retryAfterMs,
         },
       );

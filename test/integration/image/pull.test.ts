@@ -373,7 +373,11 @@ describe("an image that is refused leaves no image", () => {
     const ref = await registry.push("private", "v1", await three());
     const auth = { username: registryUser, password: registryPassword };
     await node.images.pull(ref, { auth }, soon());
-    expect((await errorOf(node.images.pull(ref, {}, soon()))).kind).toBe("unauthenticated"); // although it is here
+    const byDigest = node.images.get(ref).repoDigests[0] ?? "";
+    for (const name of [ref, byDigest]) {
+      expect((await errorOf(node.images.pull(name, {}, soon()))).kind).toBe("unauthenticated"); // although it is here
+      await node.images.pull(name, { auth }, soon());
+    }
     expect((await errorOf(node.images.pull(`${registry.host}/none`, { auth }, soon()))).kind).toBe(
       "not-found",
     );
