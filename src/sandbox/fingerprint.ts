@@ -9,6 +9,7 @@ export type Fingerprint = Readonly<Record<string, string>>;
 export function fingerprint(request: object, key: Uint8Array): Fingerprint {
   const out: Record<string, string> = Object.create(null);
   for (const [field, value] of Object.entries(request)) {
+    if (value === undefined) continue; // as if it were not there
     out[field] = createHmac("sha256", key)
       .update(toJson(sorted(value)))
       .digest("base64")

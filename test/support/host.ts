@@ -211,8 +211,10 @@ export function ownFiles(scope: Scope): string[] {
     for (const entry of list(folder)) {
       const path = join(folder, entry.name);
       if (/\.db(-wal|-shm|-journal)?$/.test(entry.name) || /\.log(\.\d+)?$/.test(entry.name)) continue;
-      found.push(path);
       const inLayers = basename(folder) === "layers";
+      // A layer outlives the pods that use it; what a pull has not finished bears another name.
+      if (inLayers && /^sha256-[0-9a-f]{64}$/.test(entry.name)) continue;
+      found.push(path);
       if (entry.isDirectory() && depth > 0 && !inLayers) walk(path, depth - 1);
     }
   };

@@ -56,7 +56,9 @@ const handlers: Handlers<typeof runtimeService> = {
       yield { containerId: "c".repeat(64 << 10), createdAt: n };
     }
   },
-  async containerStatus() {
+  async containerStatus({ verbose }) {
+    // The daemon collects when it is idle; here a test says when, so that it sees what is held, not what is lazy.
+    if (verbose) (globalThis as { gc?: () => void }).gc?.();
     return { info: { produced: String(produced), calls: String(server.calls()) } };
   },
 };

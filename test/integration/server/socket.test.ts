@@ -1,7 +1,16 @@
 /** Row D2 of the security bar. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, lstatSync, readdirSync, statSync, watch, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -55,7 +64,6 @@ describe("the socket", () => {
     await using folder = await tempDir("socket");
     const path = join(folder.path, "k.sock");
     // The folder itself is open: only the socket's own mode is left to keep others out.
-    const { chmodSync } = await import("node:fs");
     chmodSync(folder.path, 0o755);
     const script = `const net = require("node:net"); let open = 0, refused = 0;
       const go = () => { const s = net.connect(process.argv[1]); s.on("connect", () => { open++; s.destroy(); setImmediate(go); });
@@ -145,7 +153,6 @@ describe("the socket", () => {
     await using folder = await tempDir("socket");
     const path = join(folder.path, "k.sock");
     const first = await start(path);
-    const { unlinkSync } = await import("node:fs");
     unlinkSync(path);
     const second = await start(path);
     await first.close(0);

@@ -1,0 +1,14 @@
+import { randomFillSync } from "node:crypto";
+import { buildImage } from "../../support/image-builder.ts";
+import { Registry } from "../../support/registry.ts";
+import { ImagesFixture } from "./images-fixture.ts";
+const noise = (n:number) => { const b = Buffer.alloc(n); for (let i=0;i<n;i+=65536*2) randomFillSync(b,i,65536); return b; };
+await using reg = await Registry.start();
+const image = await buildImage({ layers: Array.from({length:6},(_, i)=>[{name:`f${i}`,content:noise(60<<20)}]), compression: process.argv[2] as any ?? "none" });
+console.log("bytes", image.layers.reduce((s,l)=>s+l.bytes.byteLength,0)/1e6);
+const ref = await reg.push("a","v1",image);
+await using node = await ImagesFixture.open();
+const c0=process.cpuUsage(), t0=performance.now();
+await node.images.pull(ref,{},AbortSignal.timeout(60000));
+const c=process.cpuUsage(c0);
+console.log("wall ms",performance.now()-t0,"node cpu ms",(c.user+c.system)/1000, "rss", process.memoryUsage().rss/1e6);

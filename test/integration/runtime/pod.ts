@@ -1,0 +1,230 @@
+/**
+ * A pod of the builtin handler without a daemon: real monitor, real runtime, specs of the spec builder,
+ * a root filesystem of busybox. Everything it makes is its own and goes with it.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Cgroups } from "../../../src/cgroup/cgroup.ts";
+import type { ContainerConfig } from "../../../src/container/config.ts";
+import { readHostFacts, readRequestFacts } from "../../../src/container/spec/host.ts";
+import { container, pod, security } from "../../../src/container/spec/spec.fixture.ts";
+import { containerSpec, usesPodShm } from "../../../src/container/spec/spec.ts";
+import { userRequest } from "../../../src/container/spec/user.ts";
+import type { OciProcess, OciSpec } from "../../../src/oci/runtime-spec.ts";
+import { run } from "../../../src/process/spawn.ts";
+import { BuiltinHandler } from "../../../src/runtime/builtin.ts";
+import { type CollectedExec, collectExec } from "../../../src/runtime/exec-output.ts";
+import type {
+  ContainerExit,
+  RuntimeSandbox,
+  SandboxEvent,
+  SandboxSpec,
+} from "../../../src/runtime/handler.ts";
+import type { PodConfig } from "../../../src/sandbox/config.ts";
+
+export const monitorBinary = new URL("../../../build/bin/kobako-monitor", import.meta.url).pathname;
+export const handler = new BuiltinHandler({
+  name: "builtin",
+  monitorBinary,
+  features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+});
+export const cgroups = new Cgroups();
+const host = readHostFacts(cgroups.facts);
+
+export const within = (ms = 20_000) => AbortSignal.timeout(ms);
+
+export interface TestContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly log: string;
+  readonly spec: OciSpec;
+  readonly pid: number;
+  /** The log without its prefixes. */
+  output(): string;
+  exec(args: readonly string[], change?: Partial<OciProcess>, timeoutMs?: number): Promise<CollectedExec>;
+  exited(): Promise<ContainerExit>;
+}
+
+export class TestPod implements AsyncDisposable {
+  readonly folder: string;
+  readonly runDir: string;
+  readonly cgroup: string;
+  readonly events: SandboxEvent[] = [];
+  readonly config: PodConfig;
+  readonly spec: SandboxSpec;
+  sandbox!: RuntimeSandbox;
+
+  private constructor(change: Partial<PodConfig>) {
+    this.config = { ...pod, ...change };
+    const id = randomBytes(32).toString("hex");
+    this.folder = mkdtempSync(join(tmpdir(), "kobako-pod-"));
+    this.runDir = join(this.folder, "run");
+    mkdirSync(this.runDir, { mode: 0o700 });
+    this.cgroup = `/kobako-test-${id.slice(0, 12)}`;
+    const { network, ipc, pid } = this.config.namespaces;
+    this.spec = {
+      id,
+      runDir: this.runDir,
+      netnsPin: network === "pod" ? `/run/netns/kobako-test-${id.slice(0, 12)}` : null,
+      namespaces: {
+        network: network === "node" ? "host" : "pod",
+        ipc: ipc === "node" ? "host" : "pod",
+        uts: network === "node" ? "host" : "pod",
+        pid: pid === "node" ? "host" : pid === "pod" ? "pod" : "container",
+      },
+      hostname: this.config.hostname,
+      sysctls: this.config.sysctls,
+      shmBytes: 64 << 20,
+      monitorCgroup: `${this.cgroup}/monitor`,
+      podCgroup: pid === "pod" ? `${this.cgroup}/pause` : null,
+      oomScoreAdj: 0,
+    };
+    for (const name of ["hosts", "hostname", "resolv.conf"])
+      writeFileSync(join(this.runDir, name), `${name} of the pod\n`);
+    makeRootfs(join(this.folder, "layer"));
+  }
+
+  static async start(change: Partial<PodConfig> = {}): Promise<TestPod> {
+    const made = new TestPod(change);
+    made.sandbox = await handler.startSandbox(made.spec, (event) => made.events.push(event), within());
+    return made;
+  }
+
+  /** Connects again, as a new daemon would. */
+  async reconnect(): Promise<void> {
+    this.sandbox.close();
+    this.sandbox = await handler.connect(this.sandbox.identity, (event) => this.events.push(event), within());
+  }
+
+  async create(
+    change: Partial<ContainerConfig> & { security?: Partial<ContainerConfig["security"]> } = {},
+  ): Promise<TestContainer> {
+    const id = randomBytes(32).toString("hex");
+    const bundle = join(this.runDir, id.slice(0, 16));
+    const [upper, work] = [join(this.folder, `${id}-upper`), join(this.folder, `${id}-work`)];
+    for (const folder of [bundle, upper, work]) mkdirSync(folder);
+    const config: ContainerConfig = {
+      ...container,
+      ...change,
+      security: { ...security, namespaces: this.config.namespaces, ...change.security },
+    };
+    const { sandbox } = this;
+    const user = await sandbox.prepare(
+      {
+        containerId: id,
+        bundle,
+        rootfs: { lower: [join(this.folder, "layer")], upper, work, options: [] },
+        ...userRequest(config.security, ""),
+      },
+      within(),
+    );
+    const { spec } = containerSpec({
+      id,
+      podId: this.spec.id,
+      pod: this.config,
+      container: config,
+      image: { env: ["PATH=/bin"], entrypoint: [], cmd: ["/bin/sh"], workingDir: "" },
+      user,
+      files: {
+        hosts: join(this.runDir, "hosts"),
+        hostname: join(this.runDir, "hostname"),
+        resolvConf: join(this.runDir, "resolv.conf"),
+      },
+      cgroupsPath: `${this.cgroup}/${id.slice(0, 16)}`,
+      host,
+      facts: await readRequestFacts(config, within()),
+    });
+    const log = join(this.folder, `${id}.log`);
+    const { pid } = await sandbox.create(
+      {
+        containerId: id,
+        bundle,
+        spec,
+        logPath: log,
+        logRoot: this.folder,
+        tty: config.tty,
+        stdin: config.stdin,
+        stdinOnce: config.stdinOnce,
+        shm: usesPodShm(config.mounts, this.config.namespaces.ipc === "node"),
+      },
+      within(),
+    );
+    return {
+      id,
+      bundle,
+      log,
+      spec,
+      pid,
+      output: () => readLog(log),
+      exec: async (args, changed = {}, timeoutMs = 0) => {
+        const process = { ...spec.process, terminal: false, args, ...changed };
+        const streams = await this.sandbox.exec(
+          { containerId: id, process, tty: false, stdin: false, timeoutMs },
+          within(),
+        );
+        return await collectExec(streams, 1 << 20, within());
+      },
+      exited: () => this.exitOf(id),
+    };
+  }
+
+  /** Creates and starts a shell script. */
+  async shell(script: string, change: Parameters<TestPod["create"]>[0] = {}): Promise<TestContainer> {
+    const made = await this.create({ command: ["/bin/sh", "-c", script], ...change });
+    await this.sandbox.start(made.id, within());
+    return made;
+  }
+
+  async exitOf(id: string): Promise<ContainerExit> {
+    const until = Date.now() + 20_000;
+    for (;;) {
+      const event = this.events.find((e) => e.type === "exit" && e.containerId === id);
+      if (event?.type === "exit") return event;
+      if (Date.now() > until) throw new Error(`container ${id} did not end`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sandbox?.shutdown(within()).catch(() => {});
+    await cgroups.killAll(this.cgroup, within());
+    await cgroups.remove(this.cgroup, within());
+    const pin = this.spec.netnsPin;
+    if (pin && existsSync(pin)) await run(monitorBinary, ["--unpin", pin], {}, within());
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function makeRootfs(root: string): void {
+  for (const folder of ["bin", "etc", "proc", "sys", "dev", "tmp", "root"])
+    mkdirSync(join(root, folder), { recursive: true });
+  copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+  const applets =
+    "sh cat echo ls id env sleep true false head tail dd wc grep mount umount hostname stty kill seq touch mkdir readlink tty yes ps df unshare stat chmod";
+  for (const name of applets.split(" ")) symlinkSync("busybox", join(root, "bin", name));
+  writeFileSync(
+    join(root, "etc/passwd"),
+    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
+  );
+  writeFileSync(join(root, "etc/group"), "root:x:0:\napp:x:1000:\nextra:x:2000:app\n");
+}
+
+/** A CRI log as one text. */
+function readLog(path: string): string {
+  return readFileSync(path, "utf8")
+    .split("\n")
+    .map((line) => /^\S+ (?:stdout|stderr) ([FP]) (.*)$/s.exec(line))
+    .map((match) => (match ? match[2] + (match[1] === "F" ? "\n" : "") : ""))
+    .join("");
+}
