@@ -48,6 +48,12 @@ const char *name_split(char *name, const char **ret_dir)
 	return slash + 1;
 }
 
+const char *name_after_back(const char *rest)
+{
+	rest += strspn(rest, "/");
+	return rest[0] == '.' && rest[1] == '.' && (rest[2] == '/' || rest[2] == '\0') ? rest + 2 : NULL;
+}
+
 enum name_kind name_kind_of(const char *name)
 {
 	const char *hit = strncmp(name, WHITEOUT, strlen(WHITEOUT)) == 0 ? name : strstr(name, "/" WHITEOUT);

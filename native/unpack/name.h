@@ -17,6 +17,12 @@ int name_clean(const char *name, char ret[PATH_MAX], struct err *e);
 /* Splits a clean, non-empty name in place: *ret_dir is "" for the root. Returns the last part. */
 const char *name_split(char *name, const char **ret_dir);
 
+/*
+ * When the next part of `rest` (of a link's target, say) is "..": what stands after it; else NULL.
+ * "x/.." of an x that is nowhere goes nowhere: nothing is made for it.
+ */
+const char *name_after_back(const char *rest);
+
 /* What a clean name means by image-spec layer.md, "Whiteouts". */
 enum name_kind {
 	NAME_PLAIN,

@@ -210,6 +210,7 @@ static int way_part(struct settle *s, struct way *w, const char *part, struct er
 	char path[PATH_MAX];
 	cleanup_fd int here = open_here(s, w->path, e), below = -1;
 	struct implied *implied;
+	const char *after;
 	struct stat st;
 	bool whiteout = false;
 	int r = here < 0 ? here : tree_join(w->path, part, path, e);
@@ -241,6 +242,11 @@ static int way_part(struct settle *s, struct way *w, const char *part, struct er
 			return way_link(s, w, below, part, e);
 		if (!S_ISDIR(st.st_mode))
 			return err_set(e, EBADMSG, "\"%.300s\" is used as a folder and is none", path);
+	}
+	after = name_after_back(w->rest);
+	if (after && (below < 0 || fstatat(below, part, &st, AT_SYMLINK_NOFOLLOW) < 0)) {
+		memmove(w->rest, after, strlen(after) + 1);
+		return 0;
 	}
 	r = make_folder(s, here, part, path, whiteout, e);
 	if (r == 0)

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "unpack/name.h"
 #include "unpack/xattr.h"
 
 #define LINKS_MAX 255 /* as Go's path resolution for roots; the kernel's own limit is 40 */
@@ -256,8 +257,14 @@ static int walk_part(struct tree *t, struct walk *w, const char *part, bool make
 	if (strlen(part) > NAME_MAX)
 		return err_set(e, EBADMSG, "a name of %zu bytes is longer than a file system takes", strlen(part));
 	if (fstatat(w->fd, part, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		const char *after = name_after_back(w->rest);
+
 		if (errno != ENOENT)
 			return err_set(e, errno, "look at \"%.300s\"", part);
+		if (after) {
+			memmove(w->rest, after, strlen(after) + 1);
+			return 0;
+		}
 		return make ? walk_make(t, w, part, false, e) : err_set(e, ENOENT, "\"%.300s\"", part);
 	}
 	if (S_ISDIR(st.st_mode))
@@ -269,19 +276,11 @@ static int walk_part(struct tree *t, struct walk *w, const char *part, bool make
 	return err_set(e, EBADMSG, "\"%.300s\" is used as a folder and is none", part);
 }
 
-/* True when the next part to go is "..". */
-static bool goes_back(const char *rest)
-{
-	rest += strspn(rest, "/");
-	return rest[0] == '.' && rest[1] == '.' && (rest[2] == '/' || rest[2] == '\0');
-}
-
 static int walk(struct tree *t, struct walk *w, bool make, struct err *e)
 {
 	for (;;) {
 		char part[PATH_MAX], *p = w->rest + strspn(w->rest, "/");
 		size_t n = strcspn(p, "/");
-		struct stat st;
 		int r;
 
 		if (!n)
@@ -293,13 +292,6 @@ static int walk(struct tree *t, struct walk *w, bool make, struct err *e)
 		memmove(w->rest, p + n, strlen(p + n) + 1);
 		if (strcmp(part, ".") == 0)
 			continue;
-		/* "x/.." in a link where x is of a lower layer: nothing is made for it. */
-		if (goes_back(w->rest) && strcmp(part, "..") != 0 &&
-		    fstatat(w->fd, part, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
-			p = w->rest + strspn(w->rest, "/") + 2;
-			memmove(w->rest, p, strlen(p) + 1);
-			continue;
-		}
 		r = walk_part(t, w, part, make, e);
 		if (r < 0)
 			return r;
