@@ -129,8 +129,9 @@ export async function startServer(o: ServerOptions, signal?: AbortSignal): Promi
   let closed: Promise<void> | undefined;
   const close = (graceMs: number): Promise<void> => {
     closed ??= (async () => {
-      listener.close();
+      // The name first: while we hold the socket, its inode number cannot be another's.
       await socket.remove();
+      listener.close();
       injector.drain(graceMs + abortGraceMs);
       calls.endStreams();
       await calls.idle(graceMs);

@@ -3,13 +3,14 @@
  *
  * Enters: the path. Leaves: a listening net.Server whose file has mode 0660 from the first moment that it can be
  * seen: it is bound inside a folder of mode 0700 and linked to its name when all is ready.
- * A file left by a server that died is replaced; one that somebody answers on is not (two servers that start at the
- * same moment cannot both win: a link does not overwrite, and what was moved aside is asked once more).
+ * A file left by a server that died is replaced; one that somebody answers on is not, and of several servers that
+ * start at the same moment one wins.
  */
 import { randomBytes } from "node:crypto";
-import { chmod, link, lstat, mkdir, rename, rm, unlink } from "node:fs/promises";
+import { chmod, link, lstat, mkdir, rm, rmdir, unlink } from "node:fs/promises";
 import { type Server, connect } from "node:net";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { RuntimeError } from "../errors/runtime-error.ts";
 
 /** sun_path has 108 bytes, one of them for the end (unix(7)). */
@@ -39,7 +40,7 @@ export async function bindSocket(server: Server, path: string): Promise<BoundSoc
   // Refused here already, so that a second daemon says so before it does anything else.
   await refuseTaken(path);
   await mkdir(folder, { mode: 0o700 });
-  let inode: bigint | undefined;
+  let own: string | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -49,7 +50,7 @@ export async function bindSocket(server: Server, path: string): Promise<BoundSoc
       });
     });
     await chmod(privatePath, 0o660);
-    inode = (await lstat(privatePath, { bigint: true })).ino;
+    own = await identity(privatePath);
   } catch (cause) {
     await rm(folder, { recursive: true, force: true });
     throw new RuntimeError("failed-precondition", `listen on ${path}`, { cause });
@@ -58,43 +59,63 @@ export async function bindSocket(server: Server, path: string): Promise<BoundSoc
     privatePath,
     async publish() {
       try {
-        await publish(privatePath, path, folder);
+        await publish(privatePath, path);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
     },
     async remove() {
       await rm(folder, { recursive: true, force: true });
-      const now = await lstat(path, { bigint: true }).catch(() => undefined);
-      if (now?.ino === inode) await unlink(path).catch(ignoreMissing);
+      if (own !== undefined && (await identity(path)) === own) await unlink(path).catch(ignoreMissing);
     },
   };
 }
 
-async function publish(from: string, path: string, folder: string): Promise<void> {
-  for (let attempt = 0; attempt < 5; attempt++) {
+/** How long the name may be fought over. */
+const publishTimeoutMs = 5_000;
+/** A mark of a removal under way that is older belongs to a process that died in it. */
+const oldMarkMs = 10_000;
+
+/**
+ * Gives the socket its name. link(2) decides between several servers as long as the name is free. The file of a dead
+ * one is removed by whoever holds the mark with that file's identity: identities never come back, so nobody can
+ * remove what another server has put there meanwhile.
+ */
+async function publish(from: string, path: string): Promise<void> {
+  const end = performance.now() + publishTimeoutMs;
+  while (performance.now() < end) {
     try {
-      await link(from, path);
-      return;
+      return await link(from, path);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
     }
+    const dead = await identity(path);
     await refuseTaken(path);
-    // Dead, so it is moved aside; but another starting server may just have put its own there.
-    const aside = join(folder, "old");
+    // The same before and after: so it is the one that was asked.
+    if (dead === undefined || (await identity(path)) !== dead) continue;
+    const mark = join(dirname(path), `.k-${dead}`);
     try {
-      await rename(path, aside);
+      await mkdir(mark, { mode: 0o700 });
     } catch (cause) {
-      ignoreMissing(cause);
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+      const made = await lstat(mark).catch(ignoreMissing);
+      if (made && Date.now() - made.mtimeMs > oldMarkMs) await rmdir(mark).catch(ignoreMissing);
+      await delay(5);
       continue;
     }
-    if (await answers(aside)) {
-      await link(aside, path).catch(() => {});
-      throw taken(path);
+    try {
+      if ((await identity(path)) === dead) await unlink(path);
+    } finally {
+      await rmdir(mark);
     }
-    await unlink(aside);
   }
   throw new RuntimeError("unavailable", `socket ${path} is fought over by several servers`);
+}
+
+/** Tells one file from every other that ever had the name: inode numbers are used again, with a later time. */
+async function identity(path: string): Promise<string | undefined> {
+  const stat = await lstat(path, { bigint: true }).catch(ignoreMissing);
+  return stat && `${stat.ino}-${stat.mtimeNs}`;
 }
 
 async function refuseTaken(path: string): Promise<void> {

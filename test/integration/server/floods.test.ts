@@ -282,7 +282,7 @@ describe("a flood", () => {
         await server.client.containerStatus({ verbose: true });
         return server.memoryMib() < before + 100;
       },
-      { timeoutMs: 15_000, intervalMs: 100 },
+      { timeoutMs: 40_000, intervalMs: 100 },
     );
   });
 
