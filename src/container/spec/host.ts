@@ -242,7 +242,7 @@ async function orGivenUp<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([work, given]);
+    return await Promise.race([given, work]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

@@ -44,6 +44,10 @@ const host = readHostFacts(cgroups.facts);
 
 export const within = (ms = 20_000) => AbortSignal.timeout(ms);
 
+export type ContainerChange = Partial<Omit<ContainerConfig, "security">> & {
+  readonly security?: Partial<ContainerConfig["security"]>;
+};
+
 export interface TestContainer {
   readonly id: string;
   readonly bundle: string;
@@ -107,9 +111,7 @@ export class TestPod implements AsyncDisposable {
     this.sandbox = await handler.connect(this.sandbox.identity, (event) => this.events.push(event), within());
   }
 
-  async create(
-    change: Partial<ContainerConfig> & { security?: Partial<ContainerConfig["security"]> } = {},
-  ): Promise<TestContainer> {
+  async create(change: ContainerChange = {}): Promise<TestContainer> {
     const id = randomBytes(32).toString("hex");
     const bundle = join(this.runDir, id.slice(0, 16));
     const [upper, work] = [join(this.folder, `${id}-upper`), join(this.folder, `${id}-work`)];
@@ -180,7 +182,7 @@ export class TestPod implements AsyncDisposable {
   }
 
   /** Creates and starts a shell script. */
-  async shell(script: string, change: Parameters<TestPod["create"]>[0] = {}): Promise<TestContainer> {
+  async shell(script: string, change: ContainerChange = {}): Promise<TestContainer> {
     const made = await this.create({ command: ["/bin/sh", "-c", script], ...change });
     await this.sandbox.start(made.id, within());
     return made;
