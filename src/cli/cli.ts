@@ -41,6 +41,10 @@ const defaultAddress = "unix:///run/kobako/kobako.sock";
 /** Runs one command line (without node and script). Resolves with the exit code; never rejects. */
 export async function runCli(argv: readonly string[], o: CliOptions): Promise<number> {
   const stderr = o.stderr ?? process.stderr;
+  // A reader that has seen enough (head, less) is no failure.
+  (o.stdout ?? process.stdout).on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCode.ok);
+  });
   let code: number = exitCode.ok;
   try {
     const program = buildProgram(o, (result) => {
