@@ -13,11 +13,13 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 /* After sys/mount.h: both name the MS_ flags, the kernel's header alone the new mount API. */
 #include <linux/mount.h>
+#include <linux/stat.h>
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -120,6 +122,11 @@ static inline int sys_fsmount(int fs_fd, unsigned int flags, unsigned int attr_f
 static inline int sys_mount_setattr(int dirfd, const char *path, unsigned int flags, struct mount_attr *attr)
 {
 	return (int)syscall(SYS_mount_setattr, dirfd, path, flags, attr, sizeof(*attr));
+}
+
+static inline int sys_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *st)
+{
+	return (int)syscall(SYS_statx, dirfd, path, flags, mask, st);
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *put_old)

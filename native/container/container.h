@@ -20,20 +20,36 @@
 #define KOBAKO_CONTAINER_CONTAINER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
+/*
+ * A mount that the caller holds by descriptor (a detached tree of open_tree or fsmount) for one
+ * destination: it takes the place of the source of the spec's mount there, whose options still
+ * count; without such a mount it is put there last.
+ */
+struct container_tree {
+	const char *destination;
+	int fd;
+};
+
 struct container_create {
 	const char *id;
-	const char *bundle;    /* absolute; relative rootfs paths of the spec start here */
+	const char *bundle;    /* absolute; relative paths of the spec (rootfs, bind sources) start here */
 	const char *spec_path; /* absolute path of config.json */
 	int mntns_fd;          /* -1, or the mount namespace (made by the monitor, rootfs mounted in it) to
 	                        * start from. It is the container's own: made into its root, not unshared again. */
 	int stdio[3];          /* become 0, 1, 2 of the process; -1: /dev/null. Ignored with a console. */
 	int console_sock;      /* process.terminal: a connected unix socket that is sent the pty's master; else -1 */
-	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start */
+	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start.
+	                        * Or a listening SOCK_SEQPACKET socket: init waits for the one that connects. */
+	const struct container_tree *trees;
+	size_t tree_count;
+	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */
+	void (*warn)(const char *text); /* what was asked for and left out where that is allowed; NULL: not told */
 };
 
 struct container_created {
@@ -60,6 +76,8 @@ struct container_exec {
 	const char *cgroup;     /* sub-cgroup to make for the whole exec below the container's ("exec-N"), or NULL */
 	int stdio[3];
 	int console_sock;
+	const char *seccomp_cache;
+	void (*warn)(const char *text);
 };
 
 /*
@@ -67,5 +85,16 @@ struct container_exec {
  * that is not executable EACCES. The process is the caller's child.
  */
 int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err *e);
+
+/*
+ * Runs the hooks of one kind ("poststart", "poststop") of a spec, in a runner as well: they may take
+ * long, and the spec is parsed. prestart to startContainer are run by container_create and init.
+ * pid: init's; 0 when it is gone. status: of the state that the hooks are given ("running", "stopped").
+ */
+int container_hooks(const char *spec_path, const char *kind, const char *id, const char *bundle, const char *status,
+		    pid_t pid, struct err *e);
+
+/* Where compiled seccomp filters are kept unless the caller says otherwise. */
+#define CONTAINER_SECCOMP_CACHE "/run/kobako/seccomp"
 
 #endif

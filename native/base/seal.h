@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KOBAKO_BASE_SEAL_H
+#define KOBAKO_BASE_SEAL_H
+
+#include "base/err.h"
+
+/*
+ * Runs this program again from a detached, read-only mount of its own file, unless its file is on a
+ * read-only mount already: then 0. /proc/PID/exe of it and of its children can't be opened for
+ * writing (EROFS) from inside a container (CVE-2019-5736). Returns -errno where the kernel refuses.
+ */
+int seal_self(char *const argv[], char *const envp[], struct err *e);
+
+#endif

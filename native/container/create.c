@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runner's half of create: read, check, make the cgroup, clone init, answer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/internal.h"
+
+/* Everything that a failed create has to give back. */
+struct creation {
+	struct spec spec;
+	struct mounts mounts;
+	struct seccomp_filter seccomp;
+	char cgroup[CGROUP_PATH_MAX];
+	struct cgroup_made made;
+	struct cgroup_join join;
+	bool cgroup_made;
+	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
+	int sync;         /* our end */
+	pid_t pid;
+	int pidfd;
+};
+
+static void warn_caller(void *arg, const char *text)
+{
+	const struct container_create *req = arg;
+
+	if (req->warn)
+		req->warn(text);
+}
+
+/* What can be known before anything is made. */
+static int check(const struct spec *s, const struct container_create *req, struct err *e)
+{
+	if (!s->has_process)
+		return err_set(e, EINVAL, "process: is missing, there is nothing to run");
+	if (!s->ns[NS_MOUNT].present && req->mntns_fd < 0)
+		return err_set(e, EINVAL, "linux.namespaces: a container needs a mount namespace of its own");
+	if ((s->hostname || s->domainname) && !s->ns[NS_UTS].present)
+		return err_set(e, EINVAL, "hostname: the container has no uts namespace of its own");
+	if (s->process.terminal && req->console_sock < 0)
+		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
+	if (sysctl_check(s, e) < 0 || labels_check(s, &s->process, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static int open_namespaces(struct creation *c, const struct container_create *req, struct err *e)
+{
+	for (int kind = 0; kind < NS_KINDS; kind++)
+		if (c->spec.ns[kind].path && !(kind == NS_MOUNT && req->mntns_fd >= 0) &&
+		    ns_open((enum spec_ns_kind)kind, c->spec.ns[kind].path, &c->ns[kind], e) < 0)
+			return -e->code;
+	return 0;
+}
+
+/*
+ * All but the mount namespace are joined here, before init exists; it inherits them. The runner ends
+ * soon; of the PID namespace only its children become members (pid_namespaces(7)).
+ */
+static int join_namespaces(const struct creation *c, struct err *e)
+{
+	for (int kind = 0; kind < NS_KINDS; kind++)
+		if (kind != NS_MOUNT && c->ns[kind] >= 0 && setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
+			return err_set(e, errno, "join the %s namespace \"%s\"", spec_ns_names[kind].type,
+				       c->spec.ns[kind].path);
+	return 0;
+}
+
+static int make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct jnode resources = json_top(c->spec.resources, "linux.resources");
+
+	if (cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e) < 0 || cgroup_create(c->cgroup, &c->made, e) < 0)
+		return -e->code;
+	c->cgroup_made = true;
+	if (cgroup_apply(c->cgroup, &resources, e) < 0)
+		return -e->code;
+	return cgroup_join_open(c->cgroup, &c->join, e);
+}
+
+static int open_stdio(const struct container_create *req, int stdio[3], struct err *e)
+{
+	cleanup_fd int null = -1;
+
+	for (int i = 0; i < 3; i++) {
+		stdio[i] = req->stdio[i];
+		if (stdio[i] >= 0)
+			continue;
+		/* A descriptor of its own for each: the process may set flags on them. */
+		null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+		if (null < 0)
+			return err_set(e, errno, "open /dev/null");
+		stdio[i] = take_fd(&null);
+	}
+	return 0;
+}
+
+static int clone_init(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct init in = { .spec = &c->spec, .req = req, .mounts = &c->mounts, .cgroup = &c->join,
+			   .identity = { .process = &c->spec.process, .seccomp = &c->seccomp,
+					 .foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0 },
+			   .mntns = req->mntns_fd >= 0 ? req->mntns_fd : c->ns[NS_MOUNT] };
+	struct sys_clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&c->pidfd };
+	int pair[2];
+
+	if (open_stdio(req, in.stdio, e) < 0)
+		return -e->code;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair");
+	c->sync = pair[0];
+	in.sync = pair[1];
+	for (int kind = 0; kind < NS_KINDS; kind++)
+		if (spec_ns_new(&c->spec, (enum spec_ns_kind)kind) && kind != NS_CGROUP &&
+		    !(kind == NS_MOUNT && in.mntns >= 0))
+			args.flags |= (uint64_t)(unsigned int)spec_ns_names[kind].flag;
+	if (c->join.v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)c->join.v2;
+	}
+	c->pid = sys_clone3(&args);
+	if (c->pid == 0) {
+		close(pair[0]);
+		init_main(&in);
+	}
+	for (int i = 0; i < 3; i++)
+		if (req->stdio[i] < 0)
+			close(in.stdio[i]);
+	close(pair[1]);
+	return c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0;
+}
+
+static int run_hooks(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct hook_state state = { .id = req->id, .bundle = req->bundle, .status = "creating", .pid = c->pid };
+
+	if (hooks_run(&c->spec, HOOK_PRESTART, &state, e) < 0)
+		return -e->code;
+	return hooks_run(&c->spec, HOOK_CREATE_RUNTIME, &state, e);
+}
+
+/* Until init is ready or gives up. It ends by itself when we do: its next send fails. */
+static int attend_init(struct creation *c, const struct container_create *req, struct err *e)
+{
+	for (;;) {
+		struct sync_msg m;
+
+		if (sync_recv(c->sync, &m, e) < 0)
+			return err_wrap(e, "set up the container");
+		switch (m.type) {
+		case SYNC_READY:
+			return 0;
+		case SYNC_WARN:
+			warn_caller((void *)req, m.err.step);
+			break;
+		case SYNC_HOOKS: {
+			struct sync_msg answer = { .type = SYNC_HOOKS, .pid = c->pid };
+			int r = run_hooks(c, req, e);
+
+			if (r < 0)
+				return r;
+			if (sync_send(c->sync, &answer, e) < 0)
+				return -e->code;
+			break;
+		}
+		case SYNC_ERROR:
+			*e = m.err;
+			return -(e->code ? e->code : (e->code = EIO));
+		default:
+			return err_set(e, EPROTO, "set up the container: message %d", m.type);
+		}
+	}
+}
+
+/* Init is the caller's child and reaped there; here only that it is dead is waited for. */
+static void give_back(struct creation *c)
+{
+	struct err ignored;
+
+	if (c->pid > 0) {
+		struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+		sys_pidfd_send_signal(c->pidfd, SIGKILL);
+		poll(&p, 1, 5000);
+	}
+	if (c->cgroup_made) {
+		cgroup_join_close(&c->join);
+		cgroup_kill_all(c->cgroup, &ignored);
+		/* The whole cgroup only if it is ours; else what is empty of it. */
+		cgroup_remove(c->cgroup, 1000, &ignored);
+		cgroup_undo(c->cgroup, &c->made);
+	}
+}
+
+static int set_up(struct creation *c, const struct container_create *req, struct err *e)
+{
+	cleanup_free char *rootfs = NULL;
+	const struct spec *s = &c->spec;
+
+	if (spec_load(req->spec_path, &c->spec, e) < 0 || check(s, req, e) < 0)
+		return -e->code;
+	rootfs = s->rootfs[0] == '/' ? strdup(s->rootfs) : path_join(req->bundle, s->rootfs);
+	if (!rootfs)
+		return err_set(e, ENOMEM, "rootfs path");
+	if (path_clean(rootfs, c->mounts.rootfs, sizeof(c->mounts.rootfs)) < 0)
+		return err_set(e, EINVAL, "rootfs \"%.200s\" is no absolute path", rootfs);
+	c->mounts.spec = s;
+	c->mounts.cgroup = c->cgroup;
+	c->mounts.trees = req->trees;
+	c->mounts.tree_count = req->tree_count;
+	if (open_namespaces(c, req, e) < 0 || mounts_open_sources(&c->mounts, req->bundle, e) < 0 ||
+	    seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
+	    process_before_clone(&s->process, warn_caller, (void *)req, e) < 0 || make_cgroup(c, req, e) < 0 ||
+	    join_namespaces(c, e) < 0 || clone_init(c, req, e) < 0)
+		return -e->code;
+	return attend_init(c, req, e);
+}
+
+int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
+{
+	struct creation c = { .sync = -1, .pidfd = -1, .mounts = { .null = -1, .proc = -1, .root = -1 } };
+	int r;
+
+	memset(c.ns, 0xff, sizeof(c.ns));
+	memset(&c.join, 0xff, sizeof(c.join));
+	/* Inherited by init: nothing of the container may look into us before execve (CVE-2016-9962). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "become non-dumpable");
+	r = set_up(&c, req, e);
+	if (r < 0) {
+		give_back(&c);
+	} else {
+		ret_created->pid = c.pid;
+		snprintf(ret_created->cgroup, sizeof(ret_created->cgroup), "%s", c.cgroup);
+	}
+	for (int kind = 0; kind < NS_KINDS; kind++)
+		if (c.ns[kind] >= 0)
+			close(c.ns[kind]);
+	if (c.sync >= 0)
+		close(c.sync);
+	if (c.pidfd >= 0)
+		close(c.pidfd);
+	cgroup_join_close(&c.join);
+	seccomp_filter_free(&c.seccomp);
+	if (c.mounts.spec)
+		mounts_close(&c.mounts);
+	spec_free(&c.spec);
+	return r;
+}

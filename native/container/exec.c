@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One more process in a running container. The runner enters all its namespaces with one setns(2) on
+ * the pidfd of init, then clones once; the child drops what it has and runs the program.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "container/internal.h"
+
+struct execution {
+	struct spec spec;
+	json_t *doc;
+	struct spec_process process;
+	struct seccomp_filter seccomp;
+	struct cgroup_join join;
+	char cgroup[CGROUP_PATH_MAX]; /* of the exec itself, when one was made; else "" */
+	int home; /* the runner's own mount namespace: where the cgroup filesystem is */
+	int proc;
+	int stdio[3];
+	int sync;
+	pid_t pid;
+	int pidfd;
+};
+
+static void warn_caller(void *arg, const char *text)
+{
+	const struct container_exec *req = arg;
+
+	if (req->warn)
+		req->warn(text);
+}
+
+/*
+ * An exec never has more than its container: what the process object leaves out is the container's,
+ * what it asks for on top is refused.
+ */
+static int bound(struct execution *x, const struct jnode *given, struct err *e)
+{
+	const struct spec_process *of = &x->spec.process;
+	struct spec_process *p = &x->process;
+	struct jnode caps = json_get(given, "capabilities");
+
+	if (!p->caps.present) {
+		p->caps = of->caps;
+		/* A user of its own takes no ambient or effective set with it that root was meant to have. */
+		if (p->uid != 0 && of->uid == 0)
+			p->caps.effective = p->caps.permitted = p->caps.ambient;
+	} else if ((p->caps.bounding | p->caps.permitted | p->caps.inheritable) & ~of->caps.bounding) {
+		return json_refuse(&caps, e, "more than the container has");
+	}
+	if (!json_get(given, "noNewPrivileges").value)
+		p->no_new_privileges = of->no_new_privileges;
+	if (!json_get(given, "apparmorProfile").value)
+		p->apparmor_profile = of->apparmor_profile;
+	if (!json_get(given, "selinuxLabel").value)
+		p->selinux_label = of->selinux_label;
+	if (!p->has_oom_score_adj)
+		p->oom_score_adj = of->oom_score_adj;
+	if (!json_get(given, "rlimits").value) {
+		free(p->rlimits);
+		p->rlimits = calloc(of->rlimit_count + 1, sizeof(*p->rlimits));
+		if (!p->rlimits)
+			return err_set(e, ENOMEM, "copy the rlimits");
+		memcpy(p->rlimits, of->rlimits, of->rlimit_count * sizeof(*p->rlimits));
+		p->rlimit_count = of->rlimit_count;
+	}
+	return 0;
+}
+
+static int read_request(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	struct jnode process;
+
+	if (spec_load(req->spec_path, &x->spec, e) < 0)
+		return -e->code;
+	if (!x->spec.has_process)
+		return err_set(e, EINVAL, "%s: process is missing", req->spec_path);
+	if (json_parse(req->process_json, req->process_len, &x->doc, e) < 0)
+		return err_wrap(e, "process");
+	process = json_top(x->doc, "process");
+	if (spec_process_parse(&process, &x->process, e) < 0 || bound(x, &process, e) < 0)
+		return -e->code;
+	if (x->process.terminal && req->console_sock < 0)
+		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
+	return labels_check(NULL, &x->process, e);
+}
+
+static int open_cgroup(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	char path[CGROUP_PATH_MAX];
+
+	if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0 || cgroup_join_open(path, &x->join, e) < 0)
+		return -e->code;
+	if (!req->cgroup)
+		return 0;
+	x->home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (x->home < 0)
+		return err_set(e, errno, "open the own mount namespace");
+	if (cgroup_create_sub(path, req->cgroup, &x->join, e) < 0)
+		return -e->code;
+	if ((size_t)snprintf(x->cgroup, sizeof(x->cgroup), "%s/%s", path, req->cgroup) >= sizeof(x->cgroup))
+		return err_set(e, ENAMETOOLONG, "cgroup of the exec");
+	return 0;
+}
+
+static int join_namespaces(const struct execution *x, const struct container_exec *req, struct err *e)
+{
+	int flags = CLONE_NEWNS;
+
+	/* All of init's: what it shares with us is joined for nothing, what it got by inheritance is not in the spec. */
+	flags |= CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	if (x->spec.ns[NS_CGROUP].present)
+		flags |= CLONE_NEWCGROUP;
+	if (setns(req->init_pidfd, flags) < 0)
+		return err_set(e, errno, "enter the namespaces of process %d", req->init_pid);
+	return 0;
+}
+
+static void __attribute__((noreturn)) fail(int fd, const struct err *why)
+{
+	struct sync_msg m = { .type = SYNC_ERROR, .err = *why };
+	struct err ignored;
+
+	sync_send(fd, &m, &ignored);
+	_exit(1);
+}
+
+static void warn_runner(void *arg, const char *text)
+{
+	const struct execution *x = arg;
+	struct sync_msg m = { .type = SYNC_WARN };
+	struct err ignored;
+
+	snprintf(m.err.step, sizeof(m.err.step), "%s", text);
+	sync_send(x->sync, &m, &ignored);
+}
+
+static int child_console(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	cleanup_fd int root = -1;
+	int slave = -1;
+
+	if (!x->process.terminal)
+		return 0;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_set(e, errno, "open the root");
+	if (console_open(root, &x->process, req->console_sock, &slave, e) < 0)
+		return -e->code;
+	x->stdio[0] = x->stdio[1] = x->stdio[2] = slave;
+	return 0;
+}
+
+static void __attribute__((noreturn)) child_main(struct execution *x, const struct container_exec *req, bool foreign_ok)
+{
+	struct identity id = { .process = &x->process, .seccomp = &x->seccomp, .warn = warn_runner, .warn_arg = x,
+			       .foreign_ok = foreign_ok };
+	int keep[] = { x->sync, x->proc, x->stdio[0], x->stdio[1], x->stdio[2], req->console_sock };
+	int last[] = { x->sync };
+	char program[PATH_MAX];
+	struct err e = { 0 };
+
+	process_close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	if (process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
+	    child_console(x, req, &e) < 0)
+		fail(x->sync, &e);
+	if (x->spec.personality != PERSONALITY_NONE && personality((unsigned long)x->spec.personality) < 0) {
+		err_set(&e, errno, "linux.personality");
+		fail(x->sync, &e);
+	}
+	if (process_stdio(x->stdio, &x->process, &e) < 0)
+		fail(x->sync, &e);
+	process_close_others(last, 1);
+	if (process_chdir(&x->process, &e) < 0 || process_become(&id, &e) < 0 ||
+	    process_find_program(&id, program, sizeof(program), &e) < 0)
+		fail(x->sync, &e);
+	process_exec(&id, program, &e);
+	fail(x->sync, &e);
+}
+
+static int clone_child(struct execution *x, const struct container_exec *req, bool foreign_ok, struct err *e)
+{
+	struct sys_clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&x->pidfd };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair");
+	if (x->join.v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)x->join.v2;
+	}
+	x->pid = sys_clone3(&args);
+	if (x->pid == 0) {
+		x->sync = pair[1];
+		/* Into the v1 groups first: what follows is the container's cost. */
+		if (cgroup_join_self(&x->join, false, e) < 0)
+			fail(pair[1], e);
+		child_main(x, req, foreign_ok);
+	}
+	x->sync = pair[0];
+	close(pair[1]);
+	return x->pid < 0 ? err_set(e, errno, "clone the process") : 0;
+}
+
+/* Until the program runs (the child's end closes at execve) or the child says why not. */
+static int attend(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	struct sync_msg m;
+	int r;
+
+	while ((r = sync_recv(x->sync, &m, e)) == 0 && m.type == SYNC_WARN)
+		warn_caller((void *)req, m.err.step);
+	if (r == 0) {
+		*e = m.err;
+		return -(e->code ? e->code : (e->code = EIO));
+	}
+	return r == -EPIPE ? 0 : r;
+}
+
+static int set_up(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	bool foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0;
+
+	if (read_request(x, req, e) < 0 || seccomp_prepare(x->spec.seccomp, req->seccomp_cache, &x->seccomp, e) < 0 ||
+	    process_before_clone(&x->process, warn_caller, (void *)req, e) < 0 || open_cgroup(x, req, e) < 0)
+		return -e->code;
+	/* From the host's /proc; only labels need it, and only then does the child hold it. */
+	if (x->process.apparmor_profile || x->process.selinux_label) {
+		x->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (x->proc < 0)
+			return err_set(e, errno, "open /proc");
+	}
+	for (int i = 0; i < 3; i++) {
+		x->stdio[i] = req->stdio[i] >= 0 ? req->stdio[i] : open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+		if (x->stdio[i] < 0)
+			return err_set(e, errno, "open /dev/null");
+	}
+	if (join_namespaces(x, req, e) < 0 || clone_child(x, req, foreign_ok, e) < 0)
+		return -e->code;
+	return attend(x, req, e);
+}
+
+/* The child is the caller's to reap; here only that it is dead is waited for. */
+static void give_back(struct execution *x)
+{
+	struct err ignored;
+
+	if (x->pid > 0) {
+		struct pollfd p = { .fd = x->pidfd, .events = POLLIN };
+
+		sys_pidfd_send_signal(x->pidfd, SIGKILL);
+		poll(&p, 1, 5000);
+	}
+	cgroup_join_close(&x->join);
+	if (*x->cgroup && (x->home < 0 || setns(x->home, CLONE_NEWNS) == 0))
+		cgroup_remove(x->cgroup, 1000, &ignored);
+}
+
+int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err *e)
+{
+	struct execution x = { .home = -1, .proc = -1, .sync = -1, .pidfd = -1, .stdio = { -1, -1, -1 } };
+	int r;
+
+	memset(&x.join, 0xff, sizeof(x.join));
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "become non-dumpable");
+	r = set_up(&x, req, e);
+	if (r < 0)
+		give_back(&x);
+	else
+		*ret_pid = x.pid;
+	cgroup_join_close(&x.join);
+	for (int i = 0; i < 3; i++)
+		if (req->stdio[i] < 0 && x.stdio[i] >= 0)
+			close(x.stdio[i]);
+	if (x.sync >= 0)
+		close(x.sync);
+	if (x.pidfd >= 0)
+		close(x.pidfd);
+	if (x.proc >= 0)
+		close(x.proc);
+	if (x.home >= 0)
+		close(x.home);
+	seccomp_filter_free(&x.seccomp);
+	spec_process_free(&x.process);
+	json_decref(x.doc);
+	spec_free(&x.spec);
+	return r;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Init: from clone3(2) to execve(2). Read init_main() as the table of contents.
+ *
+ * It runs in the container's namespaces with the runtime's rights and is hostile to nobody yet, but
+ * everything below the rootfs may be hostile to it. It is not dumpable from its first instruction
+ * (inherited from the runner), and holds no descriptor that is not named here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/internal.h"
+
+static void warn_runner(void *arg, const char *text)
+{
+	const struct init *in = arg;
+	struct sync_msg m = { .type = SYNC_WARN };
+	struct err ignored;
+
+	snprintf(m.err.step, sizeof(m.err.step), "%s", text);
+	sync_send(in->sync, &m, &ignored);
+}
+
+/* Only what the steps below use; a container must find nothing of ours in /proc/1/fd. */
+static void close_others(struct init *in)
+{
+	const size_t fixed = 10;
+	size_t count = fixed + CGROUP_HIERARCHIES + in->spec->mount_count + in->req->tree_count, n = 0;
+	cleanup_free int *keep = malloc(count * sizeof(*keep));
+
+	if (!keep)
+		return; /* all are close-on-exec anyway */
+	keep[n++] = in->mntns;
+	keep[n++] = in->sync;
+	keep[n++] = in->req->start_fd;
+	keep[n++] = in->req->console_sock;
+	keep[n++] = in->mounts->null;
+	keep[n++] = in->mounts->proc;
+	keep[n++] = in->stdio[0];
+	keep[n++] = in->stdio[1];
+	keep[n++] = in->stdio[2];
+	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+		keep[n++] = in->cgroup->tasks[i];
+	for (size_t i = 0; i < in->spec->mount_count; i++)
+		keep[n++] = in->mounts->sources[i];
+	for (size_t i = 0; i < in->req->tree_count; i++)
+		keep[n++] = in->req->trees[i].fd;
+	in->cgroup->v2 = -1;
+	process_close_others(keep, n);
+}
+
+static int join_cgroup(struct init *in, struct err *e)
+{
+	/* v2 was entered by clone3. Before the cgroup namespace: its root is where we are then. */
+	if (cgroup_join_self(in->cgroup, false, e) < 0)
+		return -e->code;
+	cgroup_join_close(in->cgroup);
+	if (spec_ns_new(in->spec, NS_CGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+		return err_set(e, errno, "new cgroup namespace");
+	return 0;
+}
+
+static int name_host(struct init *in, struct err *e)
+{
+	const struct spec *s = in->spec;
+
+	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)
+		return err_set(e, errno, "set the hostname to \"%.100s\"", s->hostname);
+	if (s->domainname && setdomainname(s->domainname, strlen(s->domainname)) < 0)
+		return err_set(e, errno, "set the domainname to \"%.100s\"", s->domainname);
+	return spec_ns_new(s, NS_NETWORK) ? ns_loopback_up(e) : 0;
+}
+
+/* prestart and createRuntime by the runner in the host's namespaces, then createContainer here. */
+static int hooks_before_pivot(struct init *in, struct err *e)
+{
+	struct sync_msg m = { .type = SYNC_HOOKS };
+	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "creating" };
+	int r;
+
+	if (!in->spec->hooks[HOOK_PRESTART].count && !in->spec->hooks[HOOK_CREATE_RUNTIME].count &&
+	    !in->spec->hooks[HOOK_CREATE_CONTAINER].count && !in->spec->hooks[HOOK_START_CONTAINER].count)
+		return 0;
+	if ((r = sync_send(in->sync, &m, e)) < 0 || (r = sync_recv(in->sync, &m, e)) < 0)
+		return r;
+	if (m.type == SYNC_ERROR) {
+		*e = m.err;
+		return -e->code;
+	}
+	in->pid = state.pid = m.pid;
+	return hooks_run(in->spec, HOOK_CREATE_CONTAINER, &state, e);
+}
+
+static int enter_mounts(struct init *in, struct err *e)
+{
+	if (in->mntns >= 0 && setns(in->mntns, CLONE_NEWNS) < 0)
+		return err_set(e, errno, "enter the prepared mount namespace");
+	if (rootfs_open(in->mounts, e) < 0 || mounts_apply(in->mounts, e) < 0 || devices_make(in->mounts, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static int take_console(struct init *in, struct err *e)
+{
+	int slave = -1;
+
+	if (!in->spec->process.terminal)
+		return 0;
+	if (console_open(in->mounts->root, &in->spec->process, in->req->console_sock, &slave, e) < 0)
+		return -e->code;
+	in->stdio[0] = in->stdio[1] = in->stdio[2] = slave;
+	return console_mount(in->mounts, slave, e);
+}
+
+static int set_up(struct init *in, char *ret_program, size_t size, struct err *e)
+{
+	const struct spec *s = in->spec;
+
+	if (process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
+	    enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
+	    rootfs_protect(in->mounts, e) < 0 || sysctl_apply(s, in->mounts->proc, e) < 0 ||
+	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, e) < 0)
+		return -e->code;
+	if (s->personality != PERSONALITY_NONE && personality((unsigned long)s->personality) < 0)
+		return err_set(e, errno, "linux.personality");
+	if (process_stdio(in->stdio, &s->process, e) < 0)
+		return -e->code;
+	/* Nothing that leads outside is open from here on. */
+	int keep[2] = { in->sync, in->req->start_fd };
+
+	process_close_others(keep, 2);
+	if (process_chdir(&s->process, e) < 0 || process_become(&in->identity, e) < 0)
+		return -e->code;
+	return process_find_program(&in->identity, ret_program, size, e);
+}
+
+/* Waits for the word to start; end of file means that nobody will give it. Returns where errors go. */
+static int wait_for_start(int start_fd)
+{
+	int listening = 0, fd = start_fd;
+	socklen_t len = sizeof(listening);
+	char word;
+	ssize_t n;
+
+	if (getsockopt(start_fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening) {
+		do
+			fd = accept4(start_fd, NULL, NULL, SOCK_CLOEXEC);
+		while (fd < 0 && errno == EINTR);
+		close(start_fd);
+	}
+	do
+		n = fd < 0 ? -1 : recv(fd, &word, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != 1 || word != 'S')
+		_exit(1);
+	return fd;
+}
+
+static void __attribute__((noreturn)) fail(int fd, const struct err *why)
+{
+	struct sync_msg m = { .type = SYNC_ERROR, .err = *why };
+	struct err ignored;
+
+	sync_send(fd, &m, &ignored);
+	_exit(1);
+}
+
+void init_main(struct init *in)
+{
+	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "created" };
+	struct sync_msg ready = { .type = SYNC_READY };
+	char program[PATH_MAX];
+	struct err e = { 0 };
+	int fd;
+
+	close_others(in);
+	in->identity.warn = warn_runner;
+	in->identity.warn_arg = in;
+	if (set_up(in, program, sizeof(program), &e) < 0)
+		fail(in->sync, &e);
+	if (sync_send(in->sync, &ready, &e) < 0)
+		_exit(1); /* the runner was killed: nobody knows of us */
+	close(in->sync);
+	in->sync = -1;
+	in->identity.warn = NULL;
+
+	fd = wait_for_start(in->req->start_fd);
+	state.pid = in->pid;
+	if (hooks_run(in->spec, HOOK_START_CONTAINER, &state, &e) < 0)
+		fail(fd, &e);
+	process_exec(&in->identity, program, &e);
+	fail(fd, &e);
+}

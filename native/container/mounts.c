@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mounts of a spec. Sources are cloned first, by the runner and in the caller's mount namespace,
+ * where they still belong to their peer groups; init then attaches the clones onto descriptors that
+ * it resolved inside the rootfs. No path is used twice.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/internal.h"
+#include "spec/mount-options.h"
+
+static bool is_bind(const struct spec_mount *m, const struct mount_options *o)
+{
+	return o->bind || (m->type && !strcmp(m->type, "bind"));
+}
+
+/* The tree that the caller brought for this destination, or -1. */
+static int brought(const struct mounts *m, const char *destination)
+{
+	for (size_t i = 0; i < m->tree_count; i++)
+		if (!strcmp(m->trees[i].destination, destination))
+			return m->trees[i].fd;
+	return -1;
+}
+
+/* Whether the mount that `fd` is on passes mounts on ("shared:N") or receives them ("master:N"). */
+static int propagation_of(int fd, bool *ret_shared, bool *ret_slave, struct err *e)
+{
+	cleanup_free char *text = NULL;
+	struct statx st;
+	size_t len;
+	char *save = NULL;
+
+	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+		return err_set(e, errno, "find the mount of a source");
+	if (io_read_file_at(AT_FDCWD, "/proc/self/mountinfo", 64u << 20, &text, &len, e) < 0)
+		return -e->code;
+	*ret_shared = *ret_slave = false;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *end = strstr(line, " - ");
+
+		if (strtoull(line, NULL, 10) != st.stx_mnt_id || !end)
+			continue;
+		*end = '\0';
+		*ret_shared = strstr(line, " shared:") != NULL;
+		*ret_slave = strstr(line, " master:") != NULL;
+	}
+	return 0;
+}
+
+/* A propagation that the source can't take part in is refused: the kernel would set it up with nobody. */
+static int check_propagation(int fd, const struct spec_mount *m, const struct mount_options *o, struct err *e)
+{
+	bool shared = false, slave = false;
+
+	if (o->propagation != MS_SHARED && o->propagation != MS_SLAVE)
+		return 0;
+	if (propagation_of(fd, &shared, &slave, e) < 0)
+		return -e->code;
+	if (o->propagation == MS_SHARED && !shared)
+		return err_set(e, EINVAL, "source \"%s\" is not on a shared mount", m->source);
+	if (o->propagation == MS_SLAVE && !shared && !slave)
+		return err_set(e, EINVAL, "source \"%s\" is on neither a shared nor a slave mount", m->source);
+	return 0;
+}
+
+static int open_source(const struct spec_mount *m, const struct mount_options *o, const char *bundle, int *ret_fd,
+		       struct err *e)
+{
+	cleanup_free char *full = NULL;
+	cleanup_fd int at = -1;
+	const char *path = m->source;
+
+	if (!path || !*path)
+		return err_set(e, EINVAL, "a bind mount without source");
+	if (*path != '/') {
+		full = path_join(bundle, path);
+		if (!full)
+			return err_set(e, ENOMEM, "source \"%s\"", path);
+		path = full;
+	}
+	at = open(path, O_PATH | O_CLOEXEC);
+	if (at < 0)
+		return err_set(e, errno, "source \"%s\"", path);
+	if (check_propagation(at, m, o, e) < 0)
+		return -e->code;
+	if (mount_clone(at, o->recursive, ret_fd, e) < 0)
+		return err_wrap(e, "source \"%s\"", path);
+	return 0;
+}
+
+/* The host's /dev/null and /proc, held by descriptor and known to be what they are called. */
+static int open_verified(struct mounts *m, struct err *e)
+{
+	cleanup_fd int null = open("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	struct statfs fs;
+
+	if (null < 0 || fstat(null, &st) < 0)
+		return err_set(e, errno, "open /dev/null");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_set(e, EINVAL, "/dev/null of the host is not the null device");
+	if (mount_clone(null, false, &m->null, e) < 0)
+		return err_wrap(e, "/dev/null");
+	m->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (m->proc < 0 || fstatfs(m->proc, &fs) < 0)
+		return err_set(e, errno, "open /proc");
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return err_set(e, EINVAL, "/proc of the host is not procfs");
+	return 0;
+}
+
+int mounts_open_sources(struct mounts *m, const char *bundle, struct err *e)
+{
+	const struct spec *s = m->spec;
+
+	m->sources = malloc((s->mount_count + 1) * sizeof(*m->sources));
+	if (!m->sources)
+		return err_set(e, ENOMEM, "open mount sources");
+	for (size_t i = 0; i < s->mount_count; i++)
+		m->sources[i] = -1;
+	for (size_t i = 0; i < s->mount_count; i++) {
+		const struct spec_mount *mount = &s->mounts[i];
+		struct mount_options o;
+		int r = mount_options_parse(mount->options, &o, e);
+
+		if (r == 0 && is_bind(mount, &o) && brought(m, mount->destination) < 0)
+			r = open_source(mount, &o, bundle, &m->sources[i], e);
+		if (r == 0)
+			mount_options_free(&o);
+		if (r < 0)
+			return err_wrap(e, "mount on \"%s\"", mount->destination);
+	}
+	return open_verified(m, e);
+}
+
+void mounts_close(struct mounts *m)
+{
+	for (size_t i = 0; m->sources && i < m->spec->mount_count; i++)
+		if (m->sources[i] >= 0)
+			close(m->sources[i]);
+	free(m->sources);
+	m->sources = NULL;
+	for (int i = 0; i < 3; i++) {
+		int *fd = i == 0 ? &m->null : i == 1 ? &m->proc : &m->root;
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+}
+
+/* Files of procfs that may be covered (lxcfs and the like do), besides what is masked. */
+static bool may_cover(const char *path)
+{
+	static const char *const files[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
+					     "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid",
+					     "/proc/sys/crypto/fips_enabled" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!strcmp(path, files[i]))
+			return true;
+	return false;
+}
+
+/*
+ * /proc, /sys and /dev must be real folders of the image, so that what is mounted there is found
+ * there; /proc takes procfs only, and nothing but a few files inside it can be covered.
+ */
+static int open_target(const struct mounts *m, const char *clean, int tree, bool dir, int *ret_fd, struct err *e)
+{
+	bool system = !strcmp(clean, "/proc") || !strcmp(clean, "/sys") || !strcmp(clean, "/dev");
+	cleanup_fd int fd = -1;
+	struct statfs over, what;
+	struct stat st;
+
+	if (!strcmp(clean, "/"))
+		return err_set(e, EINVAL, "the root itself is no mount point");
+	if (system) {
+		/* One part only: made or there, it is never a link. */
+		if (mkdirat(m->root, clean + 1, 0755) < 0 && errno != EEXIST)
+			return err_set(e, errno, "make folder");
+		fd = openat(m->root, clean + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return err_set(e, errno, "open");
+		if (!S_ISDIR(st.st_mode))
+			return err_set(e, ENOTDIR, "is a link or a file in the image");
+	} else if (path_target(m->root, clean, dir, &fd, e) < 0) {
+		return -e->code;
+	}
+	if (fstatfs(fd, &over) < 0 || fstatfs(tree, &what) < 0)
+		return err_set(e, errno, "look at the target");
+	if (!strcmp(clean, "/proc") && what.f_type != PROC_SUPER_MAGIC)
+		return err_set(e, EPERM, "only procfs may be mounted there");
+	if (!system && over.f_type == PROC_SUPER_MAGIC && !may_cover(clean))
+		return err_set(e, EPERM, "is inside procfs");
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* Attributes of the mount and, for the "r" forms, of all mounts below; then propagation. */
+static int set_attributes(const struct mounts *m, int tree, const struct mount_options *o, bool bind, struct err *e)
+{
+	unsigned long propagation = o->propagation;
+	bool recursive = o->propagation_rec;
+
+	if (!propagation && bind) {
+		/* Nothing said: as the root; else mounts made later outside stay outside. */
+		propagation = m->spec->rootfs_propagation & (MS_SLAVE | MS_SHARED) ? MS_SLAVE : MS_PRIVATE;
+		recursive = true;
+	}
+	/* A new filesystem got its own flags when it was mounted. */
+	if (bind && mount_set(tree, o->set, o->clear, 0, false, e) < 0)
+		return -e->code;
+	if (mount_set(tree, o->rec_set, o->rec_clear, 0, true, e) < 0)
+		return -e->code;
+	return mount_set(tree, 0, 0, propagation, recursive, e);
+}
+
+static int apply_one(struct mounts *m, size_t i, struct err *e)
+{
+	const struct spec_mount *mount = i < m->spec->mount_count ? &m->spec->mounts[i] : NULL;
+	const char *destination = mount ? mount->destination : m->trees[i - m->spec->mount_count].destination;
+	const char *type = mount && mount->type ? mount->type : "";
+	cleanup_fd int tree = -1, target = -1;
+	char slashed[4096], clean[4096];
+	struct mount_options o = { 0 };
+	struct stat st;
+	bool bind;
+	int r;
+
+	/* Relative destinations start at the root (config.md, "Mounts"). */
+	if ((size_t)snprintf(slashed, sizeof(slashed), "/%s", destination) >= sizeof(slashed))
+		return err_set(e, ENAMETOOLONG, "destination of %zu bytes", strlen(destination));
+	r = path_clean(slashed, clean, sizeof(clean));
+	if (r < 0)
+		return err_set(e, -r, "destination");
+	if (mount && (r = mount_options_parse(mount->options, &o, e)) < 0)
+		return r;
+	tree = brought(m, destination);
+	bind = tree >= 0 || m->sources[i] >= 0;
+	if (tree >= 0)
+		tree = fcntl(tree, F_DUPFD_CLOEXEC, 3);
+	else if (bind)
+		tree = take_fd(&m->sources[i]);
+	else
+		r = mount_new_fs(type, mount->source, o.data, o.set, &tree, e);
+	if (r == 0 && fstat(tree, &st) < 0)
+		r = err_set(e, errno, "look at the source");
+	if (r == 0)
+		r = open_target(m, clean, tree, S_ISDIR(st.st_mode), &target, e);
+	if (r == 0)
+		r = set_attributes(m, tree, &o, bind, e);
+	if (r == 0 && sys_move_mount_fd(tree, target) < 0)
+		r = err_set(e, errno, "attach");
+	mount_options_free(&o);
+	return r;
+}
+
+int mounts_apply(struct mounts *m, struct err *e)
+{
+	for (size_t i = 0; i < m->spec->mount_count; i++) {
+		const struct spec_mount *mount = &m->spec->mounts[i];
+		const char *type = mount->type ? mount->type : "";
+		bool cgroup = m->sources[i] < 0 && (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2"));
+		int r = cgroup ? cgroup_mount(m, mount, spec_ns_new(m->spec, NS_CGROUP), e) : apply_one(m, i, e);
+
+		if (r < 0)
+			return err_wrap(e, "mount %s%s\"%s\" on \"%s\"", m->sources[i] >= 0 ? "" : type, *type ? " " : "",
+					mount->source ? mount->source : "", mount->destination);
+	}
+	/* What the caller brought and the spec did not name. */
+	for (size_t t = 0; t < m->tree_count; t++) {
+		bool named = false;
+
+		for (size_t i = 0; i < m->spec->mount_count; i++)
+			named |= !strcmp(m->spec->mounts[i].destination, m->trees[t].destination);
+		if (!named && apply_one(m, m->spec->mount_count + t, e) < 0)
+			return err_wrap(e, "mount on \"%s\"", m->trees[t].destination);
+	}
+	return 0;
+}

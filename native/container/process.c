@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the runtime's identity to the process's, in an order where each step still has the rights it needs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/internal.h"
+#include "spec/caps.h"
+
+static void __attribute__((format(printf, 3, 4))) warn(void (*to)(void *, const char *), void *arg, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	if (!to)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	to(arg, text);
+}
+
+/* --- capabilities -------------------------------------------------------------------------------- */
+
+static int capabilities_get(uint64_t *ret_permitted)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	*ret_permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	return 0;
+}
+
+static int capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ (uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable },
+		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32) },
+	};
+
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int process_before_clone(const struct spec_process *p, void (*to)(void *, const char *), void *arg, struct err *e)
+{
+	uint64_t held = 0, asked = p->caps.bounding | p->caps.permitted | p->caps.inheritable;
+	char text[16];
+	int r = capabilities_get(&held);
+
+	if (r < 0)
+		return err_set(e, -r, "read the runtime's own capabilities");
+	for (int i = 0; i < CAPS_KNOWN; i++)
+		if ((asked & ~held) & (UINT64_C(1) << i))
+			return err_set(e, EPERM, "process.capabilities: %s is not held by the runtime itself", caps_name(i));
+	/* Always written: the value of whoever started the runtime is not the container's. */
+	snprintf(text, sizeof(text), "%" PRId64, p->oom_score_adj);
+	r = io_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	if (r == -EACCES || r == -EPERM)
+		warn(to, arg, "oom_score_adj %s: lowering it is not permitted here", text);
+	else if (r < 0)
+		return err_set(e, -r, "oom_score_adj %s", text);
+	return 0;
+}
+
+static int drop_bounding(const struct spec_caps *caps, struct err *e)
+{
+	for (int i = 0; i < 64; i++) {
+		int has = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
+
+		if (has < 0)
+			break; /* past the last one of this kernel */
+		if (has && !(caps->bounding & (UINT64_C(1) << i)) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+			return err_set(e, errno, "drop %s from the bounding set", caps_name(i) ? caps_name(i) : "a capability");
+	}
+	return 0;
+}
+
+static int set_capabilities(const struct spec_caps *caps, struct err *e)
+{
+	int r;
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	r = capabilities_set(caps->effective, caps->permitted, caps->inheritable);
+	if (r < 0)
+		return err_set(e, -r, "set the capabilities");
+	for (int i = 0; i < CAPS_KNOWN; i++)
+		if ((caps->ambient & (UINT64_C(1) << i)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
+			return err_set(e, errno, "raise ambient %s", caps_name(i));
+	return 0;
+}
+
+/* --- limits and scheduling ------------------------------------------------------------------------ */
+
+/* Without CAP_SYS_RESOURCE a hard limit can't rise: then as far as it goes, and said. */
+static int set_rlimit(const struct identity *id, const struct spec_rlimit *l, struct err *e)
+{
+	struct rlimit want = { l->soft, l->hard }, have;
+
+	if (setrlimit(l->resource, &want) == 0)
+		return 0;
+	if (errno != EPERM || getrlimit(l->resource, &have) < 0)
+		return err_set(e, errno, "set %s to %" PRIu64 ":%" PRIu64, l->name, l->soft, l->hard);
+	if (want.rlim_max > have.rlim_max)
+		want.rlim_max = have.rlim_max;
+	if (want.rlim_cur > want.rlim_max)
+		want.rlim_cur = want.rlim_max;
+	if (setrlimit(l->resource, &want) < 0)
+		return err_set(e, errno, "set %s to %" PRIu64 ":%" PRIu64, l->name, l->soft, l->hard);
+	warn(id->warn, id->warn_arg, "%s %" PRIu64 ":%" PRIu64 ": raising it is not permitted here, it is %" PRIu64 ":%" PRIu64,
+	     l->name, l->soft, l->hard, (uint64_t)want.rlim_cur, (uint64_t)want.rlim_max);
+	return 0;
+}
+
+struct sys_sched_attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static int set_scheduling(const struct spec_process *p, struct err *e)
+{
+	if (p->scheduler.present) {
+		struct sys_sched_attr a = { .size = sizeof(a), .policy = p->scheduler.policy, .flags = p->scheduler.flags,
+					    .nice = (int32_t)p->scheduler.nice,
+					    .priority = (uint32_t)p->scheduler.priority, .runtime = p->scheduler.runtime,
+					    .deadline = p->scheduler.deadline, .period = p->scheduler.period };
+
+		if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
+			return err_set(e, errno, "process.scheduler");
+	}
+	if (p->io_priority.present &&
+	    syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, p->io_priority.class << 13 | (int)p->io_priority.level) < 0)
+		return err_set(e, errno, "process.ioPriority");
+	return 0;
+}
+
+/* --- session, descriptors, folder ------------------------------------------------------------------ */
+
+int process_session(const struct identity *id, struct err *e)
+{
+	if (setsid() < 0 && errno != EPERM) /* EPERM: leads one already */
+		return err_set(e, errno, "start a session");
+	/* Else the container could read what lies in the session keyring of who started us. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0) {
+		if (errno != ENOSYS && errno != EPERM && errno != EDQUOT)
+			return err_set(e, errno, "make a session keyring");
+		if (errno != ENOSYS)
+			warn(id->warn, id->warn_arg, "session keyring: %s", strerror(errno));
+	}
+	return 0;
+}
+
+int process_chdir(const struct spec_process *p, struct err *e)
+{
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1;
+	char where[PATH_MAX];
+
+	if (root < 0)
+		return err_set(e, errno, "open the root");
+	if (path_mkdirs(root, p->cwd, 0755, &dir, e) < 0)
+		return err_wrap(e, "working folder \"%s\"", p->cwd);
+	if (fchdir(dir) < 0)
+		return err_set(e, errno, "working folder \"%s\"", p->cwd);
+	/* A folder that is not below the root has no name from there: "(unreachable)..." (getcwd(3)). */
+	if (syscall(SYS_getcwd, where, sizeof(where)) < 0 || where[0] != '/')
+		return err_set(e, EPERM, "working folder \"%s\" is outside the container", p->cwd);
+	return 0;
+}
+
+static int compare_int(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+void process_close_others(int *keep, size_t count)
+{
+	unsigned int next = 3;
+
+	qsort(keep, count, sizeof(*keep), compare_int);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned int)keep[i] > next)
+			sys_close_range(next, (unsigned int)keep[i] - 1, 0);
+		next = (unsigned int)keep[i] + 1;
+	}
+	sys_close_range(next, ~0U, 0);
+}
+
+/*
+ * Pipes and terminals go to the process's user, who may open /dev/stdout again. Files and devices
+ * (a shared /dev/null) keep their owner.
+ */
+static int own_stdio(const struct spec_process *p, struct err *e)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0)
+			return err_set(e, errno, "look at descriptor %d", fd);
+		if (st.st_uid == p->uid || !(S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd))))
+			continue;
+		if (fchown(fd, p->uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS && errno != EINVAL)
+			return err_set(e, errno, "give descriptor %d to user %u", fd, p->uid);
+	}
+	return 0;
+}
+
+int process_stdio(const int stdio[3], const struct spec_process *p, struct err *e)
+{
+	int from[3];
+
+	/* Out of the way first: a source may be one of 0, 1, 2. */
+	for (int i = 0; i < 3; i++) {
+		from[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
+		if (from[i] < 0)
+			return err_set(e, errno, "duplicate descriptor %d", stdio[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (dup2(from[i], i) < 0)
+			return err_set(e, errno, "set descriptor %d", i);
+	}
+	for (int i = 0; i < 3; i++)
+		close(from[i]);
+	if (p->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return err_set(e, errno, "take the terminal");
+	return own_stdio(p, e);
+}
+
+/* --- becoming, finding, running -------------------------------------------------------------------- */
+
+/*
+ * Without no_new_privs a filter may be loaded with CAP_SYS_ADMIN only: then the permitted set shrinks
+ * after it, just before execve. So the filter meets as few of our own calls as can be.
+ */
+static bool late_capabilities(const struct identity *id)
+{
+	return !id->process->no_new_privileges && id->seccomp->needed;
+}
+
+int process_become(const struct identity *id, struct err *e)
+{
+	const struct spec_process *p = id->process;
+
+	for (size_t i = 0; i < p->rlimit_count; i++)
+		if (set_rlimit(id, &p->rlimits[i], e) < 0)
+			return -e->code;
+	if (set_scheduling(p, e) < 0 || drop_bounding(&p->caps, e) < 0)
+		return -e->code;
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "keep capabilities over the change of user");
+	/* The raw calls: the C library would signal threads that a cloned process does not have. */
+	if (syscall(SYS_setgroups, p->group_count, p->groups) < 0)
+		return err_set(e, errno, "set %zu additional groups", p->group_count);
+	if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
+		return err_set(e, errno, "become group %u", p->gid);
+	if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0)
+		return err_set(e, errno, "become user %u", p->uid);
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "end keeping capabilities");
+	umask(p->umask >= 0 ? (mode_t)p->umask : 022);
+	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "set no_new_privs");
+	if (late_capabilities(id)) {
+		uint64_t held;
+		int r = capabilities_get(&held);
+
+		/* What counts for file access is the effective set: from here on it is the process's. */
+		if (r == 0)
+			r = capabilities_set(p->caps.effective, held, 0);
+		if (r < 0)
+			return err_set(e, -r, "set the capabilities");
+	} else if (set_capabilities(&p->caps, e) < 0) {
+		return -e->code;
+	}
+	/* The change of user may have made us dumpable (proc(5), suid_dumpable); nobody may look until execve. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "stay non-dumpable");
+	return 0;
+}
+
+static const char *env_value(const char *const *env, const char *name)
+{
+	size_t len = strlen(name);
+	const char *found = NULL;
+
+	for (; *env; env++)
+		if (!strncmp(*env, name, len) && (*env)[len] == '=')
+			found = *env + len + 1;
+	return found;
+}
+
+/* 0 when `path` can be run by who we are now; else -errno. A folder is EISDIR. */
+static int is_program(const char *path)
+{
+	cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EACCES;
+	if (syscall(SYS_faccessat2, fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0)
+		return 0;
+	if (errno != ENOSYS && errno != EPERM)
+		return -errno;
+	/* No such call before 5.8, or a filter that does not know it. No bit at all is certain; else execve will tell. */
+	return st.st_mode & 0111 ? 0 : -EACCES;
+}
+
+/* ELF machines that the kernel runs by itself here. Source: elf.h, arch/x86/entry, arch/arm64 compat. */
+static bool is_native(unsigned int machine)
+{
+#if defined(__x86_64__)
+	return machine == 62 || machine == 3;
+#elif defined(__aarch64__)
+	return machine == 183 || machine == 40;
+#else
+	return machine != 0;
+#endif
+}
+
+static const char *machine_name(unsigned int machine)
+{
+	switch (machine) {
+	case 3: return "386";
+	case 40: return "arm";
+	case 62: return "amd64";
+	case 183: return "arm64";
+	case 243: return "riscv64";
+	case 21: return "ppc64";
+	case 22: return "s390x";
+	case 258: return "loong64";
+	default: return "another machine";
+	}
+}
+
+/* A program of another architecture fails here, with its name, and not after the container was reported. */
+static int check_format(const struct identity *id, const char *path, struct err *e)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	unsigned char head[20];
+	unsigned int machine;
+
+	if (fd < 0 || read(fd, head, sizeof(head)) != sizeof(head) || memcmp(head, "\177ELF", 4))
+		return 0; /* may be run and not read; scripts: execve knows best */
+	machine = head[5] == 2 ? (unsigned int)head[18] << 8 | head[19] : (unsigned int)head[19] << 8 | head[18];
+	if (!is_native(machine) && !id->foreign_ok)
+		return err_set(e, ENOEXEC, "exec \"%s\" in the rootfs: the program is for %s", path, machine_name(machine));
+	return 0;
+}
+
+int process_find_program(const struct identity *id, char *ret_path, size_t size, struct err *e)
+{
+	const char *name = id->process->args[0], *search = env_value(id->process->env, "PATH");
+	int worst = -ENOENT, r;
+
+	if (strchr(name, '/')) {
+		if (strlen(name) >= size)
+			return err_set(e, ENAMETOOLONG, "exec \"%.200s\" in the rootfs", name);
+		strcpy(ret_path, name);
+		r = is_program(name);
+		return r < 0 ? err_set(e, -r, "exec \"%s\" in the rootfs", name) : check_format(id, name, e);
+	}
+	if (!search || !*search)
+		search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	for (const char *p = search; ; p++) {
+		size_t len = strcspn(p, ":");
+		int n = len ? snprintf(ret_path, size, "%.*s/%s", (int)len, p, name) : snprintf(ret_path, size, "./%s", name);
+
+		if (n > 0 && (size_t)n < size) {
+			r = is_program(ret_path);
+			if (r == 0)
+				return check_format(id, ret_path, e);
+			if (r != -ENOENT && r != -ENOTDIR && r != -EISDIR && worst == -ENOENT)
+				worst = r;
+		}
+		p += len;
+		if (!*p)
+			break;
+	}
+	return err_set(e, -worst, "exec \"%.100s\" in the rootfs, PATH %.200s", name, search);
+}
+
+int process_exec(const struct identity *id, const char *path, struct err *e)
+{
+	const struct spec_process *p = id->process;
+	int code;
+
+	if (late_capabilities(id)) {
+		uint64_t held;
+		int r = capabilities_get(&held);
+
+		if (r == 0)
+			r = capabilities_set(held, held, 0);
+		if (r < 0)
+			return err_set(e, -r, "raise capabilities for the seccomp filter");
+		if (seccomp_load_filter(id->seccomp, e) < 0 || set_capabilities(&p->caps, e) < 0)
+			return -e->code;
+	} else if (seccomp_load_filter(id->seccomp, e) < 0) {
+		return -e->code;
+	}
+	execve(path, (char *const *)p->args, (char *const *)p->env);
+	code = errno;
+	/* The program was there a moment ago: what is missing is its "#!" or ELF interpreter. */
+	if (code == ENOENT && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
+		return err_set(e, code, "exec \"%s\" in the rootfs: its interpreter is missing", path);
+	return err_set(e, code, "exec \"%s\" in the rootfs", path);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linux.seccomp: compiled by libseccomp once, kept as BPF by the hash of what it says.
+ *
+ * A compile costs 1 to 16 ms and up to a megabyte; reading 4 to 20 KiB back costs nothing. The cache
+ * is trusted as far as its folder is: root's, 0700. A file that is not whole is compiled anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/sha256.h"
+#include "container/internal.h"
+
+/* BPF_MAXINSNS instructions of 8 bytes. */
+#define MAX_BPF_BYTES (4096 * sizeof(struct sock_filter))
+
+static int parse_action(const struct jnode *n, const char *key, uint32_t errno_ret, uint32_t *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		uint32_t action;
+	} actions[] = {
+		{ "SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD }, { "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
+		{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS }, { "SCMP_ACT_TRAP", SCMP_ACT_TRAP },
+		{ "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW }, { "SCMP_ACT_LOG", SCMP_ACT_LOG },
+	};
+	struct jnode at = json_get(n, key);
+	const char *name;
+
+	if (json_as_str(&at, &name, e) < 0)
+		return -e->code;
+	if (!strcmp(name, "SCMP_ACT_NOTIFY"))
+		return json_refuse(&at, e, "SCMP_ACT_NOTIFY is not supported yet");
+	if (!strcmp(name, "SCMP_ACT_ERRNO") || !strcmp(name, "SCMP_ACT_TRACE")) {
+		*ret = name[9] == 'E' ? SCMP_ACT_ERRNO(errno_ret) : SCMP_ACT_TRACE(errno_ret);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (!strcmp(name, actions[i].name)) {
+			*ret = actions[i].action;
+			return 0;
+		}
+	return json_refuse(&at, e, "\"%.40s\" is no action", name);
+}
+
+static int parse_arg(const struct jnode *n, struct scmp_arg_cmp *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum scmp_compare op;
+	} ops[] = {
+		{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
+		{ "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+		{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+	};
+	uint32_t index = 0;
+	uint64_t value = 0, second = 0;
+	const char *op;
+
+	if (json_u32(n, "index", &index, e) < 0 || json_u64(n, "value", &value, e) < 0 ||
+	    json_u64(n, "valueTwo", &second, e) < 0 || json_need_str(n, "op", &op, e) < 0)
+		return -e->code;
+	if (index > 5)
+		return json_refuse(n, e, "a system call has 6 arguments");
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (!strcmp(op, ops[i].name)) {
+			*ret = (struct scmp_arg_cmp){ .arg = index, .op = ops[i].op, .datum_a = value, .datum_b = second };
+			return 0;
+		}
+	return json_refuse(n, e, "\"%.40s\" is no comparison", op);
+}
+
+/* Rules for one name. Several tests of one argument can't stand in one rule: each becomes its own (any matches),
+ * as the other runtimes have it. */
+static int add_name(scmp_filter_ctx ctx, uint32_t action, int nr, const struct scmp_arg_cmp *args, unsigned int count)
+{
+	unsigned int seen[6] = { 0 };
+	bool twice = false;
+	int r = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		twice |= ++seen[args[i].arg] > 1;
+	if (!twice)
+		return seccomp_rule_add_array(ctx, action, nr, count, args);
+	for (unsigned int i = 0; i < count && r == 0; i++)
+		r = seccomp_rule_add_array(ctx, action, nr, 1, &args[i]);
+	return r;
+}
+
+static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t default_action, int *newest, struct err *e)
+{
+	struct jnode names = json_get(rule, "names"), args = json_get(rule, "args");
+	uint32_t errno_ret = EPERM, action = 0;
+	struct scmp_arg_cmp compare[12];
+	unsigned int count = 0;
+
+	if (json_want_array(&names, e) < 0 || json_want_array(&args, e) < 0 ||
+	    json_u32(rule, "errnoRet", &errno_ret, e) < 0 || parse_action(rule, "action", errno_ret, &action, e) < 0)
+		return -e->code;
+	if (json_count(&args) > sizeof(compare) / sizeof(compare[0]))
+		return json_refuse(&args, e, "more than %zu comparisons", sizeof(compare) / sizeof(compare[0]));
+	for (size_t i = 0; i < json_count(&args); i++) {
+		struct jnode item = json_item(&args, i);
+
+		if (parse_arg(&item, &compare[count++], e) < 0)
+			return -e->code;
+	}
+	for (size_t i = 0; i < json_count(&names); i++) {
+		struct jnode item = json_item(&names, i);
+		const char *name;
+		int nr, r;
+
+		if (json_as_str(&item, &name, e) < 0)
+			return -e->code;
+		nr = seccomp_syscall_resolve_name(name);
+		if (nr == __NR_SCMP_ERROR)
+			continue; /* newer than the library: the default action holds for it */
+		if (nr > *newest)
+			*newest = nr;
+		if (action == default_action)
+			continue; /* libseccomp refuses a rule that changes nothing */
+		r = add_name(ctx, action, nr, compare, count);
+		if (r < 0 && r != -EEXIST && r != -EDOM) /* twice the same; not on this machine's ABI */
+			return err_set(e, -r, "seccomp rule for %s", name);
+	}
+	return 0;
+}
+
+static int add_architectures(scmp_filter_ctx ctx, const struct jnode *seccomp, struct err *e)
+{
+	struct jnode list = json_get(seccomp, "architectures");
+
+	if (json_want_array(&list, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < json_count(&list); i++) {
+		struct jnode item = json_item(&list, i);
+		const char *name;
+		char lower[32] = "";
+		uint32_t arch;
+		int r;
+
+		if (json_as_str(&item, &name, e) < 0)
+			return -e->code;
+		if (!strncmp(name, "SCMP_ARCH_", 10))
+			for (size_t c = 10; name[c] && c - 10 < sizeof(lower) - 1; c++)
+				lower[c - 10] = name[c] >= 'A' && name[c] <= 'Z' ? (char)(name[c] + 32) : name[c];
+		arch = seccomp_arch_resolve_name(lower);
+		if (!arch)
+			return json_refuse(&item, e, "\"%.40s\" is no architecture", name);
+		r = seccomp_arch_add(ctx, arch);
+		if (r < 0 && r != -EEXIST)
+			return err_set(e, -r, "seccomp architecture %s", name);
+	}
+	return 0;
+}
+
+#if defined(__x86_64__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#elif defined(__riscv)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_RISCV64
+#endif
+
+/*
+ * Where refusal means an errno: a system call younger than every one that the profile names answers
+ * ENOSYS, so that a C library tries the older one; with EPERM it would give up. (The x32 numbers of
+ * x86-64 start at 2^30 and are left to the filter.) Placed before the compiled program.
+ */
+static size_t put_prelude(struct sock_filter *p, uint32_t default_action, int newest)
+{
+	size_t n = 0;
+
+#ifdef NATIVE_AUDIT_ARCH
+	if ((default_action & 0xffff0000u) != SCMP_ACT_ERRNO(0) || newest <= 0)
+		return 0;
+	p[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, arch));
+	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_AUDIT_ARCH, 0, 4);
+	p[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr));
+	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2, 0);
+	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)newest, 0, 1);
+	p[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SCMP_ACT_ERRNO(ENOSYS));
+#endif
+	return n;
+}
+
+static int compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len, struct err *e)
+{
+	struct sock_filter prelude[8];
+	int newest = 0;
+	uint32_t errno_ret = EPERM, action = 0;
+	struct jnode rules = json_get(seccomp, "syscalls");
+	cleanup_fd int out = -1;
+	scmp_filter_ctx ctx;
+	int r;
+
+	if (json_u32(seccomp, "defaultErrnoRet", &errno_ret, e) < 0 || json_want_array(&rules, e) < 0 ||
+	    parse_action(seccomp, "defaultAction", errno_ret, &action, e) < 0)
+		return -e->code;
+	ctx = seccomp_init(action);
+	if (!ctx)
+		return err_set(e, EINVAL, "start a seccomp filter");
+	/* no_new_privs is the process's own affair; a binary tree instead of a list of 400 comparisons. */
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	r = add_architectures(ctx, seccomp, e);
+	for (size_t i = 0; r == 0 && i < json_count(&rules); i++) {
+		struct jnode item = json_item(&rules, i);
+
+		r = add_rule(ctx, &item, action, &newest, e);
+	}
+	if (r == 0) {
+		out = memfd_create("seccomp", MFD_CLOEXEC);
+		r = out < 0 ? -errno : 0;
+		if (r == 0)
+			r = io_write_all(out, prelude, put_prelude(prelude, action, newest) * sizeof(prelude[0]), e);
+		if (r == 0)
+			r = seccomp_export_bpf(ctx, out);
+		if (r < 0)
+			err_set(e, -r, "compile the seccomp filter");
+		else if (lseek(out, 0, SEEK_SET) < 0)
+			r = err_set(e, errno, "compile the seccomp filter");
+		else
+			r = io_read_all(out, MAX_BPF_BYTES, ret_bpf, ret_len, e);
+	}
+	seccomp_release(ctx);
+	return r;
+}
+
+/* Hashes a value with its structure, so that no two values give the same bytes. */
+static void hash_value(struct sha256 *h, const json_t *v)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+	char head[48];
+	int n;
+
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		n = snprintf(head, sizeof(head), "{%zu", json_object_size(v));
+		sha256_add(h, head, (size_t)n);
+		json_object_foreach ((json_t *)v, key, item) {
+			sha256_add(h, key, strlen(key) + 1);
+			hash_value(h, item);
+		}
+		break;
+	case JSON_ARRAY:
+		n = snprintf(head, sizeof(head), "[%zu", json_array_size(v));
+		sha256_add(h, head, (size_t)n);
+		json_array_foreach (v, i, item)
+			hash_value(h, item);
+		break;
+	case JSON_STRING:
+		sha256_add(h, "s", 1);
+		sha256_add(h, json_string_value(v), json_string_length(v) + 1);
+		break;
+	case JSON_INTEGER:
+		n = snprintf(head, sizeof(head), "i%" PRId64 ";", (int64_t)json_integer_value(v));
+		sha256_add(h, head, (size_t)n);
+		break;
+	case JSON_REAL:
+		n = snprintf(head, sizeof(head), "r%.17g;", json_real_value(v));
+		sha256_add(h, head, (size_t)n);
+		break;
+	default:
+		sha256_add(h, json_is_true(v) ? "t" : json_is_false(v) ? "f" : "n", 1);
+	}
+}
+
+/* The name in the cache: what is compiled, by which compiler, for which machine. */
+static void cache_name(const json_t *seccomp, char ret[80])
+{
+	const struct scmp_version *v = seccomp_version();
+	struct sha256 h;
+	char head[64];
+	int n = snprintf(head, sizeof(head), "1 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
+
+	sha256_init(&h);
+	sha256_add(&h, head, (size_t)n);
+	hash_value(&h, seccomp);
+	sha256_hex(&h, ret);
+	strcat(ret, ".bpf");
+}
+
+/* The cache folder, when it is one that only root writes to. -1: go without. */
+static int open_cache(const char *path)
+{
+	cleanup_fd int dir = -1;
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno == ENOENT) {
+		cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), made = -1;
+		struct err ignored;
+
+		path_mkdirs(root, path, 0700, &made, &ignored);
+	}
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || fstat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022))
+		return -1;
+	return take_fd(&dir);
+}
+
+static int parse_flags(const struct jnode *seccomp, unsigned int *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		unsigned int flag;
+	} flags[] = {
+		{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* one thread: nothing to synchronise */
+		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
+		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	};
+	struct jnode list = json_get(seccomp, "flags");
+
+	*ret = 0;
+	if (json_want_array(&list, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < json_count(&list); i++) {
+		struct jnode item = json_item(&list, i);
+		const char *name;
+		size_t f;
+
+		if (json_as_str(&item, &name, e) < 0)
+			return -e->code;
+		for (f = 0; f < sizeof(flags) / sizeof(flags[0]); f++)
+			if (!strcmp(name, flags[f].name))
+				break;
+		if (f == sizeof(flags) / sizeof(flags[0]))
+			return json_refuse(&item, e, "\"%.60s\" is not supported", name);
+		*ret |= flags[f].flag;
+	}
+	return 0;
+}
+
+int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp_filter *ret, struct err *e)
+{
+	struct jnode n = json_top(seccomp, "linux.seccomp");
+	struct seccomp_filter f = { .needed = seccomp != NULL };
+	cleanup_free char *bpf = NULL;
+	cleanup_fd int dir = -1;
+	struct err ignored;
+	char name[80];
+	size_t len = 0;
+
+	*ret = (struct seccomp_filter){ 0 };
+	if (!seccomp)
+		return 0;
+	if (parse_flags(&n, &f.flags, e) < 0)
+		return -e->code;
+	cache_name(seccomp, name);
+	dir = open_cache(cache_dir ? cache_dir : CONTAINER_SECCOMP_CACHE);
+	if (dir >= 0)
+		io_read_file_at(dir, name, MAX_BPF_BYTES, &bpf, &len, &ignored);
+	if (!len || len % sizeof(struct sock_filter)) {
+		free(take_ptr(&bpf));
+		if (compile(&n, &bpf, &len, e) < 0)
+			return -e->code;
+		if (dir >= 0) /* a full disk costs the time of a compile, no more */
+			io_write_atomic_at(dir, name, bpf, len, 0600, &ignored);
+	}
+	f.prog.len = (unsigned short)(len / sizeof(struct sock_filter));
+	f.prog.filter = (struct sock_filter *)take_ptr(&bpf);
+	*ret = f;
+	return 0;
+}
+
+void seccomp_filter_free(struct seccomp_filter *f)
+{
+	free(f->prog.filter);
+	*f = (struct seccomp_filter){ 0 };
+}
+
+int seccomp_load_filter(const struct seccomp_filter *f, struct err *e)
+{
+	if (!f->needed)
+		return 0;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &f->prog) < 0)
+		return err_set(e, errno, "load the seccomp filter");
+	return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* features (features.md of the runtime specification) and spec. True today, not a wish. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "runtime/commands.h"
+#include "spec/caps.h"
+#include "spec/spec.h"
+
+static json_t *strings(const char *const *list)
+{
+	json_t *a = json_array();
+
+	for (; *list; list++)
+		json_array_append_new(a, json_string(*list));
+	return a;
+}
+
+int command_features(const struct options *o, struct err *e)
+{
+	static const char *const mount_options[] = {
+		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "lazytime", "loud", "noatime",
+		"nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
+		"nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec",
+		"rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
+		"rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime",
+		"rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid",
+		"symfollow", "sync", "unbindable", NULL };
+	static const char *const actions[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
+					       "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP", NULL };
+	static const char *const operators[] = { "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
+						 "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL };
+	static const char *const architectures[] = {
+		"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
+		"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64",
+		"SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
+		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL };
+	static const char *const flags[] = { "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
+					     "SECCOMP_FILTER_FLAG_SPEC_ALLOW", NULL };
+	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(), *doc;
+	const struct scmp_version *v = seccomp_version();
+	cleanup_free char *text = NULL;
+	char version[32];
+
+	for (int i = 0; i < CAPS_KNOWN; i++)
+		json_array_append_new(caps, json_string(caps_name(i)));
+	for (int i = 0; i < NS_KINDS; i++)
+		if (i != NS_USER && i != NS_TIME)
+			json_array_append_new(namespaces, json_string(spec_ns_names[i].type));
+	for (int i = 0; i < HOOK_KINDS; i++)
+		json_array_append_new(hooks, json_string(spec_hook_names[i]));
+	snprintf(version, sizeof(version), "%u.%u.%u", v->major, v->minor, v->micro);
+	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb} s{s{sb}}} s{ss ss}}",
+			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
+			strings(mount_options), "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
+			"v2", 1, "systemd", 0, "systemdUser", 0, "seccomp", "enabled", 1, "actions", strings(actions),
+			"operators", strings(operators), "archs", strings(architectures), "knownFlags", strings(flags),
+			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
+			"enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations",
+			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
+	text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
+	json_decref(doc);
+	if (!text) {
+		err_set(e, ENOMEM, "features");
+		return -1;
+	}
+	puts(text);
+	return 0;
+}
+
+static const char example[] =
+"{\n"
+"  \"ociVersion\": \"1.3.0\",\n"
+"  \"process\": {\n"
+"    \"terminal\": false,\n"
+"    \"user\": { \"uid\": 0, \"gid\": 0 },\n"
+"    \"args\": [\"sh\"],\n"
+"    \"env\": [\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"],\n"
+"    \"cwd\": \"/\",\n"
+"    \"capabilities\": {\n"
+"      \"bounding\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"],\n"
+"      \"effective\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"],\n"
+"      \"permitted\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"]\n"
+"    },\n"
+"    \"rlimits\": [{ \"type\": \"RLIMIT_NOFILE\", \"soft\": 1024, \"hard\": 1024 }],\n"
+"    \"noNewPrivileges\": true\n"
+"  },\n"
+"  \"root\": { \"path\": \"rootfs\", \"readonly\": true },\n"
+"  \"hostname\": \"kobako\",\n"
+"  \"mounts\": [\n"
+"    { \"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\", \"options\": [\"nosuid\", \"noexec\", \"nodev\"] },\n"
+"    { \"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"strictatime\", \"mode=755\", \"size=65536k\"] },\n"
+"    { \"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\",\n"
+"      \"options\": [\"nosuid\", \"noexec\", \"newinstance\", \"ptmxmode=0666\", \"mode=0620\", \"gid=5\"] },\n"
+"    { \"destination\": \"/dev/shm\", \"type\": \"tmpfs\", \"source\": \"shm\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"mode=1777\", \"size=65536k\"] },\n"
+"    { \"destination\": \"/dev/mqueue\", \"type\": \"mqueue\", \"source\": \"mqueue\", \"options\": [\"nosuid\", \"noexec\", \"nodev\"] },\n"
+"    { \"destination\": \"/sys\", \"type\": \"sysfs\", \"source\": \"sysfs\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"ro\"] },\n"
+"    { \"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"relatime\", \"ro\"] }\n"
+"  ],\n"
+"  \"linux\": {\n"
+"    \"resources\": { \"devices\": [{ \"allow\": false, \"access\": \"rwm\" }] },\n"
+"    \"namespaces\": [{ \"type\": \"pid\" }, { \"type\": \"network\" }, { \"type\": \"ipc\" }, { \"type\": \"uts\" }, { \"type\": \"mount\" }, { \"type\": \"cgroup\" }],\n"
+"    \"maskedPaths\": [\"/proc/acpi\", \"/proc/asound\", \"/proc/interrupts\", \"/proc/kcore\", \"/proc/keys\", \"/proc/latency_stats\", \"/proc/timer_list\",\n"
+"      \"/proc/timer_stats\", \"/proc/sched_debug\", \"/proc/scsi\", \"/sys/firmware\", \"/sys/devices/virtual/powercap\"],\n"
+"    \"readonlyPaths\": [\"/proc/bus\", \"/proc/fs\", \"/proc/irq\", \"/proc/sys\", \"/proc/sysrq-trigger\"]\n"
+"  }\n"
+"}\n";
+
+int command_spec(const struct options *o, struct err *e)
+{
+	cleanup_free char *path = path_join(o->bundle ? o->bundle : ".", "config.json");
+	cleanup_fd int fd = -1;
+
+	if (!path) {
+		err_set(e, ENOMEM, "spec");
+		return -1;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0 || write(fd, example, sizeof(example) - 1) != (ssize_t)sizeof(example) - 1) {
+		err_set(e, errno, "write \"%s\"", path);
+		return -1;
+	}
+	return 0;
+}
