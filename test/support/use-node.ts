@@ -2,21 +2,29 @@
 import { afterAll, afterEach, beforeAll } from "vitest";
 import type { DaemonOptions } from "./daemon.ts";
 import { type TestNode, testNode } from "./node.ts";
+import type { Snapshot } from "./oracle.ts";
 
 /** Registers the hooks; call the returned function inside of tests. After each test all pods are removed and O4 must hold. */
 export function useNode(o: DaemonOptions = {}): () => TestNode {
   let node: TestNode | undefined;
+  let clean: Snapshot | undefined;
   const get = (): TestNode => {
     if (node === undefined) throw new Error("the node is made before the first test");
     return node;
   };
   beforeAll(async () => {
     node = await testNode(o);
+    clean = node.clean;
   }, 120_000);
   afterEach(async () => {
-    const { daemon, clean } = get();
+    const { daemon } = get();
     if (!daemon.running) await daemon.start();
-    await daemon.expectClean(clean);
+    try {
+      await daemon.expectClean(clean ?? get().clean);
+    } catch (error) {
+      clean = daemon.snapshot(); // each test answers for its own leaks
+      throw error;
+    }
   }, 60_000);
   afterAll(async () => {
     await node?.[Symbol.asyncDispose]();
