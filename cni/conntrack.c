@@ -12,9 +12,9 @@
 
 struct forget {
 	const struct ip *pod;   /* NULL: by port */
-	uint8_t protocol;
-	uint16_t port;
-	int family;
+	const uint16_t *ports;
+	size_t port_count;
+	int family;             /* 0: both */
 	struct nl_buf *remove;
 	bool full;
 };
@@ -27,27 +27,43 @@ static void begin(struct nl_buf *b, uint16_t type, uint16_t flags, int family, c
 	head->version = NFNETLINK_V0;
 }
 
+static bool parse_protocol(const struct nlattr *tuple, uint8_t *ret_protocol, uint16_t *ret_port)
+{
+	const struct nlattr *proto[CTA_PROTO_MAX + 1];
+
+	if (!tuple)
+		return false;
+	nl_parse(nl_data(tuple), nl_len(tuple), proto, CTA_PROTO_MAX);
+	if (!proto[CTA_PROTO_NUM] || nl_len(proto[CTA_PROTO_NUM]) != 1 || !proto[CTA_PROTO_DST_PORT] ||
+	    nl_len(proto[CTA_PROTO_DST_PORT]) != 2)
+		return false;
+	*ret_protocol = *(const uint8_t *)nl_data(proto[CTA_PROTO_NUM]);
+	memcpy(ret_port, nl_data(proto[CTA_PROTO_DST_PORT]), 2);
+	*ret_port = ntohs(*ret_port);
+	return true;
+}
+
 static bool matches(const struct forget *f, uint32_t status, const struct nlattr *orig, const struct nlattr *reply)
 {
-	const struct nlattr *tuple[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1], *proto[CTA_PROTO_MAX + 1];
-	bool translated = status & IPS_DST_NAT;
-	const struct nlattr *a;
+	const struct nlattr *tuple[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1];
+	const struct nlattr *source;
+	uint8_t protocol;
+	uint16_t port;
 
-	if (f->pod) {
-		nl_parse(nl_data(reply), nl_len(reply), tuple, CTA_TUPLE_MAX);
-		if (!translated || !tuple[CTA_TUPLE_IP])
-			return false;
-		nl_parse(nl_data(tuple[CTA_TUPLE_IP]), nl_len(tuple[CTA_TUPLE_IP]), ip, CTA_IP_MAX);
-		a = ip[f->family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC];
-		return a && nl_len(a) == ip_len(f->pod) && !memcmp(nl_data(a), f->pod->byte, nl_len(a));
-	}
 	nl_parse(nl_data(orig), nl_len(orig), tuple, CTA_TUPLE_MAX);
-	if (translated || !tuple[CTA_TUPLE_PROTO])
+	if (!parse_protocol(tuple[CTA_TUPLE_PROTO], &protocol, &port))
 		return false;
-	nl_parse(nl_data(tuple[CTA_TUPLE_PROTO]), nl_len(tuple[CTA_TUPLE_PROTO]), proto, CTA_PROTO_MAX);
-	a = proto[CTA_PROTO_DST_PORT];
-	return a && nl_len(a) == 2 && !memcmp(nl_data(a), &(uint16_t){ htons(f->port) }, 2) && proto[CTA_PROTO_NUM] &&
-	       nl_len(proto[CTA_PROTO_NUM]) == 1 && *(const uint8_t *)nl_data(proto[CTA_PROTO_NUM]) == f->protocol;
+	for (size_t i = 0; !f->pod && i < f->port_count; i++)
+		if (port == f->ports[i] && protocol == IPPROTO_UDP && !(status & IPS_DST_NAT))
+			return true;
+	if (!f->pod || !(status & IPS_DST_NAT) || protocol == IPPROTO_TCP)
+		return false;
+	nl_parse(nl_data(reply), nl_len(reply), tuple, CTA_TUPLE_MAX);
+	if (!tuple[CTA_TUPLE_IP])
+		return false;
+	nl_parse(nl_data(tuple[CTA_TUPLE_IP]), nl_len(tuple[CTA_TUPLE_IP]), ip, CTA_IP_MAX);
+	source = ip[f->pod->family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC];
+	return source && nl_len(source) == ip_len(f->pod) && !memcmp(nl_data(source), f->pod->byte, nl_len(source));
 }
 
 static int on_connection(const struct nlmsghdr *msg, void *arg)
@@ -66,7 +82,8 @@ static int on_connection(const struct nlmsghdr *msg, void *arg)
 		f->full = true;
 		return 0;
 	}
-	begin(f->remove, IPCTNL_MSG_CT_DELETE, 0, f->family, "forget connection");
+	begin(f->remove, IPCTNL_MSG_CT_DELETE, 0, ((const struct nfgenmsg *)NLMSG_DATA(msg))->nfgen_family,
+	      "forget connection");
 	nl_put(f->remove, CTA_TUPLE_ORIG | NLA_F_NESTED, nl_data(attr[CTA_TUPLE_ORIG]), nl_len(attr[CTA_TUPLE_ORIG]));
 	if (attr[CTA_ZONE])
 		nl_put(f->remove, CTA_ZONE, nl_data(attr[CTA_ZONE]), nl_len(attr[CTA_ZONE]));
@@ -100,9 +117,9 @@ int conntrack_forget_pod(int fd, const struct ip *pod, struct err *e)
 	return forget(fd, &f, e);
 }
 
-int conntrack_forget_port(int fd, int family, uint8_t protocol, uint16_t port, struct err *e)
+int conntrack_forget_ports(int fd, const uint16_t *ports, size_t count, struct err *e)
 {
-	struct forget f = { .family = family, .protocol = protocol, .port = port };
+	struct forget f = { .ports = ports, .port_count = count };
 
-	return forget(fd, &f, e);
+	return count ? forget(fd, &f, e) : 0;
 }

@@ -338,7 +338,8 @@ static int collect_owned(const void *key, const void *data, const char *owner, v
 	if (strcmp(owner, c->owner))
 		return 0;
 	nft_del_elem(c->b, c->set, key);
-	if (data)
+	/* A map's key ends with protocol . port. */
+	if (data && ((const uint8_t *)key)[c->set->key_len - PORT_LEN] != IPPROTO_TCP)
 		note_pod(&c->pods, c->set->data_len == 8 ? AF_INET : AF_INET6, data);
 	c->count++;
 	return 0;

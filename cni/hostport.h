@@ -34,7 +34,7 @@ struct hostport {
 	bool snat;             /* see hostports_post */
 };
 
-/* Addresses whose translated connections end with the port. */
+/* Addresses that ports other than TCP led to: their translated connections end with the port. */
 struct hostport_pods {
 	struct ip ip[4];
 	size_t count;

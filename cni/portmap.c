@@ -210,11 +210,12 @@ static int open_loopback(const struct hostport *ports, size_t count, const struc
 static int add(struct cni_call *call, struct err *e)
 {
 	static struct hostport ports[2 * MAPPINGS];
+	static uint16_t udp[2 * MAPPINGS];
 	struct err ignored;
 	struct conf conf;
 	struct link link;
 	cleanup_fd int fd = -1;
-	size_t count;
+	size_t count, udp_count = 0;
 
 	if (parse_conf(call, &conf, e) < 0 || parse_ports(call, &conf, ports, &count, e) < 0)
 		return -e->code;
@@ -231,7 +232,8 @@ static int add(struct cni_call *call, struct err *e)
 		/* Best effort: a kernel without connection listing still has working ports for TCP. */
 		for (size_t i = 0; i < count; i++)
 			if (ports[i].protocol == IPPROTO_UDP)
-				conntrack_forget_port(fd, ports[i].pod_ip.family, IPPROTO_UDP, ports[i].host_port, &ignored);
+				udp[udp_count++] = ports[i].host_port;
+		conntrack_forget_ports(fd, udp, udp_count, &ignored);
 	}
 	return call_print_prev(call, e);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -13,6 +14,18 @@
 
 /* One buffer for the requests of this file: single-threaded, and too large for a stack. */
 static struct nl_buf buf;
+
+static bool port_is_off(const struct nlattr *const *info)
+{
+	const struct nlattr *port[IFLA_BRPORT_STATE + 1];
+	const struct nlattr *data = info[IFLA_INFO_SLAVE_DATA];
+
+	if (!data || strcmp(nl_str(info[IFLA_INFO_SLAVE_KIND]), "bridge"))
+		return false;
+	nl_parse(nl_data(data), nl_len(data), port, IFLA_BRPORT_STATE);
+	return port[IFLA_BRPORT_STATE] && nl_len(port[IFLA_BRPORT_STATE]) >= 1 &&
+	       *(const uint8_t *)nl_data(port[IFLA_BRPORT_STATE]) == BR_STATE_DISABLED;
+}
 
 static void parse_link(const struct nlmsghdr *msg, struct link *ret)
 {
@@ -33,6 +46,7 @@ static void parse_link(const struct nlmsghdr *msg, struct link *ret)
 	if (attr[IFLA_LINKINFO]) {
 		nl_parse(nl_data(attr[IFLA_LINKINFO]), nl_len(attr[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
 		strncpy(link.kind, nl_str(info[IFLA_INFO_KIND]), sizeof(link.kind) - 1);
+		link.port_off = port_is_off(info);
 	}
 	*ret = link;
 }
@@ -87,6 +101,22 @@ int rtnl_link_del(int fd, int index, struct err *e)
 	head->ifi_index = index;
 	r = nl_talk(fd, &buf, NULL, NULL, e);
 	return r == -ENODEV ? 0 : r;
+}
+
+int rtnl_port_off(int fd, int index, struct err *e)
+{
+	struct ifinfomsg *head;
+	size_t port;
+
+	nl_reset(&buf);
+	head = nl_begin(&buf, RTM_SETLINK, NLM_F_ACK, sizeof(*head), "switch bridge port off");
+	head->ifi_family = AF_BRIDGE;
+	head->ifi_index = index;
+	port = nl_nest(&buf, IFLA_PROTINFO);
+	nl_put_u8(&buf, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
+	nl_put(&buf, IFLA_BRPORT_FLUSH, NULL, 0); /* the port's MAC addresses are unlearned */
+	nl_nest_end(&buf, port);
+	return nl_talk(fd, &buf, NULL, NULL, e);
 }
 
 static int set_flags(int fd, int index, unsigned int flags, const char *step, struct err *e)

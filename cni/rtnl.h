@@ -18,6 +18,7 @@ struct link {
 	uint32_t mtu;
 	unsigned int flags;   /* IFF_* */
 	int master;           /* index, 0: none */
+	bool port_off;        /* a bridge port that is switched off */
 	int peer;             /* veth: index of the other end in its namespace, 0: none */
 	bool up;              /* operational state is up */
 	char kind[16];        /* "bridge", "veth", "" */
@@ -28,6 +29,8 @@ int rtnl_link_get(int fd, const char *name, struct link *ret, struct err *e);
 int rtnl_link_get_index(int fd, int index, struct link *ret, struct err *e);
 /* Removes a link; one that is gone is success. */
 int rtnl_link_del(int fd, int index, struct err *e);
+/* Switches a bridge port off at once: no frame goes in or out, nothing is sent to its addresses any more. */
+int rtnl_port_off(int fd, int index, struct err *e);
 int rtnl_link_up(int fd, int index, struct err *e);
 int rtnl_link_promisc(int fd, int index, struct err *e);
 

@@ -66,6 +66,7 @@ export function embeddedConflist(
     ipMasq: true,
     keepAddresses: true, // a new pod CIDR must not cut off the pods of the old one
     loopback: true,
+    linkEndsWithNetns: true, // a sandbox's namespace never outlives its network
     ...(mtu === undefined ? {} : { mtu }),
     ipam: { type: "host-local", dataDir: join(o.stateDir, "addresses"), ranges },
   };
