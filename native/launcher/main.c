@@ -71,7 +71,7 @@ static bool prefix_of(char *path)
  * Where Node keeps compiled code from one start to the next: beside the bundle when that can be written,
  * else in the system's cache. A folder that others can write to is never used: what is in it is run.
  */
-static bool cache_dir(char *buf, size_t size, const char *lib, const char *kind)
+static bool cache_dir(char *buf, size_t size, const char *lib)
 {
 	const char *const parents[] = { lib, "/var/cache/kobako" };
 
@@ -82,8 +82,7 @@ static bool cache_dir(char *buf, size_t size, const char *lib, const char *kind)
 			continue;
 		if ((st.st_uid != 0 && st.st_uid != geteuid()) || access(parents[i], W_OK) < 0)
 			continue;
-		/* Code that was compiled under other flags is refused: one folder for each set of flags. */
-		return snprintf(buf, size, "%s/cache/%s", parents[i], kind) < (int)size;
+		return join(buf, size, parents[i], "cache");
 	}
 	return false;
 }
@@ -117,7 +116,7 @@ int main(int argc, char **argv)
 		return fail(127, "not installed whole:", bundle, errno);
 
 	drop_node_variables();
-	if (cache_dir(cache, sizeof(cache), lib, is_daemon ? "daemon" : "command"))
+	if (cache_dir(cache, sizeof(cache), lib))
 		setenv("NODE_COMPILE_CACHE", cache, 1);
 	/* One arena: each further one is a megabyte or more that is never given back. */
 	setenv("MALLOC_ARENA_MAX", "1", 0);
