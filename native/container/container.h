@@ -66,6 +66,13 @@ int container_create(const struct container_create *req, struct container_create
  */
 int container_start(int start_fd, int timeout_ms, struct err *e);
 
+/*
+ * The same in two halves, for a caller with an event loop: asks; then, whenever start_fd is readable,
+ * takes the answer. -EAGAIN: none yet.
+ */
+int container_start_ask(int start_fd, struct err *e);
+int container_start_answer(int start_fd, struct err *e);
+
 struct container_exec {
 	const char *id;
 	pid_t init_pid;

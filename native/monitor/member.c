@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
+#include "container/container.h"
 #include "monitor/member_create.h"
 #include "monitor/member_oom.h"
 #include "monitor/pod.h"
@@ -263,22 +264,20 @@ void member_create(struct json_view params, struct reply *r)
 }
 
 /*
- * The answer on the start socket: end of file when the program runs, a struct err when it can't.
- * False: there is none yet.
+ * The answer on the start socket: the program runs, or why it can't. False: there is none yet.
  */
 static bool start_answered(struct member *m)
 {
 	struct err e = { 0 };
-	ssize_t n = recv(m->start.fd, &e, sizeof(e), MSG_DONTWAIT);
+	int result = container_start_answer(m->start.fd, &e);
 	cleanup_text struct text t = { 0 };
 	struct reply *r;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (result == -EAGAIN)
 		return false;
 	loop_close(&m->start);
 	r = not_busy(m);
-	if (n == (ssize_t)sizeof(e) && e.code) {
-		e.step[sizeof(e.step) - 1] = '\0';
+	if (result < 0) {
 		reply_error(r, KIND_FAILED_PRECONDITION, &e);
 		return true;
 	}
@@ -302,12 +301,11 @@ static void on_start(struct watch *w, uint32_t events)
 void member_start(struct json_view params, struct reply *r)
 {
 	struct member *m = member_of(params, r);
-	ssize_t n;
+	struct err e;
 
 	if (!m || refuse_unless(m, MEMBER_CREATED, "start", r))
 		return;
-	n = m->start.fd < 0 ? -1 : send(m->start.fd, "S", 1, MSG_NOSIGNAL);
-	if (n != 1) {
+	if (m->start.fd < 0 || container_start_ask(m->start.fd, &e) < 0) {
 		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s: its init is gone", m->id);
 		return;
 	}

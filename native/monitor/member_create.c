@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -50,38 +50,28 @@ struct create_work {
 	int start_fd;
 };
 
-/* The pod's /dev/shm: a clone of the root of the namespace that holds it, moved over /dev/shm of init. */
-static int attach_shm(pid_t init, struct err *e)
+/*
+ * The pod's /dev/shm as a tree of its own: a clone of the root of the namespace that holds it. Then
+ * back to the host's mounts, where the spec's sources are.
+ */
+static int clone_shm(int *ret_tree, struct err *e)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	cleanup_fd int pidfd = sys_pidfd_open(init, 0);
-	cleanup_fd int tree = -1;
-	cleanup_fd int target = -1;
+	cleanup_fd int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 
-	if (pidfd < 0 || setns(pod.shm_fd, CLONE_NEWNS) < 0)
+	if (home < 0 || setns(pod.shm_fd, CLONE_NEWNS) < 0)
 		return err_set(e, errno, "enter the namespace of /dev/shm");
-	tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0)
+	*ret_tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (*ret_tree < 0)
 		return err_set(e, errno, "clone the pod's /dev/shm");
-	/* From here on "/" is the container's root. */
-	if (setns(pidfd, CLONE_NEWNS) < 0)
-		return err_set(e, errno, "enter the container's mount namespace");
-	target = sys_openat2(AT_FDCWD, "/dev/shm", &how);
-	if (target < 0 && errno == ENOENT) {
-		cleanup_fd int dev = sys_openat2(AT_FDCWD, "/dev", &how);
-
-		if (dev < 0 || mkdirat(dev, "shm", 0755) < 0)
-			return err_set(e, errno, "make /dev/shm");
-		target = sys_openat2(AT_FDCWD, "/dev/shm", &how);
-	}
-	if (target < 0)
-		return err_set(e, errno, "open /dev/shm");
-	if (sys_move_mount_fd(tree, target) < 0)
-		return err_set(e, errno, "mount the pod's /dev/shm");
+	if (setns(home, CLONE_NEWNS) < 0)
+		return err_set(e, errno, "go back to the host's mounts");
 	return 0;
+}
+
+/* Into monitor.log: what was asked for and left out where that is allowed. */
+static void warn(const char *text)
+{
+	dprintf(STDERR_FILENO, "kobako-monitor: %s\n", text);
 }
 
 static int create_work(void *arg, struct runner_report *report, int *fd, struct text *body)
@@ -95,14 +85,22 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 		.console_sock = w->stdio->console_theirs,
 		.start_fd = w->start_fd,
+		.warn = warn,
 	};
+	struct container_tree shm = { .destination = "/dev/shm", .fd = -1 };
 	struct container_created made = { 0 };
 
+	if (w->m->shm) {
+		if (clone_shm(&shm.fd, &report->e) < 0)
+			return -1;
+		request.trees = &shm;
+		request.tree_count = 1;
+	}
 	if (pod_enter(&pod, &report->e) < 0 || container_create(&request, &made, &report->e) < 0)
 		return -1;
 	report->pid = made.pid;
 	memcpy(report->cgroup, made.cgroup, sizeof(report->cgroup));
-	return w->m->shm ? attach_shm(made.pid, &report->e) : 0;
+	return 0;
 }
 
 int create_begin(struct member *m, struct json_view params, runner_done done, struct err *e)

@@ -55,8 +55,8 @@ static int apply_sysctls(const struct pod *p, struct err *e)
 		if (json_view_string(key, name, sizeof(name)) < 0 || json_view_string(value, text, sizeof(text)) < 0)
 			return err_set(e, EINVAL, "sysctl \"%.*s\": not a name with one value", key.len > 64 ? 64 : (int)key.len,
 				       key.at);
-		if (sysctl_path(name, text, p->network == NS_POD, p->ipc == NS_POD, path, e) < 0 ||
-		    sysctl_write(path, text, e) < 0)
+		if (pod_sysctl_path(name, text, p->network == NS_POD, p->ipc == NS_POD, path, e) < 0 ||
+		    pod_sysctl_write(path, text, e) < 0)
 			return -e->code;
 	}
 	return 0;

@@ -48,7 +48,7 @@ static bool plain_parts(const char *path)
 	}
 }
 
-int sysctl_path(const char *name, const char *value, bool own_net, bool own_ipc, char ret[SYSCTL_PATH_MAX], struct err *e)
+int pod_sysctl_path(const char *name, const char *value, bool own_net, bool own_ipc, char ret[SYSCTL_PATH_MAX], struct err *e)
 {
 	size_t n = strlen(name);
 	bool dots;
@@ -75,7 +75,7 @@ int sysctl_path(const char *name, const char *value, bool own_net, bool own_ipc,
 	return err_set(e, EINVAL, "sysctl \"%s\": not a setting of a pod's namespaces", name);
 }
 
-int sysctl_write(const char *path, const char *value, struct err *e)
+int pod_sysctl_write(const char *path, const char *value, struct err *e)
 {
 	struct open_how how = {
 		.flags = O_WRONLY | O_CLOEXEC | O_NOCTTY,

@@ -17,9 +17,9 @@
  * Pure: the path below /proc/sys of a name in either form (`net.ipv4.conf.eth0/1.x`, `net/ipv4/...`).
  * own_net, own_ipc: whether the pod has these namespaces for itself. EINVAL says which rule it breaks.
  */
-int sysctl_path(const char *name, const char *value, bool own_net, bool own_ipc, char ret[SYSCTL_PATH_MAX], struct err *e);
+int pod_sysctl_path(const char *name, const char *value, bool own_net, bool own_ipc, char ret[SYSCTL_PATH_MAX], struct err *e);
 
 /* Writes it in the namespaces that the caller is in. */
-int sysctl_write(const char *path, const char *value, struct err *e);
+int pod_sysctl_write(const char *path, const char *value, struct err *e);
 
 #endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kobako-monitor: one per pod. See README.md for the protocol.
+ *
+ *   daemon                    kobako-monitor
+ *     spawn, request on stdin ->  seal, read, fork
+ *     reap <- exit 0              `- setsid, cgroup, fork
+ *                                    `- the monitor: namespaces, socket, pause
+ *     <------ one JSON line on stdout, then its end
+ *     connect ----------------> m.sock
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sys.h"
+#include "cgroup/cgroup.h"
+#include "monitor/conn.h"
+#include "monitor/loop.h"
+#include "monitor/member.h"
+#include "monitor/pod.h"
+#include "monitor/runner.h"
+#include "monitor/seal.h"
+#include "monitor/shutdown.h"
+
+#define REQUEST_MAX (1u << 20)
+
+static struct watch signals = { .fd = -1 };
+static struct child pause_child;
+
+/* One line for monitor.log. */
+static void note(const struct err *e)
+{
+	char text[sizeof(e->step) + 128];
+
+	dprintf(STDERR_FILENO, "kobako-monitor: %s\n", err_text(e, text, sizeof(text)));
+}
+
+/* The one line on stdout. Returns -1 when nobody reads it: then nobody knows of this pod. */
+static int answer(const struct text *t)
+{
+	struct err e;
+
+	return t->failed || io_write_all(STDOUT_FILENO, t->at, t->len, &e) < 0 ? -1 : 0;
+}
+
+static void answer_error(const struct err *e)
+{
+	cleanup_text struct text t = { 0 };
+	char message[sizeof(e->step) + 128];
+
+	note(e);
+	text_fmt(&t, "{\"ok\":false,\"error\":{\"code\":%d,\"message\":", e->code);
+	text_json(&t, err_text(e, message, sizeof(message)));
+	text_str(&t, "}}\n");
+	answer(&t);
+}
+
+static int answer_ok(void)
+{
+	cleanup_text struct text t = { 0 };
+
+	text_fmt(&t, "{\"ok\":true,\"protocol\":1,\"version\":\"%s\",\"pid\":%d,\"start_time\":\"%s\",\"pause_pid\":",
+		 KOBAKO_VERSION, (int)getpid(), pod.start_time);
+	if (pod.pause_pid)
+		text_fmt(&t, "%d}\n", (int)pod.pause_pid);
+	else
+		text_str(&t, "null}\n");
+	return answer(&t);
+}
+
+static void on_pause_exit(struct child *c, int status, int64_t at_ns)
+{
+	const struct text none = { .at = (char *)(uintptr_t)"{}", .len = 2 };
+
+	pod.pause_pid = 0;
+	conn_event("pause_exit", &none);
+}
+
+static void on_signal(struct watch *w, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	while (read(w->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			children_reap();
+		else /* SIGTERM: the machine goes down, or somebody wants the pod to end */
+			shutdown_begin(NULL);
+	}
+}
+
+/* Everything but SIGCHLD and SIGTERM is of no meaning here; a storm of them must not end a pod. */
+static int take_signals(struct err *e)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF,
+				       SIGTSTP, SIGTTIN, SIGTTOU, SIGIO, SIGPWR, SIGXCPU, SIGXFSZ };
+	sigset_t set;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	signals = (struct watch){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal };
+	if (signals.fd < 0 || loop_watch(&signals, EPOLLIN) < 0)
+		return err_set(e, errno, "signalfd");
+	return 0;
+}
+
+/* Without the capability a low score is refused: the monitor then has the ordinary one. */
+static void set_oom_score(int64_t score)
+{
+	struct err e;
+	char text[16];
+	int r;
+
+	snprintf(text, sizeof(text), "%d", (int)score);
+	r = io_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	if (r < 0) {
+		err_set(&e, -r, "set oom_score_adj %s", text);
+		note(&e);
+	}
+}
+
+static void null_stdio(int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static void __attribute__((noreturn)) monitor(char *request)
+{
+	struct err e;
+
+	prctl(PR_SET_NAME, "kobako-monitor");
+	process_start_time(getpid(), pod.start_time);
+	null_stdio(STDIN_FILENO);
+	set_oom_score(pod.oom_score_adj);
+	if (loop_open(&e) < 0 || take_signals(&e) < 0 || pod_make(&pod, &e) < 0) {
+		answer_error(&e);
+		_exit(1);
+	}
+	free(request);
+	pod.sysctls = (struct json_view){ 0 };
+	if (pod.pause_pid)
+		child_add(&pause_child, pod.pause_pid, on_pause_exit);
+	if (conn_listen(pod.run_dir, pod.socket, &e) < 0) {
+		pod_give_back(&pod);
+		answer_error(&e);
+		_exit(1);
+	}
+	if (answer_ok() < 0) {
+		shutdown_begin(NULL); /* the daemon is gone: nobody knows of this pod */
+		_exit(1);
+	}
+	null_stdio(STDOUT_FILENO);
+	if (loop_run(&e) < 0) {
+		note(&e);
+		_exit(1);
+	}
+	_exit(0);
+}
+
+/* A cgroup that can't be had costs the monitor its own place, not the pod its life. */
+static void join_own_cgroup(struct cgroup_join *join)
+{
+	struct cgroup_made made;
+	struct err e;
+
+	if (cgroup_create(pod.monitor_cgroup, &made, &e) < 0 || cgroup_join_open(pod.monitor_cgroup, join, &e) < 0) {
+		memset(join, 0xff, sizeof(*join)); /* all -1 */
+		note(&e);
+	} else if (cgroup_join_self(join, false, &e) < 0) {
+		note(&e);
+	}
+}
+
+/* Between spawn and monitor: leaves the daemon's session, and its cgroups while it has one thread. */
+static void __attribute__((noreturn)) middle(char *request)
+{
+	struct sys_clone_args args = { .exit_signal = SIGCHLD };
+	struct cgroup_join join;
+	struct err e;
+	pid_t pid;
+
+	setsid();
+	join_own_cgroup(&join);
+	if (join.v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)join.v2;
+	}
+	pid = sys_clone3(&args);
+	if (pid == 0) {
+		cgroup_join_close(&join);
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		monitor(request);
+	}
+	if (pid < 0) {
+		err_set(&e, errno, "fork the monitor");
+		answer_error(&e);
+	}
+	_exit(pid < 0);
+}
+
+static int start(void)
+{
+	struct err e;
+	char *request;
+	size_t len;
+	pid_t pid;
+
+	if (io_read_all(STDIN_FILENO, REQUEST_MAX, &request, &len, &e) < 0 || pod_parse(&pod, request, len, &e) < 0) {
+		answer_error(&e);
+		return 1;
+	}
+	pid = fork();
+	if (pid == 0)
+		middle(request);
+	if (pid < 0) {
+		err_set(&e, errno, "fork");
+		answer_error(&e);
+		return 1;
+	}
+	return 0;
+}
+
+static int unpin(const char *path)
+{
+	struct err e;
+
+	if (pod_unpin(path, &e) == 0)
+		return 0;
+	note(&e);
+	return 1;
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc == 3 && strcmp(argv[1], "--unpin") == 0)
+		return unpin(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		dprintf(STDOUT_FILENO, "kobako-monitor %s\n", KOBAKO_VERSION);
+		return 0;
+	}
+	if (argc != 1) {
+		dprintf(STDERR_FILENO, "usage: kobako-monitor < request.json\n"
+				       "       kobako-monitor --unpin PATH\n"
+				       "       kobako-monitor --version\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN); /* a daemon that died is an error of write */
+	if (chdir("/") < 0)
+		return 1;
+	umask(077);
+	seal_own_file(argv);
+	prctl(PR_SET_DUMPABLE, 0);
+	return start();
+}
