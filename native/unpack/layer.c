@@ -49,7 +49,8 @@ uint64_t layer_blocks_of(mode_t mode, uint64_t size)
 	return 0;
 }
 
-static int look_at_space(struct layer *l, struct err *e)
+/* Refuses what would not leave the reserve. upcoming: bytes that are counted and not yet written. */
+static int look_at_space(struct layer *l, uint64_t upcoming, struct err *e)
 {
 	struct statfs fs;
 
@@ -58,7 +59,7 @@ static int look_at_space(struct layer *l, struct err *e)
 		return 0;
 	if (fstatfs(l->root, &fs) < 0)
 		return err_set(e, errno, "look at the free space");
-	if (fs.f_bavail * (uint64_t)fs.f_bsize < l->limits->reserve_bytes)
+	if (fs.f_bavail * (uint64_t)fs.f_bsize / BLOCK < l->limits->reserve_bytes / BLOCK + upcoming / BLOCK)
 		return err_set(e, ENOSPC, "less than %llu MiB would be left",
 			       (unsigned long long)(l->limits->reserve_bytes >> 20));
 	return 0;
@@ -66,9 +67,11 @@ static int look_at_space(struct layer *l, struct err *e)
 
 static int count(struct layer *l, mode_t mode, uint64_t size, struct err *e)
 {
+	const uint64_t blocks = layer_blocks_of(mode, size);
+
 	l->result->inodes++;
-	l->result->used_bytes += layer_blocks_of(mode, size);
-	return l->result->used_bytes - l->looked_at >= LOOK_AT_SPACE_EVERY ? look_at_space(l, e) : 0;
+	l->result->used_bytes += blocks;
+	return l->result->used_bytes - l->looked_at >= LOOK_AT_SPACE_EVERY ? look_at_space(l, blocks, e) : 0;
 }
 
 /*
@@ -448,7 +451,7 @@ int layer_write(int root_fd, struct tar *t, const struct layer_limits *limits, s
 
 	if (r < 0)
 		return r;
-	r = look_at_space(&l, e);
+	r = look_at_space(&l, 0, e);
 	if (r == 0)
 		r = write_entries(&l, e);
 	if (r == 0)

@@ -110,7 +110,7 @@ static int read_entries(struct scan *s, const char *buf, long len, struct err *e
 		if (fstatat(s->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != s->dev)
 			continue;
 		count(s, &st);
-		if (!S_ISDIR(st.st_mode) || (st.st_nlink == 2 && st.st_size == 0))
+		if (!S_ISDIR(st.st_mode))
 			continue;
 		r = descend(s, d->d_name, e);
 		if (r)

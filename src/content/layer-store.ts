@@ -263,11 +263,12 @@ export class LayerStore {
     onProgress: (bytes: number) => void,
   ): Promise<Layer> {
     const dir = join(this.#tmp, randomBytes(8).toString("hex"));
-    await mkdir(dir, { mode: 0o700 });
     try {
+      await mkdir(dir, { mode: 0o700 });
       const unpacked = await unpackInto(this.#binary, dir, source, this.#limits, signal, onProgress);
       return await this.#commit(source, dir, await this.#settled(source, dir, unpacked, signal));
-    } catch (error) {
+    } catch (cause) {
+      const error = withoutSpace(cause) ?? cause;
       await this.#trash.take(dir);
       if (errorKind(error) === "resource-exhausted") await this.#trash.emptied();
       throw error;
@@ -350,6 +351,13 @@ function throwIfAborted(source: LayerSource, signal: AbortSignal): void {
   if (!signal.aborted) return;
   const kind = errorKind(signal.reason) === "deadline-exceeded" ? "deadline-exceeded" : "cancelled";
   throw new RuntimeError(kind, `unpacking of layer ${source.digest} was given up`, { cause: signal.reason });
+}
+
+/** The error of a disk or quota that is full, as one of ours. */
+function withoutSpace(cause: unknown): RuntimeError | undefined {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
+  return new RuntimeError("resource-exhausted", "no space for a layer", { cause });
 }
 
 /** Resolves with `change` or when `signal` aborts, whichever comes first; throws only when aborted by a caller. */
