@@ -13,7 +13,7 @@ import type { InterfaceCounters } from "../runtime/handler.ts";
 import type { Connections } from "../sandbox/connections.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
-import { type Stats, sumSamples, type UsageSample } from "../stats/stats.ts";
+import { readInterfaces, type Stats, sumSamples, type UsageSample } from "../stats/stats.ts";
 import type { Collection } from "../store/collection.ts";
 import type { SpaceUsed } from "./image-service.ts";
 import type { Handlers } from "./unary.ts";
@@ -124,7 +124,7 @@ export class StatsService {
     const known = samples.map(({ sample }) => sample).filter((sample) => sample !== undefined);
     const whole = stats.sample(sandbox.cgroupParent) ?? sumSamples(known, nowNs());
     const [interfaces, containers] = await Promise.all([
-      this.#interfaces(sandbox, signal),
+      this.#interfaces(sandbox, running, signal),
       Promise.all(
         samples.map(async ({ container, sample }) =>
           containerStats(container, sample, await this.#writableLayer(container)),
@@ -153,9 +153,15 @@ export class StatsService {
   /** undefined with the host's network: its counters are not the pod's. */
   async #interfaces(
     sandbox: Sandbox,
+    running: readonly Container[],
     signal: AbortSignal,
   ): Promise<readonly InterfaceCounters[] | undefined> {
     if (sandbox.netnsPath === undefined) return undefined;
+    // A process in the pod's network tells at once; only a pod without one is asked through its monitor.
+    for (const { pid, startTime } of running) {
+      const counters = readInterfaces(pid, startTime);
+      if (counters !== undefined) return counters;
+    }
     return await this.#deps.connections.find(sandbox.id)?.netStats(signal);
   }
 }
