@@ -157,11 +157,11 @@ static int expand_slice(const char *slice, char *buf, size_t size)
 {
 	size_t len = strlen(slice), at = 0;
 
-	if (len < 7 || strcmp(slice + len - 6, ".slice") || strchr(slice, '/') || slice[0] == '-' || strstr(slice, "--"))
-		return -EINVAL;
 	buf[0] = '\0';
 	if (!strcmp(slice, "-.slice"))
 		return 0;
+	if (len < 7 || strcmp(slice + len - 6, ".slice") || strchr(slice, '/') || slice[0] == '-' || strstr(slice, "--"))
+		return -EINVAL;
 	for (const char *p = slice; p; ) {
 		const char *dash = strchr(p, '-'), *end = dash ? dash : slice + len - 6;
 		int n = snprintf(buf + at, size - at, "/%.*s.slice", (int)(end - slice), slice);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Profiles: compiled once, the same from the cache, with what they say enforced. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "container/internal.h"
+
+static int failed;
+
+#define CHECK(cond, ...)                                                  \
+	do {                                                              \
+		if (!(cond)) {                                            \
+			printf("seccomp_test:%d: ", __LINE__);            \
+			printf(__VA_ARGS__);                              \
+			printf("\n");                                     \
+			failed = 1;                                       \
+		}                                                         \
+	} while (0)
+
+static char cache[64];
+
+static int prepare(const char *text, struct seccomp_filter *f, struct err *e)
+{
+	json_t *doc = NULL;
+	int r = json_parse(text, strlen(text), &doc, e);
+
+	if (r == 0)
+		r = seccomp_prepare(doc, cache, f, e);
+	json_decref(doc);
+	return r;
+}
+
+static int cached(char *ret_name)
+{
+	DIR *d = opendir(cache);
+	int n = 0;
+
+	for (struct dirent *f; (f = readdir(d)); )
+		if (f->d_name[0] != '.') {
+			n++;
+			snprintf(ret_name, 512, "%s/%s", cache, f->d_name);
+		}
+	closedir(d);
+	return n;
+}
+
+static void refused(const char *text, const char *where)
+{
+	struct seccomp_filter f;
+	struct err e = { 0 };
+
+	CHECK(prepare(text, &f, &e) < 0 && strstr(e.step, where), "%s: \"%s\"", text, e.step);
+}
+
+int main(void)
+{
+	static const char profile[] =
+		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X86\"],"
+		"\"syscalls\":[{\"names\":[\"read\",\"write\",\"exit_group\",\"no_such_call\",\"rt_sigreturn\"],\"action\":\"SCMP_ACT_ALLOW\"},"
+		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":8,\"op\":\"SCMP_CMP_EQ\"}]},"
+		"{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38},"
+		"{\"names\":[\"getppid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":1}]}";
+	struct seccomp_filter first, second, third;
+	char name[512], command[128];
+	struct err e = { 0 };
+	int status;
+	pid_t pid;
+
+	strcpy(cache, "/tmp/seccomp_test.XXXXXX");
+	if (!mkdtemp(cache))
+		abort();
+#if defined(__x86_64__)
+	CHECK(prepare(profile, &first, &e) == 0 && first.prog.len > 0, "%s", e.step);
+	CHECK(cached(name) == 1, "not in the cache");
+	CHECK(prepare(profile, &second, &e) == 0 && second.prog.len == first.prog.len &&
+		      !memcmp(first.prog.filter, second.prog.filter, first.prog.len * sizeof(struct sock_filter)),
+	      "the cache gives another program");
+	if (truncate(name, 5))
+		abort();
+	CHECK(prepare(profile, &third, &e) == 0 && third.prog.len == first.prog.len, "a broken file in the cache: %s", e.step);
+	pid = fork();
+	if (pid == 0) {
+		int bits = 0;
+
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (seccomp_load_filter(&third, &e) < 0)
+			_exit(100);
+		bits |= (syscall(SYS_getpid) < 0 && errno == 38) << 0;
+		bits |= (syscall(SYS_getppid) < 0 && errno == EPERM) << 1;
+		bits |= (syscall(SYS_personality, 8) >= 0) << 2;
+		bits |= (syscall(SYS_personality, 0) < 0 && errno == EPERM) << 3;
+		bits |= (syscall(SYS_getuid) < 0 && errno == EPERM) << 4;
+		bits |= (syscall(1000) < 0 && errno == ENOSYS) << 5; /* younger than the profile */
+		syscall(SYS_exit_group, bits);
+	}
+	waitpid(pid, &status, 0);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0x3f, "enforced: status 0x%x", status);
+	seccomp_filter_free(&first);
+	seccomp_filter_free(&second);
+	seccomp_filter_free(&third);
+#else
+	printf("seccomp_test: enforcement not tried: written for amd64\n");
+	(void)pid, (void)status, (void)profile, (void)name, (void)first, (void)second, (void)third;
+#endif
+	refused("{}", "linux.seccomp.defaultAction: is missing");
+	refused("{\"defaultAction\":\"SCMP_ACT_NO\"}", "is no action");
+	refused("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"X\"]}", "architectures[0]");
+	refused("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"X\"]}", "flags[0]");
+	refused("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
+		"\"args\":[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}", "syscalls[0].args[0]");
+	snprintf(command, sizeof(command), "rm -rf %s", cache);
+	if (system(command))
+		failed = 1;
+	return failed;
+}
