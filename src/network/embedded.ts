@@ -64,6 +64,7 @@ export function embeddedConflist(
     nftTable: o.table,
     isDefaultGateway: true,
     ipMasq: true,
+    hairpinMode: true, // a pod reaches itself by its own host port, also with br_netfilter
     keepAddresses: true, // a new pod CIDR must not cut off the pods of the old one
     loopback: true,
     linkEndsWithNetns: true, // a sandbox's namespace never outlives its network
