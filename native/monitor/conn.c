@@ -18,6 +18,7 @@
 #include "monitor/pod.h"
 
 #define HELLO_LIMIT_MS 10000
+#define LINGER_LIMIT_MS 5000
 #define READ_MAX 16384
 
 enum conn_mode {
@@ -25,12 +26,13 @@ enum conn_mode {
 	CONN_MESSAGES,
 	CONN_HELD,    /* a request that may switch is under way */
 	CONN_STREAM,
-	CONN_ENDING,  /* sends what is queued, then closes */
+	CONN_ENDING,  /* sends what is queued */
+	CONN_LINGER,  /* all is sent; what still comes is dropped until the peer closes */
 };
 
 struct conn {
 	struct watch watch;
-	struct timer hello_limit;
+	struct timer limit; /* for the hello, then for lingering */
 	struct conn *next;
 	enum conn_mode mode;
 	bool subscribed, input_ended;
@@ -68,7 +70,7 @@ static void end(struct conn *c, bool tell)
 
 	if (c->watch.fd < 0)
 		return;
-	loop_timer_stop(&c->hello_limit);
+	loop_timer_stop(&c->limit);
 	loop_close(&c->watch);
 	for (struct conn **at = &conns; *at; at = &(*at)->next)
 		if (*at == c) {
@@ -113,9 +115,15 @@ static bool flush(struct conn *c)
 	free(c->out);
 	c->out = NULL;
 	c->out_at = c->out_len = 0;
+	/*
+	 * A close now would reset the connection if input lies unread, and a peer that is told of that
+	 * while it writes may never read what we sent last.
+	 */
 	if (c->mode == CONN_ENDING) {
-		end(c, false);
-		return false;
+		c->mode = CONN_LINGER;
+		c->input_full = false;
+		shutdown(c->watch.fd, SHUT_WR);
+		loop_timer(&c->limit, LINGER_LIMIT_MS);
 	}
 	return true;
 }
@@ -247,7 +255,7 @@ void conn_event(const char *event, const struct text *params)
 	text_put(&t, "}", 1);
 	for (struct conn *c = conns, *next; c; c = next) {
 		next = c->next; /* a slow one is cut off here */
-		if (c->subscribed && c->mode != CONN_STREAM && c->mode != CONN_ENDING)
+		if (c->subscribed && c->mode < CONN_STREAM)
 			send_message(c, &t);
 	}
 }
@@ -268,17 +276,16 @@ static bool greet(struct conn *c, struct json_view message)
 	if (protocol != 1) {
 		text_fmt(&t, "{\"error\":{\"code\":%d,\"kind\":\"failed-precondition\",\"message\":"
 			     "\"this monitor speaks protocol 1\"}}", EPROTO);
-		c->mode = CONN_ENDING;
 		send_message(c, &t);
 		if (c->watch.fd >= 0)
-			flush(c);
+			conn_finish(c);
 		return true;
 	}
 	text_str(&t, "{\"hello\":{\"protocol\":1,\"version\":\"" KOBAKO_VERSION "\",\"id\":");
 	text_json(&t, pod.id);
 	text_fmt(&t, ",\"pid\":%d,\"start_time\":\"%s\"}}", (int)getpid(), pod.start_time);
 	c->mode = CONN_MESSAGES;
-	loop_timer_stop(&c->hello_limit);
+	loop_timer_stop(&c->limit);
 	send_message(c, &t);
 	return true;
 }
@@ -412,7 +419,9 @@ static void take_kept(struct conn *c)
 static void end_input(struct conn *c)
 {
 	c->input_ended = true;
-	if (c->mode != CONN_STREAM)
+	if (c->mode == CONN_LINGER)
+		end(c, false);
+	else if (c->mode != CONN_STREAM)
 		end(c, true);
 	else if (c->in_len == 0)
 		c->stream->input_end(c->stream);
@@ -456,9 +465,9 @@ static void on_conn(struct watch *w, uint32_t events)
 	interest(c);
 }
 
-static void on_hello_limit(struct timer *t)
+static void on_limit(struct timer *t)
 {
-	end(container_of(t, struct conn, hello_limit), true);
+	end(container_of(t, struct conn, limit), true);
 }
 
 static bool peer_is_root(int fd)
@@ -483,11 +492,11 @@ static void on_listener(struct watch *w, uint32_t events)
 		return;
 	}
 	c->watch = (struct watch){ .fd = fd, .ready = on_conn };
-	c->hello_limit.fire = on_hello_limit;
+	c->limit.fire = on_limit;
 	c->next = conns;
 	conns = c;
 	conn_count++;
-	loop_timer(&c->hello_limit, HELLO_LIMIT_MS);
+	loop_timer(&c->limit, HELLO_LIMIT_MS);
 	interest(c);
 }
 

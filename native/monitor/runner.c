@@ -339,6 +339,8 @@ static void __attribute__((noreturn)) runner_child(int sock, runner_work work, v
 			err_set(&out.e, EIO, "runner");
 		if (out.kind == KIND_INTERNAL)
 			out.kind = error_kind_of(out.e.code);
+	} else {
+		out.e.code = 0; /* of something that was overcome */
 	}
 	send_report(sock, &out, fd, &body);
 	_exit(0);
