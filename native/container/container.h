@@ -46,6 +46,8 @@ struct container_create {
 	int console_sock;      /* process.terminal: a connected unix socket that is sent the pty's master; else -1 */
 	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start.
 	                        * Or a listening SOCK_SEQPACKET socket: init waits for the one that connects. */
+	bool find_at_start;    /* a missing program is start's error and not create's: with CRI the container has then
+	                        * ended, and its restart policy counts; runc tells it at create */
 	const struct container_tree *trees;
 	size_t tree_count;
 	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */

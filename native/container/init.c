@@ -141,7 +141,7 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	process_close_others(keep, 2);
 	if (process_chdir(&s->process, e) < 0 || process_become(&in->identity, e) < 0)
 		return -e->code;
-	return process_find_program(&in->identity, ret_program, size, e);
+	return in->req->find_at_start ? 0 : process_find_program(&in->identity, ret_program, size, e);
 }
 
 /* Waits for the word to start; end of file means that nobody will give it. Returns where errors go. */
@@ -198,6 +198,7 @@ void init_main(struct init *in)
 	state.pid = in->pid;
 	if (hooks_run(in->spec, HOOK_START_CONTAINER, &state, &e) < 0)
 		fail(fd, &e);
-	process_exec(&in->identity, program, &e);
+	if (!in->req->find_at_start || process_find_program(&in->identity, program, sizeof(program), &e) == 0)
+		process_exec(&in->identity, program, &e);
 	fail(fd, &e);
 }

@@ -85,6 +85,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 		.console_sock = w->stdio->console_theirs,
 		.start_fd = w->start_fd,
+		.find_at_start = true,
 		.warn = warn,
 	};
 	struct container_tree shm = { .destination = "/dev/shm", .fd = -1 };
