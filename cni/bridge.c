@@ -189,6 +189,9 @@ static int ensure_bridge(int fd, const struct conf *conf, struct link *ret, stru
 		r = rtnl_bridge_add(fd, conf->bridge, conf->mtu, mac, e);
 		if (r < 0 && r != -EEXIST) /* EEXIST: another call made it */
 			return err_wrap(e, "bridge %s", conf->bridge);
+		/* Without waiting for its link-local address: forwarded packets need it to find a pod, and a
+		 * MAC of our making has no double. */
+		sysctl_link("ipv6", conf->bridge, "accept_dad", "0");
 	}
 	if (r < 0)
 		return r;

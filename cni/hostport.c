@@ -96,6 +96,15 @@ static void build_nat(struct nft_batch *b, size_t i, const void *arg)
 	nft_dnat(b, f->nfproto, NFT_REG_1, REG(f->words));
 }
 
+/* The address at `offset` is a pod's that this connection's port leads to. */
+static void match_target(struct nft_batch *b, const struct family *f, uint32_t offset)
+{
+	nft_payload(b, NFT_PAYLOAD_NETWORK_HEADER, offset, f->len, NFT_REG_1);
+	load_port(b, f->words);
+	nft_ct_original_dport(b, REG(f->words + 2));
+	nft_in_set(b, sets[f->len == 4 ? TARGET4 : TARGET6].name, NFT_REG_1, false);
+}
+
 static void build_post(struct nft_batch *b, size_t i, const void *arg)
 {
 	static const uint8_t net127 = 127;
@@ -104,11 +113,13 @@ static void build_post(struct nft_batch *b, size_t i, const void *arg)
 
 	match_ct(b, NFT_CT_STATUS, IPS_DST_NAT, NFT_CMP_NEQ);
 	match_family(b, f);
-	load_daddr_port(b, f);
-	nft_ct_original_dport(b, REG(f->words + 2));
-	nft_in_set(b, sets[TARGET4 + i % 2].name, NFT_REG_1, false);
+	match_target(b, f, f->daddr);
 	if (i < 2) {
 		match_links(b, false);
+	} else if (i >= 4) {
+		/* A pod of this very port is the source: the pod itself. Bridged packets (br_netfilter) have
+		 * no input link here, so the links don't tell. */
+		match_target(b, f, f->saddr);
 	} else if (f->len == 4) {
 		nft_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->saddr, 1, NFT_REG_1);
 		nft_cmp(b, NFT_REG_1, NFT_CMP_EQ, &net127, 1);
@@ -156,7 +167,7 @@ static const struct ruleset_chain chains[] = {
 	{ "hostports_in", { "nat", NF_INET_PRE_ROUTING, -100 }, 5, comment, build_nat, "to pods" },
 	{ "hostports_out", { "nat", NF_INET_LOCAL_OUT, -100 }, 5, comment, build_nat, "to pods" },
 	{ "hostports_private", { "filter", NF_INET_FORWARD, 0 }, 2, comment, build_private, "published on loopback only" },
-	{ "hostports_post", { "nat", NF_INET_POST_ROUTING, 100 }, 4, comment, build_post, "answers come back to us" },
+	{ "hostports_post", { "nat", NF_INET_POST_ROUTING, 100 }, 6, comment, build_post, "answers come back to us" },
 };
 
 static int ensure(int fd, const char *table, struct err *e)

@@ -10,6 +10,7 @@
  *   hostports_post (nat): masquerade what would otherwise be answered past us, only for our own ports:
  *     the connection came in and leaves by one link (pod to a pod beside it, or to itself)
  *     the connection comes from 127.0.0.0/8 or ::1
+ *     the connection comes from the pod that it goes to
  *   hostports_guard (filter, before connection tracking): 127.0.0.0/8 from any link but lo -> drop.
  *     A pod is reached from 127.0.0.1 only with route_localnet on its link; without this rule that
  *     would open the node's loopback services to the link (CVE-2020-8558). Answers to translated
