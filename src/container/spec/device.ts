@@ -39,8 +39,8 @@ export interface DeviceRequest {
 /**
  * The nodes beside the common ones, and who may be opened. A privileged container gets every node of
  * the host and may open all.
- * @throws RuntimeError `invalid-argument` for permissions other than some of "rwm" or a path that is
- * no device; `failed-precondition` for one that is not there.
+ * @throws RuntimeError `invalid-argument` for permissions other than some of "rwm" and for a path where
+ * no device is.
  */
 export function planDevices(request: DeviceRequest): DevicePlan {
   const devices = new Map<string, OciDevice>();
@@ -69,7 +69,7 @@ function findNode(
   nodes: ReadonlyMap<string, DeviceNode>,
 ): { node: DeviceNode; type: "c" | "b" } {
   const node = nodes.get(mapping.hostPath);
-  if (!node) throw new RuntimeError("failed-precondition", `device "${mapping.hostPath}" does not exist`);
+  if (!node) throw new RuntimeError("invalid-argument", `device "${mapping.hostPath}" does not exist`);
   const { type } = node;
   if (type === "c" || type === "b") return { node, type };
   const found = {
