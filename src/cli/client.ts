@@ -47,7 +47,9 @@ const usual: CallOptions = { timeoutMs: 120_000 };
 /** A connection to the daemon, opened by the first call. */
 export class Daemon implements Disposable {
   readonly path: string;
-  #session: ClientHttp2Session | undefined;
+  /** One for all calls, also for those that begin while it is being opened. */
+  #session: Promise<ClientHttp2Session> | undefined;
+  readonly #opened = new Set<ClientHttp2Session>();
 
   /** @param address "unix:///path" or "/path" */
   constructor(address: string) {
@@ -98,12 +100,20 @@ export class Daemon implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#session?.destroy();
+    for (const session of this.#opened) session.destroy();
     this.#session = undefined;
   }
 
   async #connected(): Promise<ClientHttp2Session> {
-    if (this.#session && !this.#session.destroyed) return this.#session;
+    const before = this.#session;
+    const known = await before?.catch(() => undefined);
+    // A daemon that was started again since is connected to anew, once.
+    if (before === this.#session && (!known || known.destroyed)) this.#session = undefined;
+    this.#session ??= this.#connect();
+    return await this.#session;
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
     const socket = connectUnix(this.path);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -120,7 +130,8 @@ export class Daemon implements Disposable {
     // Calls under way see the same error; this only keeps it from ending the process.
     session.on("error", () => {});
     session.on("connect", () => session.setLocalWindowSize(windowBytes));
-    this.#session = session;
+    this.#opened.add(session);
+    session.once("close", () => this.#opened.delete(session));
     return session;
   }
 
