@@ -26,6 +26,8 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
   process.on("SIGHUP", () => {
     current = reload(current, options, log);
   });
+  // Its default is death, and nobody has a reason to send it.
+  process.on("SIGUSR2", () => log.warn("SIGUSR2 means nothing here"));
   // A call that throws is answered by its wrapper; what arrives here is a bug in a background task.
   // Ending would hurt nobody, but the next call is served as well without it.
   process.on("unhandledRejection", (error) => log.error({ error }, "unhandled rejection"));

@@ -73,7 +73,7 @@ describe("crictl drives the life of a pod", () => {
     expect(await run("exec", "-s", id, "/bin/echo", "hello from inside")).toBe("hello from inside");
     const failed = await tryCrictl(socket, ["exec", "-s", id, "/bin/sh", "-c", "echo oh >&2; exit 7"]);
     expect(failed.code).not.toBe(0);
-    expect(failed.stderr).toContain("exit code 7");
+    expect(failed.stderr).toContain("exited with 7: oh");
 
     await waitFor("three lines in the log", async () => (await run("logs", id)).includes("line 3"));
     expect((await run("logs", id)).split("\n").slice(0, 3)).toEqual(["line 1", "line 2", "line 3"]);
@@ -89,7 +89,7 @@ describe("crictl drives the life of a pod", () => {
     };
     expect(podStats.stats[0]?.attributes.id).toBe(podId);
 
-    expect(await run("stop", id)).toBe(id);
+    expect(await run("stop", "--timeout", "5", id)).toBe(id);
     const stopped = JSON.parse(await run("inspect", id)) as {
       status: { state: string; exitCode: number; reason: string; finishedAt: string };
     };

@@ -1,11 +1,14 @@
 /** What a pod is made of: namespaces, names, shared folders. */
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NamespaceMode, PodSandboxState } from "../../cri-api/index.ts";
 import { namespaceInode } from "../support/host.ts";
 import { containerPid } from "../support/oracle.ts";
 import { container, exec, hostNetwork, output, pod, runPod, startContainer } from "../support/pods.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
 
 const node = useNode();
@@ -81,12 +84,17 @@ describe("namespaces of a pod", () => {
 
   it("a volume mounted on the host after the pod was made is seen by its next container", async () => {
     const { daemon, image, sandbox } = await inPod();
-    const id = await startContainer(
-      daemon,
-      sandbox,
-      container(image, { mounts: [{ hostPath: daemon.podLogs, containerPath: "/logs", readonly: true }] }),
-    );
-    expect(await output(daemon, id, "ls /logs")).toBe(sandbox.config.metadata?.uid);
+    await using volume = await tempDir("volume");
+    execFileSync("mount", ["-t", "tmpfs", "late", volume.path]);
+    try {
+      writeFileSync(join(volume.path, "file"), "late\n");
+      const mounts = [{ hostPath: volume.path, containerPath: "/volume", readonly: true }];
+      const id = await startContainer(daemon, sandbox, container(image, { mounts }));
+      expect(await output(daemon, id, "cat /volume/file")).toBe("late");
+    } finally {
+      await daemon.removeAllPods();
+      execFileSync("umount", [volume.path]);
+    }
   });
 });
 

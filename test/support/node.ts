@@ -1,9 +1,11 @@
 /** A node as most e2e tests want it: a registry with the small test image, a daemon, the image pulled. */
+import { Protocol } from "../../cri-api/index.ts";
 import { busyboxEntries } from "./busybox.ts";
 import { type DaemonOptions, type TestDaemon, testDaemon } from "./daemon.ts";
 import { buildImage, type ImageOptions } from "./image-builder.ts";
 import type { Snapshot } from "./oracle.ts";
-import { exec, runPod, startContainer, container } from "./pods.ts";
+import { container, exec, pod, runPod, startContainer } from "./pods.ts";
+import { freePort } from "./port.ts";
 import { Registry } from "./registry.ts";
 
 export interface TestNode extends AsyncDisposable {
@@ -39,7 +41,9 @@ export async function testNode(o: DaemonOptions = {}): Promise<TestNode> {
   };
   const image = await addImage("test", {});
   if (o.network !== "none") {
-    const first = await runPod(daemon);
+    // With a port, so that what host ports need once (tables, sets) is there, too.
+    const portMappings = [{ protocol: Protocol.TCP, containerPort: 1, hostPort: await freePort() }];
+    const first = await runPod(daemon, pod(daemon, { portMappings }));
     const id = await startContainer(daemon, first, container(image));
     await exec(daemon, id, ["/bin/true"]);
     await daemon.removeAllPods();

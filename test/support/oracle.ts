@@ -37,6 +37,8 @@ export function snapshot(scope: Scope, daemonPid?: number): Snapshot {
       // Not the daemon itself (it may have been started again) nor its short-lived children's names.
       ownProcesses(scope)
         .filter((info) => info.pid !== daemonPid)
+        // The dead whose parent is the machine's init are its to bury.
+        .filter((info) => info.state !== "Z" || info.parent !== 1)
         .map((info) => `${info.name} (${info.pid}${info.state === "Z" ? ", zombie" : ""})`),
     ],
     ["mount", ownMounts(scope)],

@@ -9,6 +9,7 @@ import {
   type LinuxContainerSecurityContextInit,
   NamespaceMode,
   type PodSandboxConfigInit,
+  ProfileType,
 } from "../../cri-api/index.ts";
 import type { TestDaemon } from "./daemon.ts";
 import { waitFor } from "./wait.ts";
@@ -28,7 +29,10 @@ export function counter(prefix: string, everyMs = 20): readonly string[] {
 
 let names = 0;
 
-/** A pod of `daemon` with a name of its own; `more` is laid over it, `linux` one level deeper. */
+/**
+ * A pod of `daemon` with a name of its own; `more` is laid over it, `linux` and the namespace options one level
+ * deeper. As from a kubelet, each container has a pid namespace of its own unless `more` says otherwise.
+ */
 export function pod(daemon: TestDaemon, more: PodSandboxConfigInit = {}): PodSandboxConfigInit {
   const name = `pod-${++names}`;
   const uid = randomBytes(8).toString("hex");
@@ -38,7 +42,14 @@ export function pod(daemon: TestDaemon, more: PodSandboxConfigInit = {}): PodSan
     logDirectory: join(daemon.podLogs, uid),
     labels: { app: name },
     ...more,
-    linux: { cgroupParent: `${daemon.cgroupParent}/pod${uid}`, ...more.linux },
+    linux: {
+      cgroupParent: `${daemon.cgroupParent}/pod${uid}`,
+      ...more.linux,
+      securityContext: {
+        ...more.linux?.securityContext,
+        namespaceOptions: { pid: NamespaceMode.CONTAINER, ...more.linux?.securityContext?.namespaceOptions },
+      },
+    },
   };
 }
 
@@ -56,7 +67,12 @@ export function container(
     ...rest,
     linux: {
       ...rest.linux,
-      securityContext: { ...rest.linux?.securityContext, ...security },
+      securityContext: {
+        seccomp: { profileType: ProfileType.RuntimeDefault },
+        ...rest.linux?.securityContext,
+        ...security,
+        namespaceOptions: { pid: NamespaceMode.CONTAINER, ...security?.namespaceOptions },
+      },
     },
   };
 }

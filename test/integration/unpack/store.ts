@@ -13,7 +13,9 @@ import {
 } from "../../support/image-builder.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
-export const unpackBinary = join(import.meta.dirname, "../../../build/bin/kobako-unpack");
+/** KOBAKO_UNPACK names another build, with sanitizers for example. */
+export const unpackBinary =
+  process.env.KOBAKO_UNPACK ?? join(import.meta.dirname, "../../../build/bin/kobako-unpack");
 export const log = createLogger({ level: "silent" });
 
 export interface TestStore extends AsyncDisposable {
