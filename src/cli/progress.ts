@@ -54,12 +54,13 @@ export class Progress {
 
   #draw(): void {
     this.#drawnAtMs = this.#now();
+    // A terminal that does not tell its size says 0.
     // More layers than lines could not be drawn over: those that are done make room first.
-    const room = Math.max(1, (this.#out.rows ?? 24) - 2);
+    const room = Math.max(1, (this.#out.rows || 24) - 2);
     const all = [...this.#layers.values()];
     const hidden = Math.max(0, all.length - room);
     const shown = hidden === 0 ? all : all.toSorted((a, b) => rank(a) - rank(b)).slice(0, room);
-    const width = this.#out.columns ?? 80;
+    const width = this.#out.columns || 80;
     const lines = shown.map((layer) => bar(layer).slice(0, width - 1));
     // Up to where the last drawing began, then each line anew.
     const up = this.#drawnLines > 0 ? `\u001b[${this.#drawnLines}A` : "";
