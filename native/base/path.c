@@ -99,6 +99,17 @@ static bool walk_next(struct walk *w, char name[NAME_MAX + 1], bool *ret_last, b
 	return true;
 }
 
+/*
+ * RESOLVE_NO_MAGICLINKS by hand: procfs's own links are relative ("self" is "42"); those that stand
+ * for an object of the kernel read as an absolute path or as "net:[4026531840]".
+ */
+static bool is_magic(int link_fd, const char *text)
+{
+	struct statfs fs;
+
+	return fstatfs(link_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && (text[0] == '/' || strchr(text, '['));
+}
+
 /* Puts the text of a link before the rest; an absolute one starts at the root again. */
 static int walk_link(struct walk *w, int link_fd)
 {
@@ -110,7 +121,7 @@ static int walk_link(struct walk *w, int link_fd)
 	if (n == 0 || n == (ssize_t)sizeof(text) - 1)
 		return n ? -ENAMETOOLONG : -ENOENT;
 	text[n] = '\0';
-	if (++w->links > MAX_LINKS)
+	if (++w->links > MAX_LINKS || is_magic(link_fd, text))
 		return -ELOOP;
 	if ((size_t)snprintf(joined, sizeof(joined), "%s%s%s", text, *w->rest ? "/" : "", w->rest) >= sizeof(joined))
 		return -ENAMETOOLONG;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/path.h"
 
 static int failed;
@@ -183,6 +184,27 @@ static void test_clean(void)
 	      "path_below");
 }
 
+/* What stands for a descriptor or a namespace of ours is never followed, and its names are not made either. */
+static void test_magic(void)
+{
+	cleanup_fd int top_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct err e = { 0 };
+	int fd = -1;
+
+	for (int n = 0; n < 64; n++) {
+		char name[32];
+		int r;
+
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", n);
+		r = path_mkdirs(top_fd, name, 0755, &fd, &e);
+		CHECK(r == -ELOOP || r == -ENOENT || r == -EPERM, "%s: %d", name, r);
+	}
+	CHECK(path_open(top_fd, "/proc/self/root/etc", O_PATH, 0, &fd, &e) == -ELOOP, "/proc/self/root");
+	CHECK(path_open(top_fd, "/proc/self/ns/net", O_RDONLY, 0, &fd, &e) == -ELOOP, "/proc/self/ns/net");
+	CHECK(path_open(top_fd, "/proc/mounts", O_RDONLY, 0, &fd, &e) == 0, "/proc/mounts: %s", e.step);
+	close(fd);
+}
+
 static void test_reopen(void)
 {
 	struct err e = { 0 };
@@ -208,6 +230,7 @@ int main(void)
 		test_open();
 		test_create();
 		test_target();
+		test_magic();
 	}
 	test_clean();
 	test_reopen();

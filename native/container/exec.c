@@ -217,16 +217,16 @@ static int clone_child(struct execution *x, const struct container_exec *req, bo
 /* Until the program runs (the child's end closes at execve) or the child says why not. */
 static int attend(struct execution *x, const struct container_exec *req, struct err *e)
 {
+	struct err why = { 0 };
 	struct sync_msg m;
 	int r;
 
-	while ((r = sync_recv(x->sync, &m, e)) == 0 && m.type == SYNC_WARN)
+	while ((r = sync_recv(x->sync, &m, &why)) == 0 && m.type == SYNC_WARN)
 		warn_caller((void *)req, m.err.step);
-	if (r == 0) {
-		*e = m.err;
-		return -(e->code ? e->code : (e->code = EIO));
-	}
-	return r == -EPIPE ? 0 : r;
+	if (r == -EPIPE)
+		return 0;
+	*e = r == 0 ? m.err : why;
+	return -(e->code ? e->code : (e->code = EIO));
 }
 
 static int set_up(struct execution *x, const struct container_exec *req, struct err *e)

@@ -16,18 +16,17 @@ int container_start_ask(int start_fd, struct err *e)
 int container_start_answer(int start_fd, struct err *e)
 {
 	struct pollfd p = { .fd = start_fd, .events = POLLIN };
+	struct err why = { 0 };
 	struct sync_msg m;
 	int n = poll(&p, 1, 0);
 
 	if (n == 0 || (n < 0 && errno == EINTR))
 		return err_set(e, EAGAIN, "start: no answer of the container's init yet");
 	/* execve closes init's end; what comes before that is why it could not. */
-	n = sync_recv(start_fd, &m, e);
+	n = sync_recv(start_fd, &m, &why);
 	if (n == -EPIPE)
 		return 0;
-	if (n < 0)
-		return n;
-	*e = m.err;
+	*e = n == 0 ? m.err : why;
 	return -(e->code ? e->code : (e->code = EIO));
 }
 
