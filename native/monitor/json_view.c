@@ -314,11 +314,13 @@ static unsigned int unescape(const char **p, const char *end)
 
 int json_view_string(struct json_view v, char *buf, size_t size)
 {
-	const char *p = v.at + 1, *end = v.at + v.len - 1;
+	const char *p, *end;
 	size_t len = 0;
 
 	if (json_view_kind(v) != '"')
 		return -EINVAL;
+	p = v.at + 1;
+	end = v.at + v.len - 1;
 	while (p < end) {
 		char bytes[4];
 		size_t n;
@@ -374,7 +376,7 @@ int json_view_i64(struct json_view v, int64_t min, int64_t max, int64_t *ret)
 	int64_t result;
 	int r;
 
-	if (negative) {
+	if (negative) { /* a number, as all that begins so in an accepted text */
 		digits.at++;
 		digits.len--;
 	}

@@ -239,7 +239,7 @@ static void on_report(struct watch *w, uint32_t events)
  * A killed runner may have left a half-made process that still holds the socket, so the end of file
  * may never come; what it reported itself is in the socket by now.
  */
-static void on_exit(struct child *c, int status, int64_t at_ns)
+static void on_child_exit(struct child *c, int status, int64_t at_ns)
 {
 	struct runner *r = container_of(c, struct runner, child);
 
@@ -378,7 +378,7 @@ int runner_start(runner_work work, void *arg, const int *keep, int keep_count, u
 		waitpid(pid, NULL, 0);
 		return err_set(e, code, "watch a runner");
 	}
-	child_add(&r->child, pid, on_exit);
+	child_add(&r->child, pid, on_child_exit);
 	loop_timer(&r->limit, limit_ms);
 	unreported++;
 	take_ptr(&r);

@@ -288,7 +288,7 @@ static void on_writable(struct stream *stream)
 	}
 }
 
-static void on_exit(struct child *c, int status, int64_t at_ns)
+static void on_child_exit(struct child *c, int status, int64_t at_ns)
 {
 	struct session *s = container_of(c, struct session, child);
 
@@ -432,7 +432,7 @@ static void exec_done(void *owner, const struct runner_report *report, int fd, c
 		close(fd);
 	if (report->pid) {
 		s->running = true;
-		child_add(&s->child, report->pid, on_exit);
+		child_add(&s->child, report->pid, on_child_exit);
 	}
 	if (!e.code && s->tty) {
 		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, s->out[0].watch.fd };
@@ -447,14 +447,14 @@ static void exec_done(void *owner, const struct runner_report *report, int fd, c
 		s->conn = NULL;
 		refuse_exec(r, report->kind ? report->kind : error_kind_of(e.code), &e);
 		if (s->running)
-			kill_exec(s); /* on_exit forgets it */
+			kill_exec(s); /* on_child_exit forgets it */
 		else
 			forget(s);
 		if (s->member->deleting)
 			member_delete_step(s->member);
 		return;
 	}
-	if (!r->conn) { /* the client went away meanwhile: on_exit forgets the session */
+	if (!r->conn) { /* the client went away meanwhile: on_child_exit forgets the session */
 		s->reply = NULL;
 		s->conn = NULL;
 		free(r);
