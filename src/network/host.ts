@@ -35,16 +35,22 @@ export class HostNetwork {
 
   /** Subnets of other instances that are still there. */
   othersSubnets(): Subnet4[] {
-    return this.#others().flatMap((name) => {
+    return this.#others().map(({ subnet }) => parseSubnet4(subnet));
+  }
+
+  /** Claims of other instances. One whose root was deleted by hand is no claim: its file goes too. */
+  #others(): { subnet: string }[] {
+    return this.#otherNames().flatMap((name) => {
       const object = readJson(this.#claimFile(name));
       if (object === undefined) return [];
-      const claim = new Fields(object, name);
-      const subnet = claim.text("subnet");
-      return subnet !== "" && existsSync(claim.text("file")) ? [parseSubnet4(subnet)] : [];
+      const claim = new Fields(object, this.#claimFile(name));
+      if (existsSync(claim.text("file"))) return [{ subnet: claim.text("subnet") }];
+      rmSync(this.#claimFile(name), { force: true });
+      return [];
     });
   }
 
-  #others(): string[] {
+  #otherNames(): string[] {
     let names: string[];
     try {
       names = readdirSync(this.#paths.shared);
