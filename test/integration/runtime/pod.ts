@@ -101,8 +101,13 @@ export class TestPod implements AsyncDisposable {
 
   static async start(change: Partial<PodConfig> = {}): Promise<TestPod> {
     const made = new TestPod(change);
-    made.sandbox = await handler.startSandbox(made.spec, (event) => made.events.push(event), within());
-    return made;
+    try {
+      made.sandbox = await handler.startSandbox(made.spec, (event) => made.events.push(event), within());
+      return made;
+    } catch (error) {
+      await made[Symbol.asyncDispose](); // the cgroup of monitors is its caller's
+      throw error;
+    }
   }
 
   /** Connects again, as a new daemon would. */
