@@ -199,7 +199,7 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
 
   command("rm", "remove pods with their containers")
     .argument("[pod...]", "names or ids")
-    .option("-f, --force", "running ones too")
+    .option("-f, --force", "running ones too: they are killed at once")
     .option("-a, --all", "all pods")
     .action(async (pods, flags) => (await import("./commands/remove.ts")).rm(context(), pods, flags));
 

@@ -3,8 +3,8 @@
  * for ours nobody else does. It is noted in an annotation of the pod, made by run and removed by rm, and stands below
  * the daemon's root, so that a reset takes it too.
  */
-import { mkdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { runtimeService } from "../../cri-api/index.ts";
 import { CliError } from "./cli-error.ts";
 import type { Daemon } from "./client.ts";
@@ -32,7 +32,15 @@ export async function removePodFolder(
   // Anyone who can create pods writes annotations: only what is our own folder is removed.
   const uid = basename(path);
   if (!/^[0-9a-f-]{36}$/.test(uid) || path !== join(await rootOf(daemon), parent, uid)) return;
+  await dropPodFolder(path);
+}
+
+/** Removes the folder, and the one that holds all of them with the last. */
+export async function dropPodFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+  await rmdir(dirname(path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOTEMPTY" && error.code !== "ENOENT") throw error;
+  });
 }
 
 async function rootOf(daemon: Daemon): Promise<string> {

@@ -36,7 +36,8 @@ export async function rm(context: Context, refs: readonly string[], flags: RmFla
     : await Promise.all(refs.map((ref) => findPod(daemon, ref)));
   if (!flags.force) await refuseRunning(daemon, pods);
   for (const pod of pods) {
-    await stopPod(daemon, pod, 10);
+    // What may still run then was not to be spared.
+    await stopPod(daemon, pod, 0);
     await daemon.call(runtimeService.removePodSandbox, { podSandboxId: pod.id });
     await removePodFolder(daemon, pod.annotations);
     context.stdout.write(`${pod.id}\n`);

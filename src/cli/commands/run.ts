@@ -1,13 +1,13 @@
 /** kobako run: a pod from an image or from a file. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, chmod, readFile, rm } from "node:fs/promises";
+import { mkdir, chmod, readFile } from "node:fs/promises";
 import { imageService, runtimeService } from "../../../cri-api/index.ts";
 import type { Context } from "../cli.ts";
 import { CliError, exitCode } from "../cli-error.ts";
 import { Daemon } from "../client.ts";
 import { writeValue } from "../output.ts";
 import { type ContainerPlan, type PodPlan, planPod } from "../pod-file.ts";
-import { makePodFolder } from "../pod-folder.ts";
+import { dropPodFolder, makePodFolder } from "../pod-folder.ts";
 import { pullImage } from "./pull.ts";
 
 export interface RunFlags {
@@ -72,7 +72,7 @@ async function undo(daemon: Daemon, podSandboxId: string, folder: string): Promi
     await daemon.call(runtimeService.stopPodSandbox, { podSandboxId });
     await daemon.call(runtimeService.removePodSandbox, { podSandboxId });
   }
-  await rm(folder, { recursive: true, force: true });
+  await dropPodFolder(folder);
 }
 
 async function readPodFile(file: string): Promise<string> {
