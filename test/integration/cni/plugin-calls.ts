@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Netns, type Ran, ran } from "./netns.ts";
 
-export const pluginDir = join(import.meta.dirname, "../../../build/cni");
+/** KOBAKO_CNI_DIR: another build of them, such as build/asan/cni. */
+export const pluginDir = process.env.KOBAKO_CNI_DIR ?? join(import.meta.dirname, "../../../build/cni");
 if (!existsSync(join(pluginDir, "bridge"))) throw new Error(`${pluginDir}: not built, run make -C native`);
 
 export type Conf = Record<string, unknown>;
