@@ -157,15 +157,18 @@ export class SandboxLifecycle {
 
   /**
    * Takes up a sandbox after its monitor, its pause process or the machine went away: ends what is
-   * left of it and marks it not ready. Its network is given back by stop, as a kubelet expects.
+   * left of it and marks it not ready. Its network is given back by stop, as a kubelet expects; so is a monitor that
+   * still lives (`monitorLives`), because it holds that network.
    */
-  async lose(id: string, reason: string): Promise<void> {
+  async lose(id: string, reason: string, monitorLives = false): Promise<void> {
     await this.#deps.locks.run(id, async () => {
       const { sandboxes, connections, cgroups, log } = this.#deps;
       const sandbox = sandboxes.find(id);
       if (sandbox === undefined || sandbox.state === "removing") return;
-      connections.find(id)?.close();
-      connections.delete(id);
+      if (!monitorLives) {
+        connections.find(id)?.close();
+        connections.delete(id);
+      }
       await this.#pods.lost(id, reason);
       const pause = pauseCgroup(sandbox);
       const signal = AbortSignal.timeout(undoTimeoutMs);
@@ -175,8 +178,9 @@ export class SandboxLifecycle {
       }
       const current = sandboxes.find(id) ?? sandbox;
       if (current.state !== "notready") {
+        const monitor = monitorLives ? current.monitor : undefined;
         sandboxes.putFact(
-          { ...current, state: transition(current.state, "lost"), reason, monitor: undefined },
+          { ...current, state: transition(current.state, "lost"), reason, monitor },
           (error) => log.error({ sandbox: id, error }, "record of a lost sandbox"),
         );
         this.#deps.changed(id, "stopped");
@@ -370,7 +374,7 @@ export class SandboxLifecycle {
       this.#pods.onEvent(sandboxId, event);
       return;
     }
-    this.lose(sandboxId, "PauseExited").catch((error: unknown) => {
+    this.lose(sandboxId, "PauseExited", true).catch((error: unknown) => {
       this.#deps.log.error({ sandbox: sandboxId, error }, "take up a sandbox without its pause process");
     });
   }
