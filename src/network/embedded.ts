@@ -211,6 +211,8 @@ export class EmbeddedNetwork {
   async remove(signal: AbortSignal): Promise<void> {
     const { pluginDir, bridge, table, stateDir } = this.#o;
     const program = join(pluginDir, "kobako-cni");
+    // Never used here, and no program that could have: nothing to remove.
+    if (!existsSync(this.#file) && !existsSync(program)) return;
     const result = await run(program, ["remove", bridge, table], { timeoutMs: 10_000 }, signal);
     if (result.code !== 0) {
       throw new RuntimeError(
