@@ -196,19 +196,36 @@ describe("cancelling and joining", () => {
   });
 });
 
+/** A daemon's part that waits half way through a layer; killed at the end of the scope at the latest. */
+async function halfUnpack(
+  root: string,
+): Promise<Disposable & { kill(): void; helper: string; inner: string }> {
+  const script = join(import.meta.dirname, "half-unpack.ts");
+  const daemon = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, root], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const kill = () => void daemon.kill("SIGKILL");
+  try {
+    const [line] = (await once(daemon.stdout, "data")) as [Buffer];
+    const helper = line.toString().trim();
+    const inner = await waitFor("the sandboxed process", () =>
+      readFileSync(`/proc/${helper}/task/${helper}/children`, "utf8").trim(),
+    );
+    return { kill, helper, inner, [Symbol.dispose]: kill };
+  } catch (error) {
+    kill();
+    throw error;
+  }
+}
+
 describe("a daemon that dies", () => {
   it("with -9 half way: the helper goes with it, the next start frees what it left (A10)", async () => {
     await using s = await testStore();
-    const script = join(import.meta.dirname, "half-unpack.ts");
     for (let round = 0; round < 3; round++) {
-      const daemon = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, s.root], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const [line] = (await once(daemon.stdout, "data")) as [Buffer];
-      const helper = line.toString().trim();
-      const inner = readFileSync(`/proc/${helper}/task/${helper}/children`, "utf8").trim();
+      using daemon = await halfUnpack(s.root);
+      const { helper, inner } = daemon;
       expect(readdirSync(join(s.root, "tmp"))).toHaveLength(1);
-      daemon.kill("SIGKILL");
+      daemon.kill();
       await waitFor("helper to end", () => !existsSync(`/proc/${helper}`) && !existsSync(`/proc/${inner}`), {
         timeoutMs: 5000,
       });
@@ -220,39 +237,32 @@ describe("a daemon that dies", () => {
     }
   });
 
-  it("the helper works in a sandbox: own namespaces, six capabilities, seccomp, one folder as root", async () => {
-    await using s = await testStore();
-    const script = join(import.meta.dirname, "half-unpack.ts");
-    const daemon = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, s.root], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const [line] = (await once(daemon.stdout, "data")) as [Buffer];
-    const helper = line.toString().trim();
-    const inner = await waitFor(
-      "the sandbox",
-      () => {
-        const pid = readFileSync(`/proc/${helper}/task/${helper}/children`, "utf8").trim();
-        return pid !== "" && readFileSync(`/proc/${pid}/status`, "utf8").includes("Seccomp:\t2")
-          ? pid
-          : undefined;
-      },
-      { timeoutMs: 5000 },
-    );
-    const status = readFileSync(`/proc/${inner}/status`, "utf8");
-    // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP
-    for (const set of ["CapPrm", "CapEff", "CapBnd"]) expect(status).toContain(`${set}:\t000000008800001b`);
-    for (const set of ["CapInh", "CapAmb"]) expect(status).toContain(`${set}:\t0000000000000000`);
-    expect(status).toContain("NoNewPrivs:\t1");
-    for (const ns of ["mnt", "net", "pid", "ipc", "uts"]) {
-      expect(readlinkSync(`/proc/${inner}/ns/${ns}`)).not.toBe(readlinkSync(`/proc/self/ns/${ns}`));
-    }
-    expect(readlinkSync(`/proc/${inner}/ns/user`)).toBe(readlinkSync("/proc/self/ns/user"));
-    expect(readdirSync(`/proc/${inner}/root`)).toEqual(["fs"]);
-    expect(readFileSync(`/proc/${inner}/mountinfo`, "utf8").trim().split("\n")).toHaveLength(1);
-    expect(readFileSync(`/proc/${inner}/environ`, "utf8")).toBe("");
-    daemon.kill("SIGKILL");
-    await waitFor("helper to end", () => !existsSync(`/proc/${inner}`), { timeoutMs: 5000 });
-  });
+  // A build with sanitizers has no filter: their runtime makes calls of its own.
+  it.skipIf(process.env.KOBAKO_UNPACK)(
+    "the helper works in a sandbox: own namespaces, six capabilities, seccomp, one folder as root",
+    async () => {
+      await using s = await testStore();
+      using daemon = await halfUnpack(s.root);
+      const { inner } = daemon;
+      await waitFor("the filter", () =>
+        readFileSync(`/proc/${inner}/status`, "utf8").includes("Seccomp:\t2"),
+      );
+      const status = readFileSync(`/proc/${inner}/status`, "utf8");
+      // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP
+      for (const set of ["CapPrm", "CapEff", "CapBnd"]) expect(status).toContain(`${set}:\t000000008800001b`);
+      for (const set of ["CapInh", "CapAmb"]) expect(status).toContain(`${set}:\t0000000000000000`);
+      expect(status).toContain("NoNewPrivs:\t1");
+      for (const ns of ["mnt", "net", "pid", "ipc", "uts"]) {
+        expect(readlinkSync(`/proc/${inner}/ns/${ns}`)).not.toBe(readlinkSync(`/proc/self/ns/${ns}`));
+      }
+      expect(readlinkSync(`/proc/${inner}/ns/user`)).toBe(readlinkSync("/proc/self/ns/user"));
+      expect(readdirSync(`/proc/${inner}/root`)).toEqual(["fs"]);
+      expect(readFileSync(`/proc/${inner}/mountinfo`, "utf8").trim().split("\n")).toHaveLength(1);
+      expect(readFileSync(`/proc/${inner}/environ`, "utf8")).toBe("");
+      daemon.kill();
+      await waitFor("helper to end", () => !existsSync(`/proc/${inner}`), { timeoutMs: 5000 });
+    },
+  );
 
   it("and starts in another boot: layers that were not synced are gone, synced ones are there (C8, C11)", async () => {
     await using s = await testStore();
