@@ -24,156 +24,15 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "bridge_conf.h"
 #include "delegate.h"
+#include "host_end.h"
 #include "masquerade.h"
-#include "nft.h"
 #include "plugin.h"
-
-struct conf {
-	const char *bridge;
-	const char *table;
-	bool gateway, default_gateway, force_address, masquerade, hairpin, promisc, dad, isolated;
-	bool loopback, keep_addresses, link_ends_with_netns;
-	uint32_t mtu;
-	uint8_t mac[6];
-	bool has_mac;
-};
-
-static const char *const unsupported[] = {
-	"vlan", "vlanTrunk", "macspoofchk", "disableContainerInterface", NULL,
-};
-
-static bool parse_mac(const char *text, uint8_t ret[6])
-{
-	unsigned int b[6];
-	char end;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6)
-		return false;
-	for (int i = 0; i < 6; i++)
-		ret[i] = (uint8_t)b[i];
-	return !(ret[0] & 1);
-}
-
-static void print_mac(const uint8_t mac[6], char ret[18])
-{
-	snprintf(ret, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-}
-
-static int parse_conf_keys(struct cni_call *call, struct conf *c, struct err *e)
-{
-	struct jnode top = call_conf(call);
-	struct jnode bridge = json_get(&top, "bridge"), table = json_get(&top, "nftTable");
-	struct jnode runtime = json_get(&top, "runtimeConfig");
-	struct jnode args = json_get(&top, "args");
-	struct jnode args_cni = json_get(&args, "cni");
-	const char *backend = "", *mac = NULL;
-	char env_mac[32];
-
-	if (json_str(&top, "bridge", &c->bridge, e) < 0 || json_str(&top, "nftTable", &c->table, e) < 0 ||
-	    json_bool(&top, "isGateway", &c->gateway, e) < 0 || json_bool(&top, "isDefaultGateway", &c->default_gateway, e) < 0 ||
-	    json_bool(&top, "forceAddress", &c->force_address, e) < 0 || json_bool(&top, "ipMasq", &c->masquerade, e) < 0 ||
-	    json_bool(&top, "hairpinMode", &c->hairpin, e) < 0 || json_bool(&top, "promiscMode", &c->promisc, e) < 0 ||
-	    json_bool(&top, "enabledad", &c->dad, e) < 0 || json_bool(&top, "portIsolation", &c->isolated, e) < 0 ||
-	    json_bool(&top, "loopback", &c->loopback, e) < 0 || json_bool(&top, "keepAddresses", &c->keep_addresses, e) < 0 ||
-	    json_bool(&top, "linkEndsWithNetns", &c->link_ends_with_netns, e) < 0 ||
-	    json_u32(&top, "mtu", &c->mtu, e) < 0 || json_str(&top, "ipMasqBackend", &backend, e) < 0 ||
-	    json_str(&args_cni, "mac", &mac, e) < 0 || json_str(&runtime, "mac", &mac, e) < 0)
-		return -e->code;
-	if (!cni_ifname_ok(c->bridge))
-		return json_refuse(&bridge, e, "\"%.40s\" is no interface name", c->bridge);
-	if (!cni_name_ok(c->table) || strlen(c->table) >= NFT_NAME_LEN)
-		return json_refuse(&table, e, "\"%.40s\" is no table name", c->table);
-	if (*backend && strcmp(backend, "nftables"))
-		return call_refuse(call, CNI_UNSUPPORTED_FIELD, e, "key \"ipMasqBackend\": only nftables is supported");
-	if (c->hairpin && c->promisc)
-		return err_set(e, EINVAL, "hairpinMode and promiscMode: only one of them");
-	if (!mac && call_arg(call, "MAC", env_mac, sizeof(env_mac)))
-		mac = env_mac;
-	if (mac && *mac) {
-		if (!parse_mac(mac, c->mac))
-			return err_set(e, EINVAL, "mac: \"%.40s\" is no unicast MAC address", mac);
-		c->has_mac = true;
-	}
-	c->gateway |= c->default_gateway;
-	return 0;
-}
-
-static int parse_conf(struct cni_call *call, struct conf *ret, struct err *e)
-{
-	*ret = (struct conf){ .bridge = "cni0", .table = "kobako" };
-	if (call_refuse_keys(call, unsupported, e) < 0)
-		return -e->code;
-	if (parse_conf_keys(call, ret, e) < 0) {
-		if (!call->code)
-			call->code = CNI_INVALID_CONFIG;
-		return -e->code;
-	}
-	return 0;
-}
-
-/* --- the host's end of a pair --- */
-
-static uint64_t mix(uint64_t x) /* the finalizer of splitmix64 */
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
-struct host_end {
-	char name[IFNAMSIZ];
-	uint8_t mac[6];
-};
-
-/* Names for one pod's interface: attempt 0, and others when that is taken. */
-static struct host_end host_end(const struct cni_call *call, unsigned int attempt)
-{
-	uint64_t hash = 14695981039346656037u + attempt; /* FNV-1a */
-	struct host_end end;
-
-	for (const char *p = call->id; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-	hash = (hash ^ '/') * 1099511628211u;
-	for (const char *p = call->ifname; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-	snprintf(end.name, sizeof(end.name), "veth%08x", (unsigned int)mix(hash));
-	hash = mix(hash + 0x9e3779b97f4a7c15u);
-	memcpy(end.mac, &hash, sizeof(end.mac));
-	end.mac[0] = (uint8_t)((end.mac[0] & ~1u) | 2);
-	return end;
-}
-
-#define ATTEMPTS 4 /* a 32-bit name is taken once in a lifetime */
-
-/*
- * Removes host ends of this pod's interface that are left, whatever became of the namespace; or only
- * switches them off.
- */
-static int remove_host_ends(int fd, const struct cni_call *call, bool only_off, struct err *e)
-{
-	for (unsigned int i = 0; i < ATTEMPTS; i++) {
-		struct host_end end = host_end(call, i);
-		struct link link;
-		int r = rtnl_link_get(fd, end.name, &link, e);
-
-		if (r == -ENODEV)
-			continue;
-		if (r < 0)
-			return r;
-		/* The same name of another pod has another MAC. */
-		if (strcmp(link.kind, "veth") || memcmp(link.mac, end.mac, 6))
-			continue;
-		r = only_off && link.master ? rtnl_port_off(fd, link.index, e) : rtnl_link_del(fd, link.index, e);
-		if (r < 0 && r != -ENODEV)
-			return r;
-	}
-	return 0;
-}
 
 /* --- the bridge --- */
 
-static int ensure_bridge(int fd, const struct conf *conf, struct link *ret, struct err *e)
+static int ensure_bridge(int fd, const struct bridge_conf *conf, struct link *ret, struct err *e)
 {
 	uint8_t mac[6];
 	int r;
@@ -222,7 +81,7 @@ static int note_addr(const struct ip_net *addr, void *arg)
 	return 0;
 }
 
-static int ensure_gateway(int fd, const struct conf *conf, const struct link *bridge, const struct own_addrs *own,
+static int ensure_gateway(int fd, const struct bridge_conf *conf, const struct link *bridge, const struct own_addrs *own,
 			  const struct ip_net *gw, struct err *e)
 {
 	static struct nl_buf batch;
@@ -265,7 +124,7 @@ static int enable_forwarding(int family, struct err *e)
 }
 
 /* Gateways of the addresses: filled in, set on the bridge, default routes added. */
-static int setup_gateways(int fd, const struct conf *conf, const struct link *bridge, struct result *result, struct err *e)
+static int setup_gateways(int fd, const struct bridge_conf *conf, const struct link *bridge, struct result *result, struct err *e)
 {
 	static struct own_addrs own;
 	bool has_default[2] = { false, false };
@@ -304,7 +163,7 @@ static int setup_gateways(int fd, const struct conf *conf, const struct link *br
 
 /* --- the pod --- */
 
-static void pod_mac(const struct conf *conf, const struct cni_call *call, const struct result *result, uint8_t ret[6])
+static void pod_mac(const struct bridge_conf *conf, const struct cni_call *call, const struct result *result, uint8_t ret[6])
 {
 	if (conf->has_mac) {
 		memcpy(ret, conf->mac, 6);
@@ -318,11 +177,11 @@ static void pod_mac(const struct conf *conf, const struct cni_call *call, const 
 		memcpy(ret + 2, result->ip[i].addr.ip.byte, 4);
 		return;
 	}
-	memcpy(ret, host_end(call, ATTEMPTS).mac, 6);
+	memcpy(ret, host_end(call, HOST_END_ATTEMPTS).mac, 6);
 }
 
 /* In the pod's namespace: link settings before the link is up, then all the rest in one request. */
-static int configure_pod(struct cni_call *call, const struct conf *conf, const struct result *result, struct link *ret,
+static int configure_pod(struct cni_call *call, const struct bridge_conf *conf, const struct result *result, struct link *ret,
 			 struct err *e)
 {
 	static struct nl_buf batch;
@@ -372,13 +231,13 @@ static int configure_pod(struct cni_call *call, const struct conf *conf, const s
 	return 0;
 }
 
-static int make_pair(int fd, struct cni_call *call, const struct conf *conf, const struct link *bridge, int netns,
+static int make_pair(int fd, struct cni_call *call, const struct bridge_conf *conf, const struct link *bridge, int netns,
 		     const uint8_t mac[6], struct host_end *ret, struct err *e)
 {
 	struct link link;
 	int r = -EEXIST;
 
-	for (unsigned int i = 0; r == -EEXIST && i < ATTEMPTS; i++) {
+	for (unsigned int i = 0; r == -EEXIST && i < HOST_END_ATTEMPTS; i++) {
 		struct veth v = {
 			.host_name = ret->name, .host_mac = ret->mac, .pod_name = call->ifname, .pod_mac = mac,
 			.pod_netns_fd = netns, .mtu = conf->mtu ? conf->mtu : bridge->mtu, .bridge = bridge->index,
@@ -418,7 +277,12 @@ static int wait_for_port(int fd, const char *name, struct link *ret, struct err 
 	return err_set(e, ENETDOWN, "bridge port %s", name);
 }
 
-static int print_result(struct cni_call *call, const struct conf *conf, const struct link *bridge, const struct link *host,
+static void print_mac(const uint8_t mac[6], char ret[18])
+{
+	snprintf(ret, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static int print_result(struct cni_call *call, const struct bridge_conf *conf, const struct link *bridge, const struct link *host,
 			const struct link *pod, struct result *result, struct err *e)
 {
 	json_t *dns = json_object_get(call->conf, "dns");
@@ -453,7 +317,7 @@ struct made {
 };
 
 /* Everything from the bridge to the answer; the caller undoes what *made says. */
-static int attach(struct cni_call *call, const struct conf *conf, int fd, int netns, struct delegate *ipam,
+static int attach(struct cni_call *call, const struct bridge_conf *conf, int fd, int netns, struct delegate *ipam,
 		  struct result *result, struct made *made, struct err *e)
 {
 	struct host_end end = { 0 };
@@ -505,19 +369,19 @@ static int add(struct cni_call *call, struct err *e)
 	cleanup_delegate struct delegate ipam = { 0 };
 	struct made made = { false, false };
 	struct err ignored;
-	struct conf conf;
+	struct bridge_conf conf;
 	cleanup_fd int fd = -1;
 	cleanup_fd int netns = -1;
 	int code;
 
-	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0 || netns_open(call->netns, &netns, e) < 0 ||
+	if (bridge_conf_parse(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0 || netns_open(call->netns, &netns, e) < 0 ||
 	    nl_open(NETLINK_ROUTE, &fd, e) < 0)
 		return -e->code;
 	if (!attach(call, &conf, fd, netns, &ipam, &result, &made, e))
 		return 0;
 	code = call->code;
 	if (made.pair)
-		remove_host_ends(fd, call, false, &ignored);
+		host_ends_remove(fd, call, false, &ignored);
 	if (made.addresses)
 		delegate_run(&ipam, CNI_DEL, &ignored);
 	call->code = code;
@@ -553,7 +417,7 @@ static int del(struct cni_call *call, struct err *e)
 	bool ends = false;
 	int r = 0;
 
-	/* No parse_conf: what was made is taken back even when the configuration was edited into nonsense. */
+	/* No bridge_conf_parse: what was made is taken back even when the configuration was edited into nonsense. */
 	json_bool(&top, "linkEndsWithNetns", &ends, &(struct err){ 0 });
 	if (*call->netns)
 		r = netns_open(call->netns, &netns, e);
@@ -561,7 +425,7 @@ static int del(struct cni_call *call, struct err *e)
 		return r;
 	ends = ends && netns >= 0;
 	/* The link first: an address that is given back must not be in use. */
-	if (nl_open(NETLINK_ROUTE, &fd, e) < 0 || remove_host_ends(fd, call, ends, e) < 0)
+	if (nl_open(NETLINK_ROUTE, &fd, e) < 0 || host_ends_remove(fd, call, ends, e) < 0)
 		return -e->code;
 	if (netns >= 0 && !ends && remove_pod_end(netns, call->ifname, e) < 0)
 		return -e->code;
@@ -601,7 +465,7 @@ static int check_pod(struct cni_call *call, const struct result *prev, struct er
 	return 0;
 }
 
-static int check_host(int fd, struct cni_call *call, const struct conf *conf, const struct result *prev, struct err *e)
+static int check_host(int fd, struct cni_call *call, const struct bridge_conf *conf, const struct result *prev, struct err *e)
 {
 	struct ip_net subnets[RESULT_IPS];
 	struct link bridge, link;
@@ -629,13 +493,13 @@ static int check(struct cni_call *call, struct err *e)
 	struct jnode prev_node = json_get(&top, "prevResult");
 	static struct result prev;
 	cleanup_delegate struct delegate ipam = { 0 };
-	struct conf conf;
+	struct bridge_conf conf;
 	cleanup_fd int fd = -1;
 	cleanup_fd int netns = -1;
 	cleanup_fd int back = -1;
 	int r;
 
-	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
+	if (bridge_conf_parse(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
 		return -e->code;
 	if (!prev_node.value || result_parse(&prev_node, &prev, e) < 0)
 		return call_refuse(call, CNI_INVALID_CONFIG, e, "prevResult: missing or no result");
@@ -651,10 +515,10 @@ static int check(struct cni_call *call, struct err *e)
 static int gc(struct cni_call *call, struct err *e)
 {
 	cleanup_delegate struct delegate ipam = { 0 };
-	struct conf conf;
+	struct bridge_conf conf;
 
 	/* Pairs go with their namespaces, the rules are the network's: only addresses can be left over. */
-	if (parse_conf(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
+	if (bridge_conf_parse(call, &conf, e) < 0 || delegate_open(call, &ipam, e) < 0)
 		return -e->code;
 	return delegate_run(&ipam, CNI_GC, e);
 }
@@ -662,9 +526,9 @@ static int gc(struct cni_call *call, struct err *e)
 static int status(struct cni_call *call, struct err *e)
 {
 	cleanup_delegate struct delegate ipam = { 0 };
-	struct conf conf;
+	struct bridge_conf conf;
 
-	if (parse_conf(call, &conf, e) < 0)
+	if (bridge_conf_parse(call, &conf, e) < 0)
 		return -e->code;
 	if (delegate_open(call, &ipam, e) < 0) {
 		call->code = CNI_NOT_AVAILABLE;

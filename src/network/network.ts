@@ -14,7 +14,6 @@ import type { Log } from "../log/log.ts";
 import type { JsonObject } from "../oci/document.ts";
 import { type AttachmentRecord, AttachmentRecords } from "./attachment.ts";
 import {
-  isPlainName,
   loadNetworkList,
   missingPlugins,
   type NetworkList,
@@ -26,41 +25,16 @@ import { EmbeddedNetwork } from "./embedded.ts";
 import type { HostNetwork } from "./host.ts";
 import { bootTimeMs, hostLocalDirs, removeLeaked } from "./leaked-addresses.ts";
 import { callPlugin, PluginError, type Verb } from "./plugin.ts";
+import { capabilities, cniArgs, type PodAttachmentRequest } from "./request.ts";
 import { podIps } from "./result.ts";
+
+export type { PodAttachmentRequest, PortMapping } from "./request.ts";
 
 const ifname = "eth0";
 const nsfsMagic = 0x6e736673;
 /** "Invalid environment": how plugins answer to a verb that they don't know. */
 const unknownVerbCode = 4;
 const notReady = "NetworkPluginNotReady";
-
-export interface PortMapping {
-  readonly protocol: "tcp" | "udp" | "sctp";
-  readonly containerPort: number;
-  /** 0: not published. */
-  readonly hostPort: number;
-  /** "": every address of the node. */
-  readonly hostIp: string;
-}
-
-export interface PodAttachmentRequest {
-  readonly sandboxId: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly uid: string;
-  readonly netnsPath: string;
-  readonly portMappings: readonly PortMapping[];
-  readonly dns?:
-    | {
-        readonly servers: readonly string[];
-        readonly searches: readonly string[];
-        readonly options: readonly string[];
-      }
-    | undefined;
-  readonly annotations: Readonly<Record<string, string>>;
-  /** cgroup of the pod; "": none. */
-  readonly cgroupParent: string;
-}
 
 export interface Attachment {
   /** Without prefix; IPv4 first. */
@@ -506,44 +480,4 @@ async function liveNetns(path: string): Promise<string> {
   } catch {
     return "";
   }
-}
-
-/** CNI_ARGS as kubelets' runtimes have always given them. */
-function cniArgs(request: PodAttachmentRequest): string {
-  const pairs = {
-    IgnoreUnknown: "1",
-    K8S_POD_NAMESPACE: request.namespace,
-    K8S_POD_NAME: request.name,
-    K8S_POD_INFRA_CONTAINER_ID: request.sandboxId,
-    K8S_POD_UID: request.uid,
-  };
-  for (const [key, value] of Object.entries(pairs)) {
-    if (/[;=\0\n]/.test(value))
-      throw new RuntimeError(
-        "invalid-argument",
-        `${key} can't be given to CNI plugins: ${JSON.stringify(value)}`,
-      );
-  }
-  if (!isPlainName(request.sandboxId))
-    throw new RuntimeError("invalid-argument", "sandbox id is no plain name");
-  return Object.entries(pairs)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(";");
-}
-
-/** Capability arguments (CNI CONVENTIONS.md); each plugin is told those that it asks for. */
-function capabilities(request: PodAttachmentRequest, ports: readonly PortMapping[]): JsonObject {
-  const { dns, annotations, cgroupParent } = request;
-  const portMappings = ports.map(({ protocol, containerPort, hostPort, hostIp }) => ({
-    protocol,
-    containerPort,
-    hostPort,
-    hostIP: hostIp,
-  }));
-  return {
-    ...(portMappings.length > 0 ? { portMappings } : {}),
-    ...(dns === undefined ? {} : { dns }),
-    ...(cgroupParent === "" ? {} : { cgroupPath: cgroupParent }),
-    "io.kubernetes.cri.pod-annotations": annotations,
-  };
 }
