@@ -168,7 +168,6 @@ async function up(): Promise<void> {
     hostname: "quickstart",
     logDirectory: join(folder, "pod-logs"),
     labels: { app: "quickstart" },
-    linux: { cgroupParent: "/kobako-quickstart" },
   };
   await mkdir(config.logDirectory ?? "", { recursive: true });
   const { podSandboxId } = await timed(
@@ -232,7 +231,7 @@ async function up(): Promise<void> {
   // For crictl runp and create by hand: the protobuf JSON form of the same pod.
   await writeFile(
     join(folder, "pod.json"),
-    `${JSON.stringify({ metadata: { name: "by-hand", namespace: "default", uid: "by-hand" }, log_directory: config.logDirectory, linux: { cgroup_parent: "/kobako-quickstart" } }, null, 2)}\n`,
+    `${JSON.stringify({ metadata: { name: "by-hand", namespace: "default", uid: "by-hand" }, log_directory: config.logDirectory }, null, 2)}\n`,
   );
   await writeFile(
     join(folder, "web.json"),

@@ -3,8 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ContainerConfigInit, NamespaceMode, type PodSandboxConfigInit } from "../../cri-api/index.ts";
 import { type CriClient, criClient } from "../../test/support/cri-client.ts";
+import { removeCgroups } from "../../test/support/host.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
-import { cpuMs, listener, removeCgroups, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
+import { cpuMs, listener, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
 import { Samples, type Summary } from "../sample.ts";
 
 export interface Subject {

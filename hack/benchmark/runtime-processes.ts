@@ -1,7 +1,6 @@
 /** Which processes are a runtime's own, and what they cost. Works for any CRI runtime on this machine. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, readlinkSync } from "node:fs";
 import { allPids, descriptors, pssKib } from "../../test/support/host.ts";
 
 /** The process that listens on the unix socket `path`. */
@@ -62,19 +61,4 @@ export function cpuMs(pids: readonly number[]): number {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return sum + ((Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 1000) / ticksPerSecond;
   }, 0);
-}
-
-/** Removes the empty cgroups at and below `path` in every hierarchy: runtimes leave parents that were named to them. */
-export function removeCgroups(path: string): void {
-  const remove = (folder: string): void => {
-    try {
-      for (const entry of readdirSync(folder, { withFileTypes: true }))
-        if (entry.isDirectory()) remove(join(folder, entry.name));
-      rmdirSync(folder);
-    } catch {
-      // not in this hierarchy, or still in use
-    }
-  };
-  const top = "/sys/fs/cgroup";
-  for (const hierarchy of ["", ...readdirSync(top)]) remove(join(top, hierarchy, path));
 }

@@ -7,7 +7,7 @@ import { closeSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type CriClient, criClient } from "./cri-client.ts";
-import type { Scope } from "./host.ts";
+import { removeCgroups, type Scope } from "./host.ts";
 import { instanceNames } from "../../src/config/instance.ts";
 import { expectNoLeak, type Snapshot, snapshot } from "./oracle.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
@@ -222,6 +222,8 @@ ${more}\n`;
     await this.end("SIGTERM");
     this.client.close();
     await this.reset();
+    // The parents that the pods were given are the caller's to remove, as they are a kubelet's.
+    for (const parent of this.scope.cgroupParents) removeCgroups(parent);
     if (process.env.KOBAKO_KEEP === "1") console.error(`kept: ${this.folder}`);
     else await this.#dir[Symbol.asyncDispose]();
   }

@@ -1,6 +1,14 @@
 /** What the kernel shows of one daemon's instance, read without asking the daemon. */
 import { execFileSync } from "node:child_process";
-import { type Dirent, existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  type Dirent,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 
 /** Where to look, and what counts as the instance's own. */
@@ -157,7 +165,10 @@ function list(folder: string): Dirent[] {
   }
 }
 
-/** Folders of the instance in every cgroup hierarchy: "memory/kubepods/...". */
+/**
+ * Folders of the instance in every cgroup hierarchy: "memory/kubepods/...". The instance's own top, with the one for
+ * all monitors and the one for pods without a parent, is there from the first pod on and belongs to none.
+ */
 export function ownCgroupFolders(scope: Scope): string[] {
   const top = "/sys/fs/cgroup";
   const hierarchies = existsSync(join(top, "cgroup.controllers"))
@@ -165,15 +176,17 @@ export function ownCgroupFolders(scope: Scope): string[] {
     : list(top)
         .filter((entry) => entry.isDirectory())
         .map((entry) => entry.name);
+  const own = `/kobako${scope.suffix}`;
+  const lasting = ["", "/monitors", "/pods"].map((name) => own + name);
   const found: string[] = [];
   const walk = (hierarchy: string, path: string) => {
     if (!existsSync(join(top, hierarchy, path))) return;
-    found.push(`${hierarchy}${path}`);
+    if (!lasting.includes(path)) found.push(`${hierarchy}${path}`);
     for (const entry of list(join(top, hierarchy, path)))
       if (entry.isDirectory()) walk(hierarchy, `${path}/${entry.name}`);
   };
   for (const hierarchy of hierarchies)
-    for (const own of [`/kobako${scope.suffix}`, ...scope.cgroupParents]) walk(hierarchy, own);
+    for (const path of [own, ...scope.cgroupParents]) walk(hierarchy, path);
   return found;
 }
 
@@ -214,7 +227,8 @@ export function ownFiles(scope: Scope): string[] {
       const inLayers = basename(folder) === "layers";
       // A layer outlives the pods that use it; what a pull has not finished bears another name.
       if (inLayers && /^sha256-[0-9a-f]{64}$/.test(entry.name)) continue;
-      found.push(path);
+      // Folders with a plain name are rooms' own and stay; what belongs to a pod bears an id.
+      if (!entry.isDirectory() || !/^[a-z-]+$/.test(entry.name)) found.push(path);
       if (entry.isDirectory() && depth > 0 && !inLayers) walk(path, depth - 1);
     }
   };
@@ -247,4 +261,19 @@ export function present(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Removes the empty cgroups at and below `path` in every hierarchy: runtimes leave parents that were named to them. */
+export function removeCgroups(path: string): void {
+  const remove = (folder: string): void => {
+    try {
+      for (const entry of readdirSync(folder, { withFileTypes: true }))
+        if (entry.isDirectory()) remove(join(folder, entry.name));
+      rmdirSync(folder);
+    } catch {
+      // not in this hierarchy, or still in use
+    }
+  };
+  const top = "/sys/fs/cgroup";
+  for (const hierarchy of ["", ...readdirSync(top)]) remove(join(top, hierarchy, path));
 }

@@ -14,6 +14,7 @@ import type { TestDaemon } from "./daemon.ts";
 import {
   descriptors,
   namespaceInode,
+  ownCgroup,
   ownCgroupFolders,
   ownFiles,
   ownFirewall,
@@ -180,8 +181,9 @@ export async function expectAgreement(daemon: TestDaemon): Promise<void> {
   }
   for (const info of ownProcesses(daemon.scope)) {
     const id = info.cgroups
+      .filter((path) => ownCgroup(path, daemon.scope))
       .map((path) => /([0-9a-f]{16,64})(?:\.scope)?$/.exec(path)?.[1])
-      .find((name) => name);
+      .find((name) => name !== undefined);
     if (id !== undefined && ![...known].some((prefix) => id.startsWith(prefix)))
       faults.push(`process ${info.name} (${info.pid}) is in the cgroup of ${id}, which CRI does not know`);
   }
