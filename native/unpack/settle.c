@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "unpack/layer.h"
 #include "unpack/name.h"
+#include "unpack/settle_internal.h"
 #include "unpack/tree.h"
 #include "unpack/xattr.h"
 
@@ -25,14 +26,6 @@ struct implied {
 	struct implied *next;
 	bool settled;
 	char path[];
-};
-
-struct settle {
-	int root, lower;
-	struct implied *first, **last;
-	void *by_path;
-	int links, depth;
-	uint64_t bytes, inodes;
 };
 
 static int settle_folder(struct settle *s, struct implied *folder, struct err *e);
@@ -93,12 +86,7 @@ static int open_here(struct settle *s, const char *path, struct err *e)
 	return fd < 0 ? err_set(e, -fd, "open \"%.300s\"", path) : fd;
 }
 
-/*
- * The folder below that is merged with the folder `path` of this layer, or -1: none is. The folders
- * of `path` are settled, so each is a real one here; one that is opaque, or has something else below
- * it, ends the way down.
- */
-static int merged_below(struct settle *s, const char *path)
+int settle_below(struct settle *s, const char *path)
 {
 	char prefix[PATH_MAX];
 	size_t at = 0;
@@ -124,8 +112,7 @@ static int merged_below(struct settle *s, const char *path)
 	return below < 0 ? -1 : below;
 }
 
-/* Attributes and time of a folder or file below onto one of this layer. */
-static int copy_attributes(int from, int to, const char *path, struct err *e)
+int settle_copy_attributes(int from, int to, const char *path, struct err *e)
 {
 	struct timespec times[2];
 	struct stat st;
@@ -140,8 +127,7 @@ static int copy_attributes(int from, int to, const char *path, struct err *e)
 	return futimens(to, times) < 0 ? err_set(e, errno, "time of \"%.300s\"", path) : 0;
 }
 
-/* The folder's time before something is put into it, to be set again after. */
-static void keep_time(int dir, struct timespec times[2])
+void settle_keep_time(int dir, struct timespec times[2])
 {
 	struct stat st;
 
@@ -159,7 +145,7 @@ static int make_folder(struct settle *s, int parent, const char *part, const cha
 	cleanup_fd int to = -1, from = -1;
 	int r = 0;
 
-	keep_time(parent, times);
+	settle_keep_time(parent, times);
 	if (on_whiteout && unlinkat(parent, part, 0) < 0)
 		return err_set(e, errno, "replace the whiteout \"%.300s\"", path);
 	if (mkdirat(parent, part, 0755) < 0)
@@ -173,9 +159,9 @@ static int make_folder(struct settle *s, int parent, const char *part, const cha
 	if (on_whiteout)
 		r = xattr_set_opaque(to, e);
 	else
-		from = merged_below(s, path);
+		from = settle_below(s, path);
 	if (r == 0)
-		r = from >= 0 ? copy_attributes(from, to, path, e) : futimens(to, never);
+		r = from >= 0 ? settle_copy_attributes(from, to, path, e) : futimens(to, never);
 	return r < 0 ? r : 0;
 }
 
@@ -236,7 +222,7 @@ static int way_part(struct settle *s, struct way *w, const char *part, struct er
 	} else if (errno != ENOENT) {
 		return err_set(e, errno, "look at \"%.300s\"", path);
 	}
-	below = whiteout ? -1 : merged_below(s, w->path);
+	below = whiteout ? -1 : settle_below(s, w->path);
 	if (below >= 0 && fstatat(below, part, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(st.st_mode))
 			return way_link(s, w, below, part, e);
@@ -302,7 +288,7 @@ static int move_content(struct settle *s, const char *from, const char *to, stru
 	in = open_here(s, to, e);
 	if (in < 0)
 		return in;
-	keep_time(in, times);
+	settle_keep_time(in, times);
 	dir = fdopendir(fcntl(out, F_DUPFD_CLOEXEC, 0));
 	if (!dir)
 		return err_set(e, errno, "read \"%.300s\"", from);
@@ -396,13 +382,13 @@ static int settle_folder(struct settle *s, struct implied *folder, struct err *e
 		return 0; /* moved away with a folder above it */
 	strcpy(split, folder->path);
 	base = name_split(split, &dir);
-	below = merged_below(s, dir);
+	below = settle_below(s, dir);
 	if (below < 0 || fstatat(below, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0; /* nothing below: it stays as it was made */
 	if (S_ISDIR(st.st_mode)) {
 		from = openat(below, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return from < 0 ? err_set(e, errno, "open \"%.300s\" below", folder->path) :
-				  copy_attributes(from, here, folder->path, e);
+				  settle_copy_attributes(from, here, folder->path, e);
 	}
 	if (!S_ISLNK(st.st_mode))
 		return err_set(e, EBADMSG, "\"%.300s\" is used as a folder and is none", folder->path);
@@ -414,70 +400,7 @@ static int settle_folder(struct settle *s, struct implied *folder, struct err *e
 	return r;
 }
 
-static int copy_data(int from, int to, const char *path, struct err *e)
-{
-	char buf[16384];
-
-	for (;;) {
-		ssize_t n = read(from, buf, sizeof(buf)), m;
-
-		if (n == 0)
-			return 0;
-		if (n < 0)
-			return err_set(e, errno, "read \"%.300s\" below", path);
-		for (char *p = buf; n; p += m, n -= m) {
-			m = write(to, p, (size_t)n);
-			if (m < 0)
-				return err_set(e, errno, "write \"%.300s\"", path);
-		}
-	}
-}
-
-static int copy_file(int below, const char *base, int dir, const char *name, const char *path, struct err *e)
-{
-	cleanup_fd int from = openat(below, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), to = -1;
-	int r;
-
-	if (from < 0)
-		return err_set(e, errno, "open \"%.300s\" below", path);
-	to = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (to < 0)
-		return err_set(e, errno, "make \"%.300s\"", path);
-	r = copy_data(from, to, path, e);
-	return r < 0 ? r : copy_attributes(from, to, path, e);
-}
-
-/* A file below, of any kind but a folder, as `name` of this layer. */
-static int copy_up(struct settle *s, int below, const char *base, const struct stat *st, int dir, const char *name,
-		   const char *path, struct err *e)
-{
-	const struct timespec times[2] = { st->st_mtim, st->st_mtim };
-	char target[PATH_MAX];
-	ssize_t n;
-
-	s->inodes++;
-	s->bytes += layer_blocks_of(st->st_mode, (uint64_t)st->st_size);
-	if (S_ISREG(st->st_mode))
-		return copy_file(below, base, dir, name, path, e);
-	if (S_ISLNK(st->st_mode)) {
-		n = readlinkat(below, base, target, sizeof(target) - 1);
-		if (n < 0)
-			return err_set(e, errno, "read the link \"%.300s\" below", path);
-		target[n] = '\0';
-		if (symlinkat(target, dir, name) < 0)
-			return err_set(e, errno, "make the link \"%.300s\"", path);
-	} else if (mknodat(dir, name, st->st_mode, st->st_rdev) < 0) {
-		return err_set(e, errno, "make the node \"%.300s\"", path);
-	}
-	if (fchownat(dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (!S_ISLNK(st->st_mode) && fchmodat(dir, name, st->st_mode & 07777, 0) < 0) ||
-	    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_set(e, errno, "attributes of \"%.300s\"", path);
-	return 0;
-}
-
-/* The folder of a name, with all links followed; made in this layer where it is missing. */
-static int folder_of(struct settle *s, const char *dir, char ret_path[PATH_MAX], struct err *e)
+int settle_folder_of(struct settle *s, const char *dir, char ret_path[PATH_MAX], struct err *e)
 {
 	struct way w = { .path = "" };
 	int fd, r;
@@ -491,48 +414,6 @@ static int folder_of(struct settle *s, const char *dir, char ret_path[PATH_MAX],
 	if (fd >= 0)
 		strcpy(ret_path, w.path);
 	return fd;
-}
-
-static int settle_link(struct settle *s, const struct pending_record *record, struct err *e)
-{
-	char name[PATH_MAX], target[PATH_MAX], path[PATH_MAX];
-	const char *dir, *base, *target_dir, *target_base;
-	struct timespec times[2], target_times[2];
-	cleanup_fd int to = -1, from = -1, below = -1;
-	struct stat st;
-	bool hidden;
-	int r;
-
-	strcpy(name, record->path);
-	base = name_split(name, &dir);
-	strcpy(target, record->target);
-	target_base = name_split(target, &target_dir);
-	to = folder_of(s, dir, path, e);
-	if (to < 0)
-		return to;
-	if (fstatat(to, base, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0; /* a later entry took the name */
-	from = folder_of(s, target_dir, path, e);
-	if (from < 0)
-		return from;
-	keep_time(to, times);
-	keep_time(from, target_times);
-	r = fstatat(from, target_base, &st, AT_SYMLINK_NOFOLLOW);
-	hidden = r == 0 && stat_is_whiteout(&st);
-	if (r < 0 || hidden) {
-		below = merged_below(s, path);
-		if (below < 0 || fstatat(below, target_base, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
-			return err_set(e, EBADMSG, "hard link \"%.200s\" to \"%.200s\", which is no file of this "
-				       "layer nor of those below", record->path, record->target);
-		r = copy_up(s, below, target_base, &st, to, base, record->path, e);
-		if (r == 0 && !hidden && linkat(to, base, from, target_base, 0) < 0)
-			r = err_set(e, errno, "link \"%.300s\"", record->target);
-	} else if (S_ISDIR(st.st_mode) || linkat(from, target_base, to, base, 0) < 0) {
-		r = err_set(e, EBADMSG, "link \"%.200s\" to \"%.200s\"", record->path, record->target);
-	}
-	futimens(to, times);
-	futimens(from, target_times);
-	return r;
 }
 
 static int settle_all(struct settle *s, const struct pending *pending, struct err *e)
