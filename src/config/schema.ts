@@ -33,7 +33,7 @@ export const schema = {
     socket: path("", "The gRPC socket, mode 0660. Default: `kobako.sock` in `state`."),
     receive_limit: bytes(16 << 20, 1 << 20, 256 << 20, "The largest request."),
     send_limit: bytes(32 << 20, 1 << 20, 256 << 20, "The largest answer."),
-    max_connections: count(128, 4, 4096, "Connections at a time; further ones are closed at once."),
+    max_connections: count(1024, 4, 16384, "Connections at a time; further ones are closed at once."),
     max_calls: count(2048, 16, 65536, "Calls at a time; further ones are answered with RESOURCE_EXHAUSTED."),
     max_calls_per_connection: count(
       256,

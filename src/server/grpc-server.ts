@@ -53,7 +53,7 @@ export const defaultLimits: ServerLimits = {
   receiveBytes: 16 << 20,
   sendBytes: 32 << 20,
   callsPerConnection: 256,
-  connections: 128,
+  connections: 1024,
   calls: 2048,
   sessionMemoryMib: 128,
 };
