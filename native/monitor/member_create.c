@@ -99,6 +99,8 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	}
 	if (pod_enter(&pod, &report->e) < 0 || container_create(&request, &made, &report->e) < 0)
 		return -1;
+	/* From now on init alone holds it, so that its end tells of init, not of this runner. */
+	close(w->start_fd);
 	report->pid = made.pid;
 	memcpy(report->cgroup, made.cgroup, sizeof(report->cgroup));
 	return 0;

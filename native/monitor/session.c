@@ -53,6 +53,46 @@ struct session {
 	char cgroup[CGROUP_PATH_MAX];
 };
 
+/* The cgroup of an exec that is over. */
+struct leftover {
+	struct timer retry;
+	uint64_t wait_ms;
+	char cgroup[];
+};
+
+/*
+ * Tried a few times: the kernel counts a process as present until it was switched away from for good,
+ * which its parent may hear of before. What children of the exec keep busy goes with the container.
+ */
+static void remove_leftover(struct timer *t)
+{
+	struct leftover *l = container_of(t, struct leftover, retry);
+	struct err e;
+
+	if (cgroup_remove(l->cgroup, 0, &e) < 0 && l->wait_ms <= 256) {
+		l->wait_ms *= 4;
+		loop_timer(&l->retry, l->wait_ms);
+	} else {
+		free(l);
+	}
+}
+
+static void remove_cgroup(const char *path)
+{
+	size_t size = strlen(path) + 1;
+	struct leftover *l;
+	struct err e;
+
+	if (cgroup_remove(path, 0, &e) == 0)
+		return;
+	l = malloc(sizeof(*l) + size);
+	if (!l)
+		return;
+	*l = (struct leftover){ .retry.fire = remove_leftover, .wait_ms = 1 };
+	memcpy(l->cgroup, path, size);
+	loop_timer(&l->retry, l->wait_ms);
+}
+
 /* May be called twice: a broken connection ends a session in the middle of a send. */
 static void forget(struct session *s)
 {
@@ -68,12 +108,8 @@ static void forget(struct session *s)
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
 	loop_close(&s->out[1].watch);
-	if (s->is_exec && s->cgroup[0]) {
-		struct err ignored;
-
-		/* Busy with children that the process left behind: it goes with the container then. */
-		cgroup_remove(s->cgroup, 0, &ignored);
-	}
+	if (s->is_exec && s->cgroup[0])
+		remove_cgroup(s->cgroup);
 	loop_free(&s->in, s);
 }
 

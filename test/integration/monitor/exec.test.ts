@@ -1,0 +1,277 @@
+/** Execs and attaches: streams, terminals, time limits, and what is left behind. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  childrenOf,
+  isAlive,
+  type Json,
+  memoryKiB,
+  MonitorPod,
+  openFiles,
+  type RawConnection,
+} from "../../support/monitor.ts";
+import { waitFor } from "../../support/wait.ts";
+
+const exec = async (
+  pod: MonitorPod,
+  id: string,
+  args: readonly string[],
+  more: Json = {},
+): Promise<{ connection: RawConnection; pid: number }> => {
+  const connection = await pod.connect();
+  const { pid } = await connection.request("exec", {
+    container: id,
+    process: { args, env: ["PATH=/bin"], cwd: "/", user: { uid: 0, gid: 0 }, terminal: more.tty ?? false },
+    tty: false,
+    stdin: false,
+    timeout_ms: 0,
+    ...more,
+  });
+  return { connection, pid: Number(pid) };
+};
+
+const sh = (script: string): string[] => ["/bin/sh", "-c", script];
+const execCgroups = (pod: MonitorPod, id: string): string[] =>
+  pod.cgroupFolders().flatMap((folder) => readdirSync(join(folder, id)).filter((name) => name.startsWith("exec-")));
+
+describe("an exec", () => {
+  it("gives both outputs and the exit code, then ends", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection } = await exec(pod, id, sh("echo out; echo err >&2; exit 7"));
+    expect(await connection.collect()).toEqual({
+      stdout: "out\n",
+      stderr: "err\n",
+      status: { exit_code: 7, signal: 0, timed_out: false },
+    });
+    await connection.cut();
+    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+  });
+
+  it("runs in the container's namespaces and cgroup, below which it has one of its own", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection } = await exec(pod, id, sh("hostname; ls -l /proc/self/fd | wc -l; cat /proc/self/cgroup; cat /proc/1/comm"));
+    const { stdout } = await connection.collect();
+    expect(stdout).toMatch(new RegExp(`^web-0\n.*\n[^]*:/${pod.name}/${id}(/exec-1)?\n[^]*(sleep|sh)\n$`));
+  });
+
+  it("of a missing program is refused before the switch, and the connection goes on", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    const id = await pod.shell(connection, "sleep 100");
+    const process = { args: ["/bin/nothing"], env: [], cwd: "/", user: { uid: 0, gid: 0 } };
+    for (const tty of [false, true]) {
+      const { error } = await connection.ask("exec", { container: id, process: { ...process, terminal: tty }, tty });
+      expect(error).toMatchObject({ code: 2, kind: "failed-precondition", message: expect.stringMatching(/\/bin\/nothing/) });
+    }
+    expect(await connection.request("state")).toMatchObject({ containers: [{ id, state: "running" }] });
+    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+  });
+
+  it("passes standard input on, and its end", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection } = await exec(pod, id, ["/bin/md5sum"], { stdin: true });
+    for (let i = 0; i < 50; i++) connection.sendFrame(0, Buffer.alloc(100_000, i));
+    connection.sendFrame(0, "");
+    const { createHash } = await import("node:crypto");
+    const hash = createHash("md5");
+    for (let i = 0; i < 50; i++) hash.update(Buffer.alloc(100_000, i));
+    expect((await connection.collect()).stdout).toBe(`${hash.digest("hex")}  -\n`);
+  });
+
+  it("takes the end of the client's sending for the end of input", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection } = await exec(pod, id, ["/bin/cat"], { stdin: true });
+    connection.sendFrame(0, "all");
+    connection.socket.end();
+    expect(await connection.collect()).toMatchObject({ stdout: "all", status: { exit_code: 0 } });
+  });
+
+  it("has a terminal that is resized", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection } = await exec(pod, id, sh("read x; stty size; echo got $x; tty; exit 4"), {
+      tty: true,
+      stdin: true,
+    });
+    connection.sendFrame(4, JSON.stringify({ width: 132, height: 43 }));
+    connection.sendFrame(0, "word\n");
+    const { stdout, status } = await connection.collect();
+    expect(stdout.replaceAll("\r", "")).toMatch(/^word\n43 132\ngot word\n\/dev\/pts\/0\n$/);
+    expect(status).toMatchObject({ exit_code: 4 });
+  });
+
+  it("is killed with all its children after its time", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection, pid } = await exec(pod, id, sh("trap '' TERM; (sleep 1000; true) & echo on; sleep 1000; true"), {
+      timeout_ms: 200,
+    });
+    await connection.output(/on/);
+    const tree = [pid, ...childrenOf(pid)];
+    expect(tree).toHaveLength(3);
+    expect((await connection.collect()).status).toEqual({ exit_code: 137, signal: 9, timed_out: true });
+    await waitFor("end of the children", () => !tree.some(isAlive));
+    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+  });
+
+  it("ends soon after its process, whatever children keep its pipes open (U5)", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.connect();
+    const id = await pod.shell(control, "sleep 100");
+    const before = openFiles(pod.pid);
+    for (let round = 0; round < 20; round++) {
+      const { connection } = await exec(pod, id, sh("sleep 1000 & (while :; do echo noise; done) & echo done; exit 3"));
+      const { stdout, status } = await connection.collect();
+      expect(stdout).toContain("done\n");
+      expect(status).toMatchObject({ exit_code: 3 });
+      await connection.cut();
+    }
+    await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= before);
+    await control.request("delete", { container: id });
+    expect(childrenOf(pod.pid)).toEqual([]);
+  });
+
+  it("dies with all its children when its client goes away (A14)", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection, pid } = await exec(pod, id, sh("trap '' HUP PIPE; (sleep 1000; true) & echo on; sleep 1000; true"));
+    await connection.output(/on/);
+    const tree = [pid, ...childrenOf(pid)];
+    connection.close();
+    await waitFor("end of the exec", () => !tree.some(isAlive));
+    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+  });
+
+  it("stands still while its client does not read, at no cost of memory (S5)", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection, pid } = await exec(pod, id, ["/bin/cat", "/dev/zero"]);
+    connection.socket.pause();
+    await waitFor("the process to block", () => {
+      const state = () => Number(/^rchar: (\d+)/m.exec(readFile(`/proc/${pid}/io`))?.[1]);
+      const before = state();
+      const end = performance.now() + 100;
+      while (performance.now() < end); // long enough for a process that is not held to read on
+      return state() === before;
+    });
+    expect(memoryKiB(pod.pid, "Private_Dirty")).toBeLessThan(1024);
+    connection.socket.resume();
+    await waitFor("more output", () => connection.frames.length > 100);
+    connection.close();
+    await waitFor("end of the exec", () => !isAlive(pid));
+  });
+
+  it("loses nothing of what its process wrote last", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    for (let round = 0; round < 10; round++) {
+      const { connection } = await exec(pod, id, sh("seq 1 20000"), { tty: round % 2 === 1 });
+      const { stdout } = await connection.collect();
+      expect(stdout.replaceAll("\r", "").split("\n")).toHaveLength(20_001);
+      await connection.cut();
+    }
+  });
+
+  it("costs nothing once it is over: descriptors, children, memory (U6)", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.connect();
+    const id = await pod.shell(control, "sleep 100");
+    const round = async (args: readonly string[], tty: boolean) => {
+      const connection = await pod.connect();
+      const answer = await connection.ask("exec", {
+        container: id,
+        process: { args, env: ["PATH=/bin"], cwd: "/", user: { uid: 0, gid: 0 }, terminal: tty },
+        tty,
+      });
+      if (answer.result !== undefined) await connection.collect();
+      connection.close();
+    };
+    const many = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await Promise.all([round(["/bin/true"], false), round(["/bin/none"], true), round(["/bin/echo", "x"], true)]);
+      }
+    };
+    await many(10);
+    await waitFor("children to be reaped", () => childrenOf(pod.pid).length === 1);
+    const [files, memory] = [openFiles(pod.pid), memoryKiB(pod.pid, "Private_Dirty")];
+    await many(60);
+    await waitFor("children to be reaped", () => childrenOf(pod.pid).length === 1);
+    await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= files);
+    expect(memoryKiB(pod.pid, "Private_Dirty")).toBeLessThanOrEqual(memory + 64);
+    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+  });
+
+  it("needs a connection of its own", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    const id = await pod.shell(connection, "sleep 100");
+    const process = { args: ["/bin/true"], env: [], cwd: "/", user: { uid: 0, gid: 0 } };
+    const slow = connection.ask("prepare", pod.prepareParams("other"));
+    expect(await connection.refusal("exec", { container: id, process })).toBe("failed-precondition");
+    await slow;
+  });
+});
+
+describe("an attach", () => {
+  it("shows the container's output to each client, beside the log, and how it ended", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.connect();
+    const id = await pod.shell(control, "read x; echo out $x; echo err >&2; exit 9", { stdin: true });
+    const [first, second] = [await pod.connect(), await pod.connect()];
+    await first.request("attach", { container: id, stdin: true });
+    await second.request("attach", { container: id, stdin: false });
+    first.sendFrame(0, "word\n");
+    for (const connection of [first, second]) {
+      expect(await connection.collect()).toEqual({
+        stdout: "out word\n",
+        stderr: "err\n",
+        status: { exit_code: 9, signal: 0, timed_out: false },
+      });
+      await connection.cut();
+    }
+    expect(pod.logText(id).split("\n").sort()).toEqual(["", "err", "out word"]);
+  });
+
+  it("goes away without harm to the container", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.subscribe();
+    const id = await pod.shell(control, "while read x; do echo $x; done; exit 0", { stdin: true });
+    for (let round = 0; round < 20; round++) {
+      const connection = await pod.connect();
+      await connection.request("attach", { container: id, stdin: true });
+      connection.sendFrame(0, `${round}\n`);
+      await connection.output(new RegExp(`^${round}$`, "m"));
+      connection.close();
+    }
+    expect(await control.request("state")).toMatchObject({ containers: [{ state: "running" }] });
+    expect(pod.logText(id).split("\n")).toHaveLength(21);
+  });
+
+  it("to a container without standard input is refused when it asks for it", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    const id = await pod.shell(connection, "sleep 100");
+    expect(await connection.refusal("attach", { container: id, stdin: true })).toBe("failed-precondition");
+    expect(await connection.refusal("attach", { container: "nope", stdin: false })).toBe("not-found");
+  });
+
+  it("that takes nothing is cut off, and the container goes on", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.subscribe();
+    const id = await pod.shell(control, "sleep 1; head -c 3000000 /dev/zero | tr '\\0' 'x'; echo; exit 5");
+    const stuck = await pod.connect();
+    await stuck.request("attach", { container: id, stdin: false });
+    stuck.socket.pause();
+    expect(await control.event("exit", id)).toMatchObject({ exit_code: 5 });
+    expect(memoryKiB(pod.pid, "Private_Dirty")).toBeLessThan(2048);
+  });
+});
+
+function readFile(path: string): string {
+  return readFileSync(path, "utf8");
+}
