@@ -2,7 +2,7 @@
 import { runCli } from "./cli/cli.ts";
 import { version } from "./config/version.ts";
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   version,
   hooks: async () => {
     const [{ runDaemon }, { resetInstance }] = await Promise.all([
@@ -12,3 +12,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
     return { runDaemon, resetInstance };
   },
 });
+
+// The command is done when it says so: a connection that is slow to close must not keep a script waiting.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise((written) => stream.write("", written));
+}
+process.exit(code);
