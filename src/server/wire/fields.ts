@@ -25,12 +25,15 @@ export function noNul(field: string, value: string): string {
   return value;
 }
 
-/** An id as clients send it: hex, whole or a prefix. @throws RuntimeError `invalid-argument`. */
+/**
+ * An id as clients send it, whole or a prefix. Ours are hex; one that merely looks like an id is another runtime's and
+ * simply not found, because Stop and Remove of what is not there succeed. @throws RuntimeError `invalid-argument`.
+ */
 export function idField(field: string, value: string): string {
-  if (!/^[0-9a-f]{1,64}$/.test(value)) {
+  if (!/^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$/.test(value)) {
     throw new RuntimeError(
       "invalid-argument",
-      `${field} ${JSON.stringify(value.slice(0, 80))} is not an id: expected up to 64 hex digits`,
+      `${field} ${JSON.stringify(value.slice(0, 80))} is not an id: expected letters, digits, - and _, at most 128`,
     );
   }
   return value;
