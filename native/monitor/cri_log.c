@@ -209,7 +209,7 @@ static void batch_flush(struct batch *b)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			log->fault = n < 0 ? errno : EIO;
+			log->fault = log->last_fault = n < 0 ? errno : EIO;
 			log->dropped_bytes += b->content;
 			cut(log, written);
 			goto out;

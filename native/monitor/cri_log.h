@@ -32,6 +32,7 @@ struct cri_log {
 	} tail[2];
 	uint64_t dropped_bytes; /* content lost to write errors since the log was opened first */
 	int fault;              /* errno of the last lost write, 0 after a good one */
+	int last_fault;         /* the same, kept */
 	bool torn;              /* the file ends in half a line that could not be cut off */
 };
 

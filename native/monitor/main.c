@@ -269,7 +269,7 @@ int main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN); /* a daemon that died is an error of write */
 	if (chdir("/") < 0)
 		return 1;
-	umask(077);
+	umask(027); /* a log is 0640; what must be tighter says so */
 	/* Where the kernel refuses, the pod runs all the same; the program's file is then less protected. */
 	if (seal_self(argv, (char *[]){ NULL }, &e) < 0)
 		note(&e);

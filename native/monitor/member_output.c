@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a container's pipes or pty to its log, and to who is attached. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -43,6 +44,7 @@ void pump_used(size_t bytes)
 static void tell_fault(struct member *m)
 {
 	cleanup_text struct text t = { 0 };
+	char message[128];
 	uint64_t now;
 
 	if (m->log.dropped_bytes == m->dropped_told)
@@ -53,7 +55,9 @@ static void tell_fault(struct member *m)
 	text_str(&t, "{\"container\":");
 	text_json(&t, m->id);
 	text_fmt(&t, ",\"dropped_bytes\":%llu,\"message\":", (unsigned long long)m->log.dropped_bytes);
-	text_json(&t, m->log.fault ? strerror(m->log.fault) : "the log can be written again");
+	snprintf(message, sizeof(message), "%s%s", strerror(m->log.last_fault),
+		 m->log.fault ? "" : ", and over: the log can be written again");
+	text_json(&t, message);
 	text_str(&t, "}");
 	conn_event("log_fault", &t);
 	m->dropped_told = m->log.dropped_bytes;

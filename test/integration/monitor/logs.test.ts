@@ -1,0 +1,201 @@
+/** Container logs as a kubelet reads them, on good and on bad disks. */
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { memoryKiB, MonitorPod } from "../../support/monitor.ts";
+import { waitFor } from "../../support/wait.ts";
+
+const line = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) ([^]*)$/;
+
+/** Lines joined as a kubelet does: parts up to the one marked F. */
+function readLog(path: string): { stdout: string; stderr: string; stamps: string[] } {
+  const streams = { stdout: "", stderr: "" };
+  const stamps: string[] = [];
+  for (const text of readFileSync(path, "latin1").split("\n").slice(0, -1)) {
+    const match = line.exec(text);
+    if (!match) throw new Error(`not a log line: ${JSON.stringify(text.slice(0, 200))}`);
+    const [, stamp = "", stream, tag, content = ""] = match;
+    if (content.length > 16384) throw new Error(`content of ${content.length} bytes`);
+    stamps.push(stamp);
+    streams[stream as "stdout" | "stderr"] += tag === "F" ? `${content}\n` : content;
+  }
+  return { ...streams, stamps };
+}
+
+describe("a log", () => {
+  it("has each line once, in order, with its stream and a stamp that never steps back (O10)", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const id = await pod.shell(connection, "seq 1 100000; seq 1 1000 >&2; printf 'no newline'");
+    await connection.event("exit", id);
+    const { stdout, stderr, stamps } = readLog(pod.logPath(id));
+    const numbers = (n: number) => Array.from({ length: n }, (_, i) => `${i + 1}\n`).join("");
+    expect(stdout).toBe(`${numbers(100_000)}no newline`);
+    expect(stderr).toBe(numbers(1000));
+    expect(stamps.toSorted()).toEqual(stamps);
+    expect(statSync(pod.logPath(id)).mode & 0o7777).toBe(0o640);
+  });
+
+  it("is complete when the exit is told", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    for (let round = 0; round < 20; round++) {
+      const id = await pod.shell(connection, "seq 1 5000; echo end; printf tail");
+      await connection.event("exit", id);
+      expect(readLog(pod.logPath(id)).stdout.endsWith("5000\nend\ntail")).toBe(true);
+    }
+  });
+
+  it("takes a line without end in parts, at no cost of memory (U7)", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const id = await pod.shell(connection, "head -c 100000000 /dev/zero | tr '\\0' 'x'; echo");
+    await connection.event("exit", id);
+    expect(memoryKiB(pod.pid, "Private_Dirty")).toBeLessThan(512);
+    expect(readLog(pod.logPath(id)).stdout).toBe(`${"x".repeat(100_000_000)}\n`);
+    await waitFor("buffers to be given back", () => memoryKiB(pod.pid, "Private_Dirty") < 200);
+  });
+
+  it("keeps what a program prints inside of its own line (S7)", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const forged = "2026-01-01T00:00:00.000000000Z stderr F forged";
+    const id = await pod.shell(connection, `printf 'a\\r${forged}\\n\\000b\\n'`);
+    await connection.event("exit", id);
+    const { stdout, stderr } = readLog(pod.logPath(id));
+    expect([stdout, stderr]).toEqual([`a\r${forged}\n\0b\n`, ""]);
+  });
+
+  it("takes a terminal's output as stdout", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const id = await pod.shell(connection, "echo out; echo err >&2; tty", { tty: true });
+    await connection.event("exit", id);
+    expect(readLog(pod.logPath(id))).toMatchObject({ stdout: expect.stringMatching(/^out\r\nerr\r\n\/dev\/(pts\/0|console)\r\n$/), stderr: "" });
+  });
+
+  it("goes on in a new file once it is opened again, and loses no line", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const id = await pod.shell(connection, "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done");
+    const files: string[] = [];
+    for (let round = 0; round < 10; round++) {
+      const old = `${pod.logPath(id)}.${round}`;
+      renameSync(pod.logPath(id), old);
+      files.push(old);
+      await connection.request("reopen_log", { container: id });
+      expect(existsSync(pod.logPath(id))).toBe(true);
+    }
+    await connection.event("exit", id);
+    const all = [...files, pod.logPath(id)].map((file) => readLog(file).stdout).join("");
+    expect(all).toBe(Array.from({ length: 3000 }, (_, i) => `${i}\n`).join(""));
+  });
+
+  it("is written on while a grandchild holds the pipe, after the exit was told (H6)", async () => {
+    await using pod = await MonitorPod.start({ namespaces: { pid: "pod" } });
+    const connection = await pod.subscribe();
+    const began = performance.now();
+    const id = await pod.shell(connection, "sleep 1000 & echo now");
+    await connection.event("exit", id);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(readLog(pod.logPath(id)).stdout).toBe("now\n");
+  });
+
+  it.each([
+    ["a link", (path: string, target: string) => symlinkSync(target, path)],
+    ["a FIFO", (path: string) => execFileSync("mkfifo", [path])],
+    ["a folder", (path: string) => mkdirSync(path)],
+    ["a device", (path: string) => execFileSync("mknod", [path, "c", "1", "3"])],
+  ])("is not %s (S6)", async (_, make) => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    const canary = join(pod.folder, "canary");
+    writeFileSync(canary, "canary");
+    const path = pod.logPath("one");
+    make(path, canary);
+    await connection.request("prepare", pod.prepareParams("one"));
+    const params = pod.createParams("one", { args: ["/bin/echo", "x"] });
+    expect(await connection.refusal("create", params)).not.toBe("none");
+    expect(readFileSync(canary, "utf8")).toBe("canary");
+    rmSync(path, { recursive: true });
+    expect(await connection.refusal("create", params)).toBe("none");
+  });
+
+  it("lies below the folder given, whatever its path says (S6)", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    await connection.request("prepare", pod.prepareParams("one"));
+    symlinkSync("/tmp", join(pod.folder, "out"));
+    for (const path of ["../x.log", "out/x.log", "../../../../tmp/x.log"]) {
+      const params = pod.createParams("one", { args: ["/bin/true"], logPath: `${pod.folder}/${path}` });
+      expect(await connection.refusal("create", params), path).not.toBe("none");
+    }
+    const params = pod.createParams("one", { args: ["/bin/true"], logPath: "/tmp/elsewhere.log" });
+    expect(await connection.refusal("create", params)).toBe("invalid-argument");
+    expect(existsSync("/tmp/elsewhere.log")).toBe(false);
+  });
+
+  it("that finds the disk full loses lines, says how many bytes, and recovers; the container goes on (C3)", async () => {
+    await using pod = await MonitorPod.start();
+    const disk = join(pod.folder, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    try {
+      const connection = await pod.subscribe();
+      const path = join(disk, "0.log");
+      const id = await pod.create(connection, {
+        args: ["/bin/sh", "-c", "seq 1 20000; echo full; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo again; exit 3"],
+        logPath: path,
+        logRoot: disk,
+      });
+      await connection.request("start", { container: id });
+      const fault = await connection.event("log_fault", id);
+      expect(fault).toMatchObject({ dropped_bytes: expect.any(Number), message: expect.stringMatching(/[Nn]o space/) });
+      const { containers } = await connection.request("state");
+      expect(containers).toMatchObject([{ state: "running" }]);
+      renameSync(path, join(disk, "0.log.1"));
+      const kept = readLog(join(disk, "0.log.1")).stdout;
+      const numbers = kept.split("\n").slice(0, -1).map(Number);
+      expect(numbers.slice(0, 100)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
+      expect(numbers.filter((n) => !(n > 0)).length).toBeLessThanOrEqual(1); // "full", when it still fits
+      rmSync(join(disk, "0.log.1"));
+      await connection.request("reopen_log", { container: id });
+      const exec = await pod.connect();
+      await exec.request("exec", {
+        container: id,
+        process: { args: ["/bin/touch", "/tmp/go"], env: [], cwd: "/", user: { uid: 0, gid: 0 } },
+      });
+      await exec.collect();
+      expect(await connection.event("exit", id)).toMatchObject({ exit_code: 3 });
+      expect(readLog(path).stdout).toMatch(/again\n$/);
+    } finally {
+      process.kill(pod.pid, "SIGTERM");
+      await waitFor("the disk to be free", () => {
+        try {
+          execFileSync("umount", [disk], { stdio: "ignore" });
+          return true;
+        } catch {
+          return undefined;
+        }
+      });
+    }
+  });
+
+  it("that nobody wants costs nothing", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    const id = await pod.shell(connection, "seq 1 100000; exit 2", { logPath: null, logRoot: null });
+    expect(await connection.event("exit", id)).toMatchObject({ exit_code: 2 });
+    expect(connection.events.filter(({ event }) => event === "log_fault")).toEqual([]);
+  });
+});
