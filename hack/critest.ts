@@ -23,6 +23,14 @@ const leftOut: readonly { readonly pattern: string; readonly reason: string }[] 
   },
 ];
 
+/** Reasons for skips that critest gives without one. */
+const skipReasons: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
+  {
+    pattern: /\bbenchmark about\b/,
+    reason: "measures, and is run only with parameters; hack/bench does that here",
+  },
+];
+
 interface SpecReport {
   readonly ContainerHierarchyTexts: readonly string[] | null;
   readonly LeafNodeType: string;
@@ -67,7 +75,12 @@ function readReport(file: string): Spec[] {
       return {
         name,
         outcome,
-        reason: left?.reason ?? (spec.Failure?.Message ?? "").trim().split("\n").slice(0, 4).join(" "),
+        reason:
+          left?.reason ??
+          (outcome === "skipped"
+            ? skipReasons.find(({ pattern }) => pattern.test(name))?.reason
+            : undefined) ??
+          (spec.Failure?.Message ?? "").trim().split("\n").slice(0, 4).join(" "),
       } as const;
     })
     .toSorted((a, b) => a.name.localeCompare(b.name));

@@ -104,7 +104,11 @@ it.each(["SIGTERM", "SIGKILL", "SIGRTMIN+3", "SIGRTMAX-1"])(
   },
 );
 
-it.each(["", "../x", "-rf", "%s", "A".repeat(64), "a".repeat(65), "abc\0", "gg", "a/b"])(
+it.each(["ab12", "a".repeat(64), "17085813-a59f-42e1-b08a-63cfa2880bfb"])("id %j may be looked up", (id) => {
+  expect(idField("container_id", id)).toBe(id);
+});
+
+it.each(["", "../x", "-rf", "%s", "a".repeat(129), "abc\0", ".", "a.b", "a/b"])(
   "id %j is refused before use",
   (id) => {
     expect(() => idField("container_id", id)).toThrow(invalid);
