@@ -85,6 +85,9 @@ function table(results: readonly Result[], format: typeof textTable, only = /./)
     figure("memory per pod, everything but the workload, KiB PSS", ({ memory }) => kib(memory.perPodKib)),
     figure("of it outside of the daemon, KiB PSS", ({ memory }) => kib(memory.perPodOutsideDaemonKib)),
     figure("daemon with no pod, MiB PSS", ({ memory }) => (memory.daemonIdleKib / 1024).toFixed(1)),
+    figure(`daemon after ${pods} pods have come and gone, MiB PSS`, ({ memory }) =>
+      (memory.daemonWarmKib / 1024).toFixed(1),
+    ),
     figure(`daemon with ${pods} pods, MiB PSS`, ({ memory }) => (memory.daemonKib / 1024).toFixed(1)),
     figure(`whole runtime with ${pods} pods, MiB PSS`, ({ memory }) => (memory.totalKib / 1024).toFixed(1)),
     figure(`processor time with ${pods} idle pods, ms per s`, ({ idle }) => ms(idle.cpuMsPerSecond)),

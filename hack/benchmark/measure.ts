@@ -38,6 +38,8 @@ export interface Result {
   readonly burst: { readonly startMs: number; readonly removeMs: number };
   readonly memory: {
     readonly daemonIdleKib: number;
+    /** With no pod, after as many have come and gone as are then run at once. */
+    readonly daemonWarmKib: number;
     readonly daemonKib: number;
     readonly totalKib: number;
     /** (total with pods - total without) / pods. */
@@ -72,9 +74,12 @@ export async function measure(subject: Subject, counts: Counts): Promise<Result>
     const marks = [...subject.marks, pods.cgroupParent];
     const processes = () => [...new Set([daemon, ...runtimeProcesses(marks, subject.workload[0] ?? "")])];
     const daemonIdleKib = totalPssKib([daemon]);
-    const idleKib = totalPssKib(processes());
-
     await sequential(client, pods, subject, samples, counts);
+
+    // What a warm daemon keeps with no pod at all: what stands now belongs to no pod.
+    await delay(settleMs);
+    const daemonWarmKib = totalPssKib([daemon]);
+    const warmKib = totalPssKib(processes());
     const burst = await manyAtOnce(client, pods, samples, counts, async () => {
       await delay(settleMs);
       const before = cpuMs(processes());
@@ -96,8 +101,9 @@ export async function measure(subject: Subject, counts: Counts): Promise<Result>
         daemonIdleKib,
         daemonKib,
         totalKib,
-        perPodKib: (totalKib - idleKib) / counts.pods,
-        perPodOutsideDaemonKib: (totalKib - daemonKib - (idleKib - daemonIdleKib)) / counts.pods,
+        daemonWarmKib,
+        perPodKib: (totalKib - warmKib) / counts.pods,
+        perPodOutsideDaemonKib: (totalKib - daemonKib - (warmKib - daemonWarmKib)) / counts.pods,
       },
       idle: { cpuMsPerSecond },
     };

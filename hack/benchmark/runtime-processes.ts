@@ -1,13 +1,13 @@
 /** Which processes are a runtime's own, and what they cost. Works for any CRI runtime on this machine. */
 import { execFileSync } from "node:child_process";
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { allPids, descriptors, pssKib } from "../../test/support/host.ts";
 
-/** The process that listens on the unix socket `path`. */
+/** The process that listens on the unix socket `path`, by the socket file's inode: it may have been renamed. */
 export function listener(path: string): number {
-  const lines = execFileSync("ss", ["-H", "-xlp"], { encoding: "utf8" }).split("\n");
-  for (const line of lines) {
-    if (!line.split(/\s+/).includes(path)) continue;
+  const inode = statSync(path).ino;
+  for (const line of execFileSync("ss", ["-H", "-xlpe"], { encoding: "utf8" }).split("\n")) {
+    if (!new RegExp(`\\bino:${inode}\\b`).test(line)) continue;
     const pid = /pid=(\d+)/.exec(line)?.[1];
     if (pid !== undefined) return Number(pid);
   }
