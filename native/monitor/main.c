@@ -60,7 +60,11 @@ static void answer_error(const struct err *e)
 	char message[sizeof(e->step) + 128];
 
 	note(e);
-	text_fmt(&t, "{\"ok\":false,\"error\":{\"code\":%d,\"message\":", e->code);
+	text_fmt(&t, "{\"ok\":false,\"error\":{\"code\":%d,", e->code);
+	/* A setting that the kernel refuses is a mistake of who asked for it. */
+	if (strncmp(e->step, "sysctl ", 7) == 0 && error_kind_of(e->code) == KIND_INTERNAL)
+		text_fmt(&t, "\"kind\":\"%s\",", error_kind_name(KIND_INVALID_ARGUMENT));
+	text_str(&t, "\"message\":");
 	text_json(&t, err_text(e, message, sizeof(message)));
 	text_str(&t, "}}\n");
 	answer(&t);
