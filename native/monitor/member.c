@@ -25,8 +25,6 @@
 #include "monitor/prepare.h"
 
 #define RUNNER_LIMIT_MS 120000
-/* A process in D state can't be killed: then delete answers, and may be asked again. */
-#define DELETE_LIMIT_MS 30000
 
 struct member *members;
 
@@ -110,7 +108,7 @@ static struct member *new_member(const char *id)
 	return m;
 }
 
-static void free_member(struct member *m)
+void member_free(struct member *m)
 {
 	for (struct member **at = &members; *at; at = &(*at)->next)
 		if (*at == m) {
@@ -157,7 +155,7 @@ static void prepared(void *owner, const struct runner_report *report, int fd, co
 		if (m->deleting)
 			member_delete_step(m);
 		else
-			free_member(m);
+			member_free(m);
 		return;
 	}
 	m->mntns_fd = fd;
@@ -191,7 +189,7 @@ void member_prepare(struct json_view params, struct reply *r)
 	}
 	if (runner_start(prepare_work, &params, NULL, 0, RUNNER_LIMIT_MS, prepared, m, &e) < 0) {
 		reply_error(r, error_kind_of(e.code), &e);
-		free_member(m);
+		member_free(m);
 		return;
 	}
 	m->busy = BUSY_PREPARING;
@@ -338,7 +336,7 @@ static void record_exit(struct member *m)
 }
 
 /* Whoever is left when init has ended: in a PID namespace that others share, they live on. */
-static void kill_rest(struct member *m)
+void member_kill_rest(struct member *m)
 {
 	cleanup_free pid_t *pids = NULL;
 	size_t count = 0;
@@ -365,7 +363,7 @@ static void exited(struct child *c, int status, int64_t at_ns)
 	loop_close(&m->oom);
 	output_drain(m);
 	record_exit(m);
-	kill_rest(m);
+	member_kill_rest(m);
 	session_member_exited(m);
 	/* A descriptor of the namespace would keep its mounts busy. */
 	if (m->mntns_fd >= 0)
@@ -465,92 +463,6 @@ void member_reopen_log(struct json_view params, struct reply *r)
 		reply_error(r, error_kind_of(e.code), &e);
 	else
 		reply_ok(r, "{}", 2);
-}
-
-static void on_delete_retry(struct timer *t)
-{
-	member_delete_step(container_of(t, struct member, delete_retry));
-}
-
-static void retry_delete(struct member *m)
-{
-	m->delete_wait_ms = m->delete_wait_ms ? m->delete_wait_ms * 2 : 1;
-	if (m->delete_wait_ms > 100)
-		m->delete_wait_ms = 100;
-	m->delete_retry.fire = on_delete_retry;
-	loop_timer(&m->delete_retry, m->delete_wait_ms);
-}
-
-static void answer_delete(struct member *m, const struct err *e)
-{
-	while (m->delete_replies) {
-		struct reply *r = m->delete_replies;
-
-		m->delete_replies = r->also;
-		if (e)
-			reply_error(r, KIND_UNAVAILABLE, e);
-		else
-			reply_ok(r, "{}", 2);
-	}
-}
-
-/* Processes may be on their way out, or (D state) never go. */
-static void delete_later(struct member *m, struct err *e)
-{
-	if (loop_now_ms() < m->delete_deadline_ms) {
-		retry_delete(m);
-		return;
-	}
-	m->deleting = false;
-	err_wrap(e, "delete container %s", m->id);
-	answer_delete(m, e);
-	pod_member_gone(); /* a shutdown doesn't wait for this one any more */
-}
-
-/* Each step is done when it is reached, also for the second time. */
-void member_delete_step(struct member *m)
-{
-	bool has_cgroup = m->cgroup && m->cgroup[0];
-	struct err e = { 0 };
-
-	if (!m->deleting || (m->busy != BUSY_NOT && m->busy != BUSY_STARTING))
-		return; /* its runner is under way: called again when that is done */
-	if (m->pid) {
-		kill(m->pid, SIGKILL);
-		kill_rest(m);
-		err_set(&e, EBUSY, "its init does not end");
-		delete_later(m, &e);
-		return;
-	}
-	if (has_cgroup)
-		kill_rest(m);
-	if (session_member_deleted(m)) {
-		err_set(&e, EBUSY, "an exec does not end");
-		delete_later(m, &e);
-		return;
-	}
-	if (has_cgroup && cgroup_remove(m->cgroup, 0, &e) < 0) {
-		delete_later(m, &e);
-		return;
-	}
-	answer_delete(m, NULL);
-	free_member(m);
-	pod_member_gone();
-}
-
-void member_delete(struct member *m, struct reply *r)
-{
-	if (r) {
-		r->also = m->delete_replies;
-		m->delete_replies = r;
-	}
-	if (m->deleting)
-		return;
-	m->deleting = true;
-	m->oom_kills_at_our_kill = oom_count(m);
-	m->delete_deadline_ms = loop_now_ms() + DELETE_LIMIT_MS;
-	m->delete_wait_ms = 0;
-	member_delete_step(m);
 }
 
 void member_describe(const struct member *m, struct text *t)

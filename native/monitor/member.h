@@ -93,6 +93,10 @@ void member_reopen_log(struct json_view params, struct reply *r);
 /* r NULL: nobody waits (the pod is shut down). */
 void member_delete(struct member *m, struct reply *r);
 
+/* For its deletion: who is left in its cgroup is killed; the rest of it is given back. */
+void member_kill_rest(struct member *m);
+void member_free(struct member *m);
+
 /* Looks again whether the deletion can go on: a session of the member has ended. */
 void member_delete_step(struct member *m);
 

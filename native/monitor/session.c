@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Execs and attaches: a connection that became a stream, and the process or container at its other end. */
-#include "session.h"
+#include "session_internal.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,11 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
-#include "container/container.h"
-#include "monitor/member.h"
-#include "monitor/member_create.h"
 
-#define EXEC_LIMIT_MS 60000
 /* Longest frame that is sent, so that streams of one connection take turns. */
 #define FRAME_MAX 32768
 /* Reading of a process' output in one turn of the loop. */
@@ -27,31 +22,6 @@
 #define ATTACH_STALL_MS 5000
 /* Where FIONREAD says nothing (ptys): how much is read after the end at most. */
 #define DRAIN_MAX (1u << 20)
-
-struct session {
-	struct stream stream;
-	struct session *next;
-	struct member *member;
-	struct conn *conn;    /* NULL: gone */
-	struct reply *reply;  /* until the answer */
-	bool is_exec, tty;
-
-	struct stream_parser parser;
-	struct stream_sink sink;
-	struct watch in;      /* exec: the process' stdin, -1: none or ended */
-	struct session_out {
-		struct watch watch;
-		struct session *session;
-		uint8_t stream;
-		size_t drain; /* bytes to read after the process ended */
-	} out[2];
-
-	struct child child;   /* exec */
-	bool running, ended, timed_out, forgotten;
-	int status;
-	struct timer limit;   /* exec: its time; attach: a stalled client's */
-	char cgroup[CGROUP_PATH_MAX];
-};
 
 /* The cgroup of an exec that is over. */
 struct leftover {
@@ -94,7 +64,7 @@ static void remove_cgroup(const char *path)
 }
 
 /* May be called twice: a broken connection ends a session in the middle of a send. */
-static void forget(struct session *s)
+void session_end(struct session *s)
 {
 	if (s->forgotten)
 		return;
@@ -202,7 +172,7 @@ static void on_input_end(struct stream *stream)
 	end_stdin(container_of(stream, struct session, stream));
 }
 
-static void kill_exec(struct session *s)
+void session_kill(struct session *s)
 {
 	struct err ignored;
 
@@ -219,15 +189,15 @@ static void on_gone(struct stream *stream)
 	s->conn = NULL;
 	if (!s->is_exec) {
 		output_pause(s->member, false);
-		forget(s);
+		session_end(s);
 		return;
 	}
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
 	loop_close(&s->out[1].watch);
-	kill_exec(s);
+	session_kill(s);
 	if (!s->running)
-		forget(s);
+		session_end(s);
 }
 
 /* --- the process' side --- */
@@ -290,7 +260,7 @@ static void finish(struct session *s)
 		}
 	}
 	send_status(s, s->status);
-	forget(s);
+	session_end(s);
 }
 
 static void on_out(struct watch *w, uint32_t events)
@@ -324,7 +294,7 @@ static void on_writable(struct stream *stream)
 	}
 }
 
-static void on_child_exit(struct child *c, int status, int64_t at_ns)
+void session_child_exited(struct child *c, int status, int64_t at_ns)
 {
 	struct session *s = container_of(c, struct session, child);
 
@@ -334,7 +304,7 @@ static void on_child_exit(struct child *c, int status, int64_t at_ns)
 	loop_timer_stop(&s->limit);
 	loop_close(&s->in);
 	if (!s->conn) {
-		forget(s);
+		session_end(s);
 		return;
 	}
 	pause_reading(s);
@@ -358,16 +328,16 @@ static void on_limit(struct timer *t)
 
 	if (s->is_exec) {
 		s->timed_out = true;
-		kill_exec(s);
+		session_kill(s);
 		return;
 	}
 	conn_drop(s->conn);
 	s->conn = NULL;
 	output_pause(s->member, false);
-	forget(s);
+	session_end(s);
 }
 
-static struct session *new_session(struct member *m, struct reply *r, bool is_exec)
+struct session *session_new(struct member *m, struct reply *r, bool is_exec)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -389,239 +359,6 @@ static struct session *new_session(struct member *m, struct reply *r, bool is_ex
 	s->next = m->sessions;
 	m->sessions = s;
 	return s;
-}
-
-/* --- exec --- */
-
-struct exec_work {
-	struct session *s;
-	struct json_view process;
-	const struct stdio *stdio;
-	const char *cgroup;
-};
-
-static int exec_work(void *arg, struct runner_report *report, int *fd, struct text *body)
-{
-	struct exec_work *w = arg;
-	struct member *m = w->s->member;
-	struct container_exec request = {
-		.id = m->id,
-		.init_pid = m->pid,
-		.init_pidfd = m->pidfd,
-		.spec_path = m->spec,
-		.process_json = w->process.at,
-		.process_len = w->process.len,
-		.cgroup = w->cgroup,
-		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
-		.console_sock = w->stdio->console_theirs,
-	};
-
-	if (container_exec(&request, &report->pid, &report->e) == 0)
-		return 0;
-	switch (report->e.code) {
-	case ENOENT:
-	case EACCES:
-	case ENOEXEC:
-	case ENOTDIR:
-	case EISDIR:
-	case ELOOP:
-		report->kind = KIND_FAILED_PRECONDITION;
-		break;
-	case EINVAL:
-		report->kind = KIND_INVALID_ARGUMENT;
-		break;
-	default:
-		break;
-	}
-	return -1;
-}
-
-/* The connection goes on with requests. */
-static void refuse_exec(struct reply *r, enum error_kind kind, const struct err *e)
-{
-	struct conn *c = r->conn;
-
-	reply_error(r, kind, e);
-	if (c)
-		conn_release(c);
-}
-
-static void answer_exec(struct session *s)
-{
-	cleanup_text struct text t = { 0 };
-	struct reply *r = s->reply;
-
-	s->reply = NULL;
-	s->conn = r->conn;
-	text_fmt(&t, "{\"pid\":%d}", (int)s->child.pid);
-	reply_ok(r, t.at, t.len);
-}
-
-static void exec_done(void *owner, const struct runner_report *report, int fd, const struct text *body)
-{
-	struct session *s = owner;
-	struct reply *r = s->reply;
-	struct stdio stdio = { { s->in.fd, s->out[0].watch.fd, s->out[1].watch.fd }, { -1, -1, -1 }, -1, -1 };
-	struct err e = report->e;
-
-	if (fd >= 0)
-		close(fd);
-	if (report->pid) {
-		s->running = true;
-		child_add(&s->child, report->pid, on_child_exit);
-	}
-	if (!e.code && s->tty) {
-		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, s->out[0].watch.fd };
-		stdio_take_console(&stdio, true, &e);
-		s->out[0].watch.fd = stdio.ours[1];
-		s->in.fd = stdio.ours[0];
-		if (stdio.console_ours >= 0)
-			close(stdio.console_ours);
-	}
-	if (e.code) {
-		s->reply = NULL;
-		s->conn = NULL;
-		refuse_exec(r, report->kind ? report->kind : error_kind_of(e.code), &e);
-		if (s->running)
-			kill_exec(s); /* on_child_exit forgets it */
-		else
-			forget(s);
-		if (s->member->deleting)
-			member_delete_step(s->member);
-		return;
-	}
-	if (!r->conn) { /* the client went away meanwhile: on_child_exit forgets the session */
-		s->reply = NULL;
-		s->conn = NULL;
-		free(r);
-		kill_exec(s);
-		return;
-	}
-	answer_exec(s);
-	if (!conn_switch(s->conn, &s->stream)) {
-		s->conn = NULL;
-		kill_exec(s);
-		return;
-	}
-	if (s->timed_out || s->member->deleting)
-		kill_exec(s); /* what the first kill may have come too early for */
-	for (int i = 0; s->conn && i < 2; i++)
-		if (s->out[i].watch.fd >= 0)
-			loop_watch(&s->out[i].watch, EPOLLIN);
-}
-
-/* Answers and returns false when an exec can't begin. */
-static bool may_exec(struct member *m, struct reply *r)
-{
-	if (m->state != MEMBER_RUNNING || m->deleting) {
-		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "container %s is %s", m->id,
-			     m->deleting ? "being deleted" : member_state_name(m));
-		return false;
-	}
-	if (!conn_hold(r->conn, r)) {
-		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "other requests are under way on this connection");
-		return false;
-	}
-	return true;
-}
-
-void session_exec(struct json_view params, struct reply *r)
-{
-	struct exec_work work = { .process = json_view_get(params, "process") };
-	struct json_view v;
-	bool tty = false, with_stdin = false;
-	uint64_t timeout_ms = 0;
-	struct member *m = member_of(params, r);
-	struct stdio stdio;
-	struct session *s;
-	char name[32];
-	struct err e;
-	int started;
-
-	if (!m)
-		return;
-	v = json_view_get(params, "tty");
-	if (json_view_kind(work.process) != '{' || (v.at && json_view_bool(v, &tty) < 0) ||
-	    ((v = json_view_get(params, "stdin")).at && json_view_bool(v, &with_stdin) < 0) ||
-	    ((v = json_view_get(params, "timeout_ms")).at && json_view_u64(v, INT32_MAX, &timeout_ms) < 0)) {
-		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"process\", \"tty\", \"stdin\" or \"timeout_ms\"");
-		return;
-	}
-	if (!may_exec(m, r))
-		return;
-	if (stdio_open(&stdio, tty, with_stdin, &e) < 0) {
-		refuse_exec(r, error_kind_of(e.code), &e);
-		return;
-	}
-	s = new_session(m, r, true);
-	if (!s) {
-		stdio_close_theirs(&stdio);
-		stdio_close_ours(&stdio);
-		err_set(&e, ENOMEM, "exec");
-		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
-		return;
-	}
-	s->tty = tty;
-	s->in.fd = stdio.ours[0];
-	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
-	s->out[1].watch.fd = stdio.ours[2];
-	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
-	if (m->cgroup && m->cgroup[0] &&
-	    (size_t)snprintf(s->cgroup, sizeof(s->cgroup), "%s/%s", m->cgroup, name) >= sizeof(s->cgroup))
-		s->cgroup[0] = '\0';
-	work.s = s;
-	work.stdio = &stdio;
-	work.cgroup = s->cgroup[0] ? name : NULL;
-	{
-		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd };
-
-		started = runner_start(exec_work, &work, keep, sizeof(keep) / sizeof(keep[0]), EXEC_LIMIT_MS, exec_done, s, &e);
-	}
-	stdio_close_theirs(&stdio);
-	if (started < 0) {
-		refuse_exec(r, error_kind_of(e.code), &e);
-		forget(s);
-		return;
-	}
-	if (timeout_ms)
-		loop_timer(&s->limit, timeout_ms);
-}
-
-/* --- attach --- */
-
-void session_attach(struct json_view params, struct reply *r)
-{
-	struct json_view v = json_view_get(params, "stdin");
-	bool with_stdin = false;
-	struct member *m = member_of(params, r);
-	struct session *s;
-	struct err e;
-
-	if (!m)
-		return;
-	if (v.at && json_view_bool(v, &with_stdin) < 0) {
-		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "attach: \"stdin\" is neither true nor false");
-		return;
-	}
-	if (with_stdin && m->in.fd < 0) {
-		reply_refuse(r, KIND_FAILED_PRECONDITION, EINVAL, "container %s has no standard input", m->id);
-		return;
-	}
-	if (!may_exec(m, r))
-		return;
-	s = new_session(m, r, false);
-	if (!s) {
-		err_set(&e, ENOMEM, "attach");
-		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
-		return;
-	}
-	s->tty = m->tty;
-	s->reply = NULL;
-	reply_ok(r, "{\"pid\":0}", 9);
-	if (!conn_switch(s->conn, &s->stream)) {
-		s->conn = NULL;
-		forget(s);
-	}
 }
 
 void session_output(struct member *m, enum cri_stream stream, const char *bytes, size_t len)
@@ -649,7 +386,7 @@ void session_member_exited(struct member *m)
 			continue;
 		if (s->conn)
 			send_status(s, status);
-		forget(s);
+		session_end(s);
 	}
 }
 
@@ -662,12 +399,12 @@ bool session_member_deleted(struct member *m)
 		if (s->is_exec) {
 			execs = true;
 			if (s->running)
-				kill_exec(s);
+				session_kill(s);
 		} else {
 			if (s->conn)
 				conn_drop(s->conn);
 			s->conn = NULL;
-			forget(s);
+			session_end(s);
 		}
 	}
 	return execs;

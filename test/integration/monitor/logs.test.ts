@@ -154,13 +154,14 @@ describe("a log", () => {
       const connection = await pod.subscribe();
       const path = join(disk, "0.log");
       const id = await pod.create(connection, {
-        args: ["/bin/sh", "-c", "seq 1 20000; echo full; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo again; exit 3"],
+        args: ["/bin/sh", "-c", "seq 1 20000; echo full; touch /tmp/full; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo again; exit 3"],
         logPath: path,
         logRoot: disk,
       });
       await connection.request("start", { container: id });
       const fault = await connection.event("log_fault", id);
       expect(fault).toMatchObject({ dropped_bytes: expect.any(Number), message: expect.stringMatching(/[Nn]o space/) });
+      await waitFor("the container to go on", () => existsSync(join(pod.folder, `${id}.upper/tmp/full`)));
       const { containers } = await connection.request("state");
       expect(containers).toMatchObject([{ state: "running" }]);
       renameSync(path, join(disk, "0.log.1"));

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a member, in steps that wait for each other: init, execs, cgroup. */
+#include <errno.h>
+#include <signal.h>
+
+#include "cgroup/cgroup.h"
+#include "monitor/member.h"
+#include "monitor/member_oom.h"
+
+/* A process in D state can't be killed: then delete answers, and may be asked again. */
+#define DELETE_LIMIT_MS 30000
+
+static void on_delete_retry(struct timer *t)
+{
+	member_delete_step(container_of(t, struct member, delete_retry));
+}
+
+static void retry_delete(struct member *m)
+{
+	m->delete_wait_ms = m->delete_wait_ms ? m->delete_wait_ms * 2 : 1;
+	if (m->delete_wait_ms > 100)
+		m->delete_wait_ms = 100;
+	m->delete_retry.fire = on_delete_retry;
+	loop_timer(&m->delete_retry, m->delete_wait_ms);
+}
+
+static void answer_delete(struct member *m, const struct err *e)
+{
+	while (m->delete_replies) {
+		struct reply *r = m->delete_replies;
+
+		m->delete_replies = r->also;
+		if (e)
+			reply_error(r, KIND_UNAVAILABLE, e);
+		else
+			reply_ok(r, "{}", 2);
+	}
+}
+
+/* Processes may be on their way out, or (D state) never go. */
+static void delete_later(struct member *m, struct err *e)
+{
+	if (loop_now_ms() < m->delete_deadline_ms) {
+		retry_delete(m);
+		return;
+	}
+	m->deleting = false;
+	err_wrap(e, "delete container %s", m->id);
+	answer_delete(m, e);
+	pod_member_gone(); /* a shutdown doesn't wait for this one any more */
+}
+
+/* Each step is done when it is reached, also for the second time. */
+void member_delete_step(struct member *m)
+{
+	bool has_cgroup = m->cgroup && m->cgroup[0];
+	struct err e = { 0 };
+
+	if (!m->deleting || (m->busy != BUSY_NOT && m->busy != BUSY_STARTING))
+		return; /* its runner is under way: called again when that is done */
+	if (m->pid) {
+		kill(m->pid, SIGKILL);
+		member_kill_rest(m);
+		err_set(&e, EBUSY, "its init does not end");
+		delete_later(m, &e);
+		return;
+	}
+	if (has_cgroup)
+		member_kill_rest(m);
+	if (session_member_deleted(m)) {
+		err_set(&e, EBUSY, "an exec does not end");
+		delete_later(m, &e);
+		return;
+	}
+	if (has_cgroup && cgroup_remove(m->cgroup, 0, &e) < 0) {
+		delete_later(m, &e);
+		return;
+	}
+	answer_delete(m, NULL);
+	member_free(m);
+	pod_member_gone();
+}
+
+void member_delete(struct member *m, struct reply *r)
+{
+	if (r) {
+		r->also = m->delete_replies;
+		m->delete_replies = r;
+	}
+	if (m->deleting)
+		return;
+	m->deleting = true;
+	m->oom_kills_at_our_kill = oom_count(m);
+	m->delete_deadline_ms = loop_now_ms() + DELETE_LIMIT_MS;
+	m->delete_wait_ms = 0;
+	member_delete_step(m);
+}

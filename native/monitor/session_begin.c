@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests that turn a connection into a stream: exec and attach. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "container/container.h"
+#include "monitor/member_create.h"
+#include "monitor/session_internal.h"
+
+#define EXEC_LIMIT_MS 60000
+
+/* --- exec --- */
+
+struct exec_work {
+	struct session *s;
+	struct json_view process;
+	const struct stdio *stdio;
+	const char *cgroup;
+};
+
+static int exec_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	struct exec_work *w = arg;
+	struct member *m = w->s->member;
+	struct container_exec request = {
+		.id = m->id,
+		.init_pid = m->pid,
+		.init_pidfd = m->pidfd,
+		.spec_path = m->spec,
+		.process_json = w->process.at,
+		.process_len = w->process.len,
+		.cgroup = w->cgroup,
+		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
+		.console_sock = w->stdio->console_theirs,
+	};
+
+	if (container_exec(&request, &report->pid, &report->e) == 0)
+		return 0;
+	switch (report->e.code) {
+	case ENOENT:
+	case EACCES:
+	case ENOEXEC:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+		report->kind = KIND_FAILED_PRECONDITION;
+		break;
+	case EINVAL:
+		report->kind = KIND_INVALID_ARGUMENT;
+		break;
+	default:
+		break;
+	}
+	return -1;
+}
+
+/* The connection goes on with requests. */
+static void refuse_exec(struct reply *r, enum error_kind kind, const struct err *e)
+{
+	struct conn *c = r->conn;
+
+	reply_error(r, kind, e);
+	if (c)
+		conn_release(c);
+}
+
+static void answer_exec(struct session *s)
+{
+	cleanup_text struct text t = { 0 };
+	struct reply *r = s->reply;
+
+	s->reply = NULL;
+	s->conn = r->conn;
+	text_fmt(&t, "{\"pid\":%d}", (int)s->child.pid);
+	reply_ok(r, t.at, t.len);
+}
+
+static void exec_done(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct session *s = owner;
+	struct reply *r = s->reply;
+	struct stdio stdio = { { s->in.fd, s->out[0].watch.fd, s->out[1].watch.fd }, { -1, -1, -1 }, -1, -1 };
+	struct err e = report->e;
+
+	if (fd >= 0)
+		close(fd);
+	if (report->pid) {
+		s->running = true;
+		child_add(&s->child, report->pid, session_child_exited);
+	}
+	if (!e.code && s->tty) {
+		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, s->out[0].watch.fd };
+		stdio_take_console(&stdio, true, &e);
+		s->out[0].watch.fd = stdio.ours[1];
+		s->in.fd = stdio.ours[0];
+		if (stdio.console_ours >= 0)
+			close(stdio.console_ours);
+	}
+	if (e.code) {
+		s->reply = NULL;
+		s->conn = NULL;
+		refuse_exec(r, report->kind ? report->kind : error_kind_of(e.code), &e);
+		if (s->running)
+			session_kill(s); /* session_child_exited forgets it */
+		else
+			session_end(s);
+		if (s->member->deleting)
+			member_delete_step(s->member);
+		return;
+	}
+	if (!r->conn) { /* the client went away meanwhile: session_child_exited forgets the session */
+		s->reply = NULL;
+		s->conn = NULL;
+		free(r);
+		session_kill(s);
+		return;
+	}
+	answer_exec(s);
+	if (!conn_switch(s->conn, &s->stream)) {
+		s->conn = NULL;
+		session_kill(s);
+		return;
+	}
+	if (s->timed_out || s->member->deleting)
+		session_kill(s); /* what the first kill may have come too early for */
+	for (int i = 0; s->conn && i < 2; i++)
+		if (s->out[i].watch.fd >= 0)
+			loop_watch(&s->out[i].watch, EPOLLIN);
+}
+
+/* Answers and returns false when an exec can't begin. */
+static bool may_exec(struct member *m, struct reply *r)
+{
+	if (m->state != MEMBER_RUNNING || m->deleting) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "container %s is %s", m->id,
+			     m->deleting ? "being deleted" : member_state_name(m));
+		return false;
+	}
+	if (!conn_hold(r->conn, r)) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "other requests are under way on this connection");
+		return false;
+	}
+	return true;
+}
+
+void session_exec(struct json_view params, struct reply *r)
+{
+	struct exec_work work = { .process = json_view_get(params, "process") };
+	struct json_view v;
+	bool tty = false, with_stdin = false;
+	uint64_t timeout_ms = 0;
+	struct member *m = member_of(params, r);
+	struct stdio stdio;
+	struct session *s;
+	char name[32];
+	struct err e;
+	int started;
+
+	if (!m)
+		return;
+	v = json_view_get(params, "tty");
+	if (json_view_kind(work.process) != '{' || (v.at && json_view_bool(v, &tty) < 0) ||
+	    ((v = json_view_get(params, "stdin")).at && json_view_bool(v, &with_stdin) < 0) ||
+	    ((v = json_view_get(params, "timeout_ms")).at && json_view_u64(v, INT32_MAX, &timeout_ms) < 0)) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"process\", \"tty\", \"stdin\" or \"timeout_ms\"");
+		return;
+	}
+	if (!may_exec(m, r))
+		return;
+	if (stdio_open(&stdio, tty, with_stdin, &e) < 0) {
+		refuse_exec(r, error_kind_of(e.code), &e);
+		return;
+	}
+	s = session_new(m, r, true);
+	if (!s) {
+		stdio_close_theirs(&stdio);
+		stdio_close_ours(&stdio);
+		err_set(&e, ENOMEM, "exec");
+		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
+		return;
+	}
+	s->tty = tty;
+	s->in.fd = stdio.ours[0];
+	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
+	s->out[1].watch.fd = stdio.ours[2];
+	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
+	if (m->cgroup && m->cgroup[0] &&
+	    (size_t)snprintf(s->cgroup, sizeof(s->cgroup), "%s/%s", m->cgroup, name) >= sizeof(s->cgroup))
+		s->cgroup[0] = '\0';
+	work.s = s;
+	work.stdio = &stdio;
+	work.cgroup = s->cgroup[0] ? name : NULL;
+	{
+		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd };
+
+		started = runner_start(exec_work, &work, keep, sizeof(keep) / sizeof(keep[0]), EXEC_LIMIT_MS, exec_done, s, &e);
+	}
+	stdio_close_theirs(&stdio);
+	if (started < 0) {
+		refuse_exec(r, error_kind_of(e.code), &e);
+		session_end(s);
+		return;
+	}
+	if (timeout_ms)
+		loop_timer(&s->limit, timeout_ms);
+}
+
+/* --- attach --- */
+
+void session_attach(struct json_view params, struct reply *r)
+{
+	struct json_view v = json_view_get(params, "stdin");
+	bool with_stdin = false;
+	struct member *m = member_of(params, r);
+	struct session *s;
+	struct err e;
+
+	if (!m)
+		return;
+	if (v.at && json_view_bool(v, &with_stdin) < 0) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "attach: \"stdin\" is neither true nor false");
+		return;
+	}
+	if (with_stdin && m->in.fd < 0) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EINVAL, "container %s has no standard input", m->id);
+		return;
+	}
+	if (!may_exec(m, r))
+		return;
+	s = session_new(m, r, false);
+	if (!s) {
+		err_set(&e, ENOMEM, "attach");
+		refuse_exec(r, KIND_RESOURCE_EXHAUSTED, &e);
+		return;
+	}
+	s->tty = m->tty;
+	s->reply = NULL;
+	reply_ok(r, "{\"pid\":0}", 9);
+	if (!conn_switch(s->conn, &s->stream)) {
+		s->conn = NULL;
+		session_end(s);
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A session, between session.c (its streams and its end) and session_begin.c (how it begins). */
+#ifndef KOBAKO_MONITOR_SESSION_INTERNAL_H
+#define KOBAKO_MONITOR_SESSION_INTERNAL_H
+
+#include "cgroup/cgroup.h"
+#include "monitor/member.h"
+#include "monitor/session.h"
+
+struct session {
+	struct stream stream;
+	struct session *next;
+	struct member *member;
+	struct conn *conn;    /* NULL: gone */
+	struct reply *reply;  /* until the answer */
+	bool is_exec, tty;
+
+	struct stream_parser parser;
+	struct stream_sink sink;
+	struct watch in;      /* exec: the process' stdin, -1: none or ended */
+	struct session_out {
+		struct watch watch;
+		struct session *session;
+		uint8_t stream;
+		size_t drain; /* bytes to read after the process ended */
+	} out[2];
+
+	struct child child;   /* exec */
+	bool running, ended, timed_out, forgotten;
+	int status;
+	struct timer limit;   /* exec: its time; attach: a stalled client's */
+	char cgroup[CGROUP_PATH_MAX];
+};
+
+/* A new session of m for the connection of r; NULL: no memory. */
+struct session *session_new(struct member *m, struct reply *r, bool is_exec);
+
+/* SIGKILL for the exec's process and all of its children. */
+void session_kill(struct session *s);
+
+/* The exec's process has ended: sends what it wrote and its status. A child's `exited`. */
+void session_child_exited(struct child *c, int status, int64_t at_ns);
+
+/* Gives all back. May be called twice: a broken connection ends a session in the middle of a send. */
+void session_end(struct session *s);
+
+#endif
