@@ -96,6 +96,12 @@ struct container_exec {
 int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err *e);
 
 /*
+ * Undoes a create whose runner ended without an answer (killed in between): kills what is in the
+ * container's cgroup and removes it. In a runner: the spec is parsed. May be called for what is not there.
+ */
+int container_discard(const char *id, const char *spec_path, struct err *e);
+
+/*
  * Runs the hooks of one kind ("poststart", "poststop") of a spec, in a runner as well: they may take
  * long, and the spec is parsed. prestart to startContainer are run by container_create and init.
  * pid: init's; 0 when it is gone. status: of the state that the hooks are given ("running", "stopped").

@@ -226,6 +226,23 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	return attend_init(c, req, e);
 }
 
+int container_discard(const char *id, const char *spec_path, struct err *e)
+{
+	char path[CGROUP_PATH_MAX];
+	struct spec s;
+	int r = spec_load(spec_path, &s, e);
+
+	if (r < 0)
+		return r;
+	r = cgroup_path(s.cgroups_path, id, path, e);
+	if (r == 0)
+		r = cgroup_kill_all(path, e);
+	if (r == 0)
+		r = cgroup_remove(path, 5000, e);
+	spec_free(&s);
+	return r;
+}
+
 int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
 {
 	struct creation c = { .sync = -1, .pidfd = -1, .mounts = { .null = -1, .proc = -1, .root = -1 } };

@@ -117,8 +117,14 @@ int command_delete(const struct options *o, struct err *e)
 	int r = state_load(o->root, o->id, &s, e);
 
 	if (r == -ENOENT && o->force) {
-		/* Also a create that was killed in between: its folder goes. */
-		return state_open(o->root, o->id, &s, e) < 0 || state_remove(&s, e) < 0 ? -1 : 0;
+		struct err ignored;
+
+		/* A create that was killed in between left a folder without a state: what it made goes. */
+		if (state_open(o->root, o->id, &s, e) < 0)
+			return -1;
+		if (access(s.config, F_OK) == 0)
+			container_discard(s.id, s.config, &ignored);
+		return state_remove(&s, e) < 0 ? -1 : 0;
 	}
 	if (r < 0)
 		return -1;

@@ -106,8 +106,12 @@ static int create_in_runner(const struct container_create *req, struct container
 	close(pair[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (n != sizeof(a))
+	if (n != sizeof(a)) {
+		struct err ignored;
+
+		container_discard(req->id, req->spec_path, &ignored);
 		return err_set(e, EPROTO, "the runner ended without an answer");
+	}
 	if (a.err.code) {
 		while (waitpid(-1, &status, WNOHANG) > 0) /* init, killed by the runner */
 			;

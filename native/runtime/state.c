@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,8 +19,6 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "spec/spec.h"
-
-static const char *const files[] = { "state.json", "config.json", "start.sock" };
 
 int state_open(const char *root, const char *id, struct state *s, struct err *e)
 {
@@ -69,7 +68,7 @@ int state_save(struct state *s, struct err *e)
 	json_decref(o);
 	if (!text)
 		return err_set(e, ENOMEM, "write the state");
-	return io_write_atomic_at(dir, files[0], text, strlen(text), 0600, e);
+	return io_write_atomic_at(dir, "state.json", text, strlen(text), 0600, e);
 }
 
 static int copy_member(const struct jnode *n, const char *key, char *to, size_t size, struct err *e)
@@ -96,7 +95,7 @@ int state_load(const char *root, const char *id, struct state *s, struct err *e)
 
 	if (state_open(root, id, s, e) < 0)
 		return -e->code;
-	snprintf(path, sizeof(path), "%s/%s", s->dir, files[0]);
+	snprintf(path, sizeof(path), "%s/state.json", s->dir);
 	r = io_read_file_at(AT_FDCWD, path, 1 << 20, &text, &len, e);
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "container \"%s\" does not exist", id);
@@ -116,11 +115,16 @@ int state_load(const char *root, const char *id, struct state *s, struct err *e)
 int state_remove(struct state *s, struct err *e)
 {
 	cleanup_fd int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list;
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_set(e, errno, "open \"%s\"", s->dir);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		unlinkat(dir, files[i], 0);
+	/* All of it is ours, temporary files of a killed writer too; there are no folders in it. */
+	list = fdopendir(dup(dir));
+	for (struct dirent *d; list && (d = readdir(list)); )
+		unlinkat(dir, d->d_name, 0);
+	if (list)
+		closedir(list);
 	if (rmdir(s->dir) < 0 && errno != ENOENT)
 		return err_set(e, errno, "remove \"%s\"", s->dir);
 	return 0;
