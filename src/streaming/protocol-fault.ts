@@ -1,0 +1,6 @@
+import { RuntimeError } from "../errors/runtime-error.ts";
+
+/** The client broke the protocol: its connection ends, nothing else. */
+export function protocolFault(message: string, cause?: unknown): RuntimeError {
+  return new RuntimeError("invalid-argument", message, { cause });
+}
