@@ -206,15 +206,36 @@ static void undo_create(struct member *m)
 
 static void exited(struct child *c, int status, int64_t at_ns);
 
-static void created(void *owner, const struct runner_report *report, int fd, const struct text *body)
+/* All that a killed runner had begun is gone, as far as it can be. */
+static void cleaned_up(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
 	struct member *m = owner;
-	struct reply *r = not_busy(m);
-	cleanup_text struct text t = { 0 };
-	struct err e = report->e;
 
 	if (fd >= 0)
 		close(fd);
+	reply_refuse(not_busy(m), KIND_INTERNAL, EPROTO, "create container %s: its runner was killed%s%s", m->id,
+		     report->e.code ? "; clean up: " : "", report->e.code ? report->e.step : "");
+	if (m->deleting)
+		member_delete_step(m);
+}
+
+static void created(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct member *m = owner;
+	cleanup_text struct text t = { 0 };
+	struct err e = report->e;
+	struct reply *r;
+
+	if (fd >= 0)
+		close(fd);
+	/* Killed, or out of time: it could take nothing back itself. Its init ends with it. */
+	if (report->broken) {
+		undo_create(m);
+		if (clean_up_begin(m, cleaned_up, &e) == 0)
+			return;
+		e = report->e;
+	}
+	r = not_busy(m);
 	if (report->pid) { /* also of a create that failed behind it: somebody must kill and reap it */
 		m->pid = report->pid;
 		m->pidfd = sys_pidfd_open(m->pid, 0);

@@ -17,6 +17,7 @@
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "monitor/pod.h"
+#include "spec/spec.h"
 
 #define RUNNER_LIMIT_MS 120000
 
@@ -150,6 +151,23 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 	m->out[0].watch.fd = m->tty ? stdio.console_ours : stdio.ours[1];
 	m->out[1].watch.fd = stdio.ours[2];
 	return 0;
+}
+
+static int clean_up_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	const struct member *m = arg;
+	char path[CGROUP_PATH_MAX];
+	struct spec spec;
+
+	if (spec_load(m->spec, &spec, &report->e) < 0 || cgroup_path(spec.cgroups_path, m->id, path, &report->e) < 0 ||
+	    cgroup_kill_all(path, &report->e) < 0)
+		return -1;
+	return cgroup_remove(path, 5000, &report->e);
+}
+
+int clean_up_begin(struct member *m, runner_done done, struct err *e)
+{
+	return runner_start(clean_up_work, m, NULL, 0, RUNNER_LIMIT_MS, done, m, e);
 }
 
 int create_finish(struct member *m, struct err *e)

@@ -11,6 +11,9 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 /* After a successful report: the pty's master has been sent, takes it. */
 int create_finish(struct member *m, struct err *e);
 
+/* After a runner that was killed: ends and removes what its container's cgroup holds. */
+int clean_up_begin(struct member *m, runner_done done, struct err *e);
+
 int update_begin(struct member *m, struct json_view params, runner_done done, struct err *e);
 
 /* Two pipes or a console socket for a process to be made. Ends of ours are non-blocking. */

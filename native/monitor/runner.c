@@ -171,7 +171,7 @@ static void broken(struct runner *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
-	r->report = (struct runner_report){ 0 };
+	r->report = (struct runner_report){ .broken = true };
 	r->body.len = 0;
 	if (r->timed_out) {
 		err_set(&r->report.e, ETIMEDOUT, "the runner took too long");

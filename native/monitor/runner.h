@@ -45,6 +45,7 @@ enum error_kind error_kind_of(int code);
 struct runner_report {
 	struct err e;         /* code 0: done */
 	enum error_kind kind; /* of e */
+	bool broken;          /* the runner ended in the middle: it has taken nothing back */
 	pid_t pid;            /* a process that was made; 0: none */
 	char cgroup[RUNNER_CGROUP_MAX];
 	uint32_t body_len;    /* bytes of JSON that follow */

@@ -5,6 +5,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -70,7 +71,7 @@ export class RawConnection {
       });
     });
     this.socket.on("error", () => {});
-    this.socket.on("data", (bytes) => {
+    this.socket.on("data", (bytes: Buffer) => {
       let rest = bytes;
       while (rest.length > 0) {
         const used = this.#reader.feed(rest, (tag, frame) => this.#take(tag, Buffer.from(frame)));
@@ -207,6 +208,8 @@ export interface ContainerOptions {
   readonly logRoot?: string | null;
   readonly pidNamespace?: boolean;
   readonly user?: string;
+  /** OCI hooks. */
+  readonly hooks?: Json;
 }
 
 const everyHierarchy = (path: string): string[] =>
@@ -290,10 +293,12 @@ export class MonitorPod implements AsyncDisposable {
 
   async spawnWith(input: string): Promise<Json> {
     const log = openSync(join(this.runDir, "monitor.log"), "a");
-    const child = spawn(monitorBinary, [], { stdio: ["pipe", "pipe", log], env: {} });
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
-    const answer = JSON.parse(await inTime("start of a monitor", text(child.stdout))) as Json;
+    const { stdin, stdout } = spawn(monitorBinary, [], { stdio: ["pipe", "pipe", log], env: {} });
+    closeSync(log);
+    if (!stdin || !stdout) throw new Error("no pipes");
+    stdin.on("error", () => {}); // a request that is refused early is not read to its end
+    stdin.end(input);
+    const answer = JSON.parse(await inTime("start of a monitor", text(stdout))) as Json;
     if (answer.ok === true) {
       this.pid = Number(answer.pid);
       this.startTime = String(answer.start_time);
@@ -412,6 +417,7 @@ export class MonitorPod implements AsyncDisposable {
     return {
       ociVersion: "1.2.0",
       root: { path: "rootfs" },
+      ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
       process: {
         terminal: options.tty ?? false,
         user: { uid: 0, gid: 0 },

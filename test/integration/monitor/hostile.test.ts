@@ -27,7 +27,10 @@ describe("a connection", () => {
     ["10,000 levels of brackets", framed("[".repeat(10_000))],
     ["a request without an id", Buffer.concat([greeting, framed('{"method":"state"}')])],
     ["a request whose id is text", Buffer.concat([greeting, framed('{"id":"1","method":"state"}')])],
-    ["a request whose params are a list", Buffer.concat([greeting, framed('{"id":1,"method":"state","params":[]}')])],
+    [
+      "a request whose params are a list",
+      Buffer.concat([greeting, framed('{"id":1,"method":"state","params":[]}')]),
+    ],
     ["a method of 1 MiB", Buffer.concat([greeting, framed(`{"id":1,"method":"${"m".repeat(1_000_000)}"}`)])],
     ["half a frame and its end", Buffer.concat([greeting, framed("{}").subarray(0, 5)])],
   ])("that sends %s is cut, and others are served", async (name, bytes) => {
@@ -51,7 +54,10 @@ describe("a connection", () => {
   it("may send its messages in any pieces, and many at once", async () => {
     await using pod = await MonitorPod.start();
     const connection = pod.raw();
-    const bytes = Buffer.concat([greeting, ...Array.from({ length: 50 }, (_, id) => encodeMessage({ id, method: "state" }))]);
+    const bytes = Buffer.concat([
+      greeting,
+      ...Array.from({ length: 50 }, (_, id) => encodeMessage({ id, method: "state" })),
+    ]);
     for (const byte of bytes) connection.socket.write(Buffer.of(byte));
     await waitFor("all answers", () => connection.messages.length === 51);
     connection.socket.write(bytes.subarray(greeting.length));
@@ -78,7 +84,10 @@ describe("a connection", () => {
     const good = await pod.connect();
     const before = openFiles(pod.pid);
     const many = Array.from({ length: 400 }, () => pod.raw());
-    await waitFor("those above the limit to be cut", () => many.filter(({ socket }) => socket.destroyed).length >= 145);
+    await waitFor(
+      "those above the limit to be cut",
+      () => many.filter(({ socket }) => socket.destroyed).length >= 145,
+    );
     expect(await good.request("state")).toMatchObject({ containers: [] });
     for (const connection of many) connection.close();
     await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= before);
@@ -91,11 +100,15 @@ describe("a connection", () => {
     const script =
       "const c=require('node:net').connect(process.argv[1]);c.on('error',()=>{});c.on('close',()=>console.log('cut'));" +
       "c.on('data',()=>console.log('served'));c.write(Buffer.from(process.argv[2],'hex'))";
-    const out = execFileSync(process.execPath, ["-e", script, `${pod.runDir}/m.sock`, greeting.toString("hex")], {
-      uid: 65534,
-      gid: 65534,
-      encoding: "utf8",
-    });
+    const out = execFileSync(
+      process.execPath,
+      ["-e", script, `${pod.runDir}/m.sock`, greeting.toString("hex")],
+      {
+        uid: 65534,
+        gid: 65534,
+        encoding: "utf8",
+      },
+    );
     expect(out).toBe("cut\n");
   });
 
@@ -103,7 +116,11 @@ describe("a connection", () => {
     await using pod = await MonitorPod.start();
     const control = await pod.connect();
     const id = await pod.shell(control, "sleep 100");
-    for (const bytes of [Buffer.of(1, 0, 0, 0, 1, 0), Buffer.of(0, 255, 255, 255, 255), Buffer.of(4, 0, 0, 0, 1, 0)]) {
+    for (const bytes of [
+      Buffer.of(1, 0, 0, 0, 1, 0),
+      Buffer.of(0, 255, 255, 255, 255),
+      Buffer.of(4, 0, 0, 0, 1, 0),
+    ]) {
       const connection = await pod.connect();
       const process = { args: ["/bin/sleep", "1000"], env: [], cwd: "/", user: { uid: 0, gid: 0 } };
       const { pid } = await connection.request("exec", { container: id, process, stdin: true });
@@ -123,8 +140,28 @@ describe("a connection", () => {
       seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
       return (seed >>> 8) % below;
     };
-    const samples = ["prepare", "create", "start", "kill", "exec", "attach", "update", "reopen_log", "delete"].map((method) =>
-      JSON.stringify({ id: 1, method, params: { container: "c1", bundle: "/x", process: { args: ["x"] }, signal: 9, rootfs: { lower: ["/x"] } } }),
+    const samples = [
+      "prepare",
+      "create",
+      "start",
+      "kill",
+      "exec",
+      "attach",
+      "update",
+      "reopen_log",
+      "delete",
+    ].map((method) =>
+      JSON.stringify({
+        id: 1,
+        method,
+        params: {
+          container: "c1",
+          bundle: "/x",
+          process: { args: ["x"] },
+          signal: 9,
+          rootfs: { lower: ["/x"] },
+        },
+      }),
     );
     for (let round = 0; round < 200; round++) {
       const connection = pod.raw();

@@ -15,7 +15,7 @@ import { describe, expect, it } from "vitest";
 import { memoryKiB, MonitorPod } from "../../support/monitor.ts";
 import { waitFor } from "../../support/wait.ts";
 
-const line = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) ([^]*)$/;
+const line = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) ([\s\S]*)$/;
 
 /** Lines joined as a kubelet does: parts up to the one marked F. */
 function readLog(path: string): { stdout: string; stderr: string; stamps: string[] } {
@@ -81,7 +81,10 @@ describe("a log", () => {
     const connection = await pod.subscribe();
     const id = await pod.shell(connection, "echo out; echo err >&2; tty", { tty: true });
     await connection.event("exit", id);
-    expect(readLog(pod.logPath(id))).toMatchObject({ stdout: expect.stringMatching(/^out\r\nerr\r\n\/dev\/(pts\/0|console)\r\n$/), stderr: "" });
+    expect(readLog(pod.logPath(id))).toMatchObject({
+      stdout: expect.stringMatching(/^out\r\nerr\r\n\/dev\/(pts\/0|console)\r\n$/),
+      stderr: "",
+    });
   });
 
   it("goes on in a new file once it is opened again, and loses no line", async () => {
@@ -154,13 +157,20 @@ describe("a log", () => {
       const connection = await pod.subscribe();
       const path = join(disk, "0.log");
       const id = await pod.create(connection, {
-        args: ["/bin/sh", "-c", "seq 1 20000; echo full; touch /tmp/full; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo again; exit 3"],
+        args: [
+          "/bin/sh",
+          "-c",
+          "seq 1 20000; echo full; touch /tmp/full; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo again; exit 3",
+        ],
         logPath: path,
         logRoot: disk,
       });
       await connection.request("start", { container: id });
       const fault = await connection.event("log_fault", id);
-      expect(fault).toMatchObject({ dropped_bytes: expect.any(Number), message: expect.stringMatching(/[Nn]o space/) });
+      expect(fault).toMatchObject({
+        dropped_bytes: expect.any(Number),
+        message: expect.stringMatching(/[Nn]o space/),
+      });
       await waitFor("the container to go on", () => existsSync(join(pod.folder, `${id}.upper/tmp/full`)));
       const { containers } = await connection.request("state");
       expect(containers).toMatchObject([{ state: "running" }]);
