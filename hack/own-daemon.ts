@@ -82,6 +82,11 @@ export async function startOwn(
   root: string,
   o: { config?: string | undefined; settings?: TomlTable; timeoutMs?: number } = {},
 ): Promise<OwnDaemon> {
+  if (o.config !== undefined) {
+    // Asked before anything is made, and by the name that the user knows.
+    const { code, output } = await run([kobako, "config", "check", o.config]);
+    if (code !== 0) throw new Error(output.trim());
+  }
   await mkdir(root, { recursive: true, mode: 0o700 });
   const p = paths(root);
   const running = livePid(p);
@@ -153,8 +158,19 @@ export async function stopOwn(root: string): Promise<void> {
     }
   }
   if (existsSync(p.config)) {
-    const { code, output } = await run([kobako, "reset", "--config", p.config, "--yes"]);
-    if (code !== 0) throw new Error(`kobako reset: exit code ${code}\n${output}`);
+    const folders = [
+      "--root",
+      join(p.folder, "root"),
+      "--state",
+      join(p.folder, "run"),
+      "--socket",
+      p.socket,
+    ];
+    const reset = (config: string) => run([kobako, "reset", "--yes", "--config", config, ...folders]);
+    // A file that was edited into something unreadable must not keep what it started.
+    let result = await reset(p.config);
+    if (result.code !== 0) result = await reset("/dev/null");
+    if (result.code !== 0) throw new Error(`kobako reset: exit code ${result.code}\n${result.output}`);
   }
   for (const name of ["root", "run", "kobako.sock", "config.toml", "kobako.log", "kobako.pid", "cni.d"])
     await rm(join(p.folder, name), { recursive: true, force: true });
