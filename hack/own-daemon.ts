@@ -166,10 +166,13 @@ export async function stopOwn(root: string): Promise<void> {
       "--socket",
       p.socket,
     ];
-    const reset = (config: string) => run([kobako, "reset", "--yes", "--config", config, ...folders]);
-    // A file that was edited into something unreadable must not keep what it started.
-    let result = await reset(p.config);
-    if (result.code !== 0) result = await reset("/dev/null");
+    const reset = () => run([kobako, "reset", "--yes", "--config", p.config, ...folders]);
+    let result = await reset();
+    if (result.code !== 0) {
+      // A file that was edited into something unreadable must not keep what it started.
+      await writeFile(p.config, "");
+      result = await reset();
+    }
     if (result.code !== 0) throw new Error(`kobako reset: exit code ${result.code}\n${result.output}`);
   }
   for (const name of ["root", "run", "kobako.sock", "config.toml", "kobako.log", "kobako.pid", "cni.d"])
