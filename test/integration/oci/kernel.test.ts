@@ -150,6 +150,14 @@ describe("namespaces", () => {
   });
 });
 
+describe("the program", () => {
+  it("is linked against nothing of the host", () => {
+    const headers = spawnSync("readelf", ["-l", binary], { encoding: "utf8" }).stdout;
+    expect(headers).toContain("LOAD");
+    expect(headers).not.toContain("INTERP");
+  });
+});
+
 describe("faults", () => {
   const strace = existsSync("/usr/bin/strace");
   /** Processes that were started with this bundle's state folder. */
