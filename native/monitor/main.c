@@ -3,9 +3,10 @@
  * kobako-monitor: one per pod. See README.md for the protocol.
  *
  *   daemon                    kobako-monitor
- *     spawn, request on stdin ->  seal, read, fork
- *     reap <- exit 0              `- setsid, cgroup, fork
- *                                    `- the monitor: namespaces, socket, pause
+ *     spawn, request on stdin ->  seal, read, fork twice
+ *     reap <- exit 0              |- namespaces, their pin, /dev/shm (sent to the monitor, then it ends)
+ *                                 `- setsid, cgroup, fork
+ *                                    `- the monitor: pause, socket
  *     <------ one JSON line on stdout, then its end
  *     connect ----------------> m.sock
  */
@@ -19,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -148,7 +150,7 @@ static void null_stdio(int fd)
 		close(null);
 }
 
-static void __attribute__((noreturn)) monitor(char *request)
+static void __attribute__((noreturn)) monitor(char *request, int sock)
 {
 	struct err e;
 
@@ -156,7 +158,7 @@ static void __attribute__((noreturn)) monitor(char *request)
 	process_start_time(getpid(), pod.start_time);
 	null_stdio(STDIN_FILENO);
 	set_oom_score(pod.oom_score_adj);
-	if (loop_open(&e) < 0 || take_signals(&e) < 0 || pod_make(&pod, &e) < 0) {
+	if (pod_finish(&pod, sock, &e) < 0) {
 		answer_error(&e);
 		_exit(1);
 	}
@@ -164,7 +166,7 @@ static void __attribute__((noreturn)) monitor(char *request)
 	pod.sysctls = (struct json_view){ 0 };
 	if (pod.pause_pid)
 		child_add(&pause_child, pod.pause_pid, on_pause_exit);
-	if (conn_listen(pod.run_dir, pod.socket, &e) < 0) {
+	if (loop_open(&e) < 0 || take_signals(&e) < 0 || conn_listen(pod.run_dir, pod.socket, &e) < 0) {
 		pod_give_back(&pod);
 		answer_error(&e);
 		_exit(1);
@@ -196,7 +198,7 @@ static void join_own_cgroup(struct cgroup_join *join)
 }
 
 /* Between spawn and monitor: leaves the daemon's session, and its cgroups while it has one thread. */
-static void __attribute__((noreturn)) middle(char *request)
+static void __attribute__((noreturn)) middle(char *request, int sock)
 {
 	struct sys_clone_args args = { .exit_signal = SIGCHLD };
 	struct cgroup_join join;
@@ -213,35 +215,45 @@ static void __attribute__((noreturn)) middle(char *request)
 	if (pid == 0) {
 		cgroup_join_close(&join);
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		monitor(request);
+		monitor(request, sock);
 	}
 	if (pid < 0) {
-		err_set(&e, errno, "fork the monitor");
-		answer_error(&e);
+		struct err why;
+
+		err_set(&why, errno, "fork the monitor");
+		if (pod_finish(&pod, sock, &e) == 0)
+			pod_give_back(&pod);
+		answer_error(&why);
 	}
 	_exit(pid < 0);
 }
 
 static int start(void)
 {
-	struct err e;
+	pid_t namespaces = 0, pid;
 	char *request;
+	struct err e;
 	size_t len;
-	pid_t pid;
+	int sock;
 
-	if (io_read_all(STDIN_FILENO, REQUEST_MAX, &request, &len, &e) < 0 || pod_parse(&pod, request, len, &e) < 0) {
+	if (io_read_all(STDIN_FILENO, REQUEST_MAX, &request, &len, &e) < 0 || pod_parse(&pod, request, len, &e) < 0 ||
+	    pod_begin(&pod, &sock, &namespaces, &e) < 0) {
 		answer_error(&e);
 		return 1;
 	}
 	pid = fork();
 	if (pid == 0)
-		middle(request);
+		middle(request, sock);
 	if (pid < 0) {
-		err_set(&e, errno, "fork");
-		answer_error(&e);
-		return 1;
+		struct err why;
+
+		err_set(&why, errno, "fork");
+		if (pod_finish(&pod, sock, &e) == 0)
+			pod_give_back(&pod);
+		answer_error(&why);
 	}
-	return 0;
+	waitpid(namespaces, NULL, 0);
+	return pid < 0;
 }
 
 static int unpin(const char *path)

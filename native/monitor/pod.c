@@ -213,7 +213,7 @@ static void __attribute__((noreturn)) namespaces_child(const struct pod *p, int 
 	_exit(0);
 }
 
-static int start_namespaces(const struct pod *p, int *ret_sock, pid_t *ret_child, struct err *e)
+int pod_begin(const struct pod *p, int *ret_sock, pid_t *ret_child, struct err *e)
 {
 	int pair[2];
 	pid_t child;
@@ -346,17 +346,11 @@ static int start_pause(struct pod *p, struct err *e)
 	return r;
 }
 
-int pod_make(struct pod *p, struct err *e)
+int pod_finish(struct pod *p, int sock, struct err *e)
 {
-	cleanup_child pid_t child = 0;
-	cleanup_fd int sock = -1;
-	int r;
+	int r = finish_namespaces(p, sock, e);
 
-	if (start_namespaces(p, &sock, &child, e) < 0)
-		return -e->code;
-	r = finish_namespaces(p, sock, e);
-	waitpid(child, NULL, 0);
-	child = 0;
+	close(sock);
 	if (r == 0 && p->pid == NS_POD)
 		r = start_pause(p, e);
 	if (r < 0)

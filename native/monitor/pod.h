@@ -42,8 +42,15 @@ extern struct pod pod;
 /* Reads a start request. EINVAL names the field. The strings are copies, `sysctls` points into the text. */
 int pod_parse(struct pod *p, const char *text, size_t len, struct err *e);
 
-/* Makes the namespaces (in a child), the pin, /dev/shm and pause. On failure nothing is left. */
-int pod_make(struct pod *p, struct err *e);
+/*
+ * Begins to make the namespaces, the pin and /dev/shm, in a child that the caller reaps. What it has
+ * made comes over *ret_sock, to whichever process calls pod_finish: that is the monitor, which is
+ * itself being made meanwhile (a network namespace takes the kernel longer than all else).
+ */
+int pod_begin(const struct pod *p, int *ret_sock, pid_t *ret_child, struct err *e);
+
+/* Takes over what the child made, and starts pause. Closes sock. On failure nothing is left. */
+int pod_finish(struct pod *p, int sock, struct err *e);
 
 /* Ends pause (killed and reaped here unless it was reaped), gives the pin and the pod's cgroup back. */
 void pod_give_back(struct pod *p);
