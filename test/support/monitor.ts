@@ -265,9 +265,11 @@ export class MonitorPod implements AsyncDisposable {
   }
 
   static async start(options: MonitorOptions = {}): Promise<MonitorPod> {
-    const pod = new MonitorPod(options);
+    await using undo = new AsyncDisposableStack();
+    const pod = undo.use(new MonitorPod(options));
     const answer = await pod.spawn();
     if (answer.ok !== true) throw new Error(`monitor: ${JSON.stringify(answer)}`);
+    undo.move();
     return pod;
   }
 
