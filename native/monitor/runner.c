@@ -41,6 +41,8 @@ enum error_kind error_kind_of(int code)
 		return KIND_RESOURCE_EXHAUSTED;
 	case ETIMEDOUT:
 		return KIND_DEADLINE_EXCEEDED;
+	case ESRCH: /* the process that it was about ended meanwhile */
+		return KIND_FAILED_PRECONDITION;
 	default:
 		return KIND_INTERNAL;
 	}

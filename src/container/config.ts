@@ -49,7 +49,7 @@ export interface ContainerSecurity {
   readonly noNewPrivs: boolean;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
-  /** undefined: runtime/default unless privileged. */
+  /** undefined: unconfined; a kubelet always names one. */
   readonly seccomp: SeccompProfile | undefined;
   /** "" or "runtime/default", "unconfined", "localhost/NAME". */
   readonly apparmorProfile: string;
