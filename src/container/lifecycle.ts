@@ -12,20 +12,20 @@ import type { LayerStore } from "../content/layer-store.ts";
 import { RuntimeError, errorText } from "../errors/runtime-error.ts";
 import type { Image, Images } from "../image/images.ts";
 import type { Log } from "../log/log.ts";
-import type { RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
+import type { ContainerStatus, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Connections } from "../sandbox/connections.ts";
+import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
 import { Creations } from "../sandbox/creation.ts";
 import { fingerprint } from "../sandbox/fingerprint.ts";
 import type { KeyedLock } from "../sandbox/keyed-lock.ts";
-import type { CgroupTree, SandboxContainers } from "../sandbox/lifecycle.ts";
+import type { SandboxContainers } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Collection } from "../store/collection.ts";
 import type { ContainerConfig, ContainerResources } from "./config.ts";
 import { type Container, containerName } from "./container.ts";
-import { Exits } from "./exits.ts";
-import { type ExitFact, readExitRecord } from "./exit-record.ts";
-import { mergeResources } from "./resources.ts";
+import { Endings, isAlive, latest } from "./endings.ts";
+import { mergeResources, refusedLimit } from "./resources.ts";
 import { signalNumber } from "./signal.ts";
 import { usesPodShm } from "./spec/spec.ts";
 import type { SpecMaker } from "./spec-maker.ts";
@@ -35,12 +35,8 @@ import { containerLogPath, validateContainerConfig } from "./validate.ts";
 /** A kubelet waits two minutes for CreateContainer; then it asks again and finds what was made. */
 const makeTimeoutMs = 120_000;
 const undoTimeoutMs = 60_000;
-/** From SIGKILL to the end: longer only in uninterruptible sleep, which no signal ends. */
-const killTimeoutMs = 30_000;
 /** Exit code of a container that could not be started, as docker and the peers report it. */
 const startErrorCode = 128;
-/** Exit code of a container that was killed with its monitor. */
-const lostCode = 137;
 
 export interface ContainerLifecycleDeps {
   readonly containers: Collection<Container>;
@@ -66,10 +62,11 @@ export interface ContainerLifecycleDeps {
 export class ContainerLifecycle implements SandboxContainers {
   readonly #deps: ContainerLifecycleDeps;
   readonly #creations = new Creations("container");
-  readonly #exits = new Exits();
+  readonly #endings: Endings;
 
   constructor(deps: ContainerLifecycleDeps) {
     this.#deps = deps;
+    this.#endings = new Endings({ ...deps, ended: (id) => deps.changed(id, "stopped") });
   }
 
   /**
@@ -85,26 +82,36 @@ export class ContainerLifecycle implements SandboxContainers {
       fingerprint(config, this.#deps.fingerprintKey),
       () => randomBytes(32).toString("hex"),
       (id) => this.#deps.locks.run(sandbox.id, () => this.#make(id, this.#readySandbox(sandbox.id), config)),
+      (id) => this.#deps.containers.find(id)?.state === "created",
       signal,
     );
   }
 
-  /** Runs the program of a created container. @throws RuntimeError `failed-precondition`, `not-found`. */
+  /**
+   * Runs the program of a created container. What was begun is finished also when the caller goes
+   * away: half of a start can't be told from a whole one.
+   * @throws RuntimeError `failed-precondition` naming the state, or the program that can't be executed; `not-found`.
+   */
   async start(id: string, signal: AbortSignal): Promise<void> {
     const { sandboxId } = this.get(id);
     await this.#deps.locks.run(sandboxId, async () => {
+      signal.throwIfAborted();
       const { containers, connections } = this.#deps;
       const container = this.get(id);
       const connection = connections.get(sandboxId);
       containers.put({ ...container, state: transition(container.state, "start") });
+      this.#endings.hold(id);
       try {
-        const { startedAtNs } = await connection.start(id, signal);
-        const now = this.get(id);
-        containers.put({ ...now, state: transition(now.state, "started"), startedAtNs });
-        this.#deps.changed(id, "started");
+        const { startedAtNs } = await connection.start(id, AbortSignal.timeout(makeTimeoutMs));
+        this.#started(this.get(id), startedAtNs);
       } catch (error) {
+        // Whether it runs is not known: the next connection to the monitor tells.
+        if (error instanceof RuntimeError && error.kind === "unavailable") throw error;
         await this.#startFailed(id, connection, error);
         throw error;
+      } finally {
+        const fact = this.#endings.release(id);
+        if (fact !== undefined) this.#endings.exited(id, fact);
       }
     });
   }
@@ -119,15 +126,14 @@ export class ContainerLifecycle implements SandboxContainers {
     if (container === undefined || !isAlive(container)) return;
     const connection = this.#deps.connections.find(container.sandboxId);
     if (connection === undefined) {
-      await this.#endUnowned(container, "MonitorLost", signal);
+      await this.#endings.endUnowned(container, "MonitorLost", signal);
       return;
     }
     if (container.state !== "created" && graceMs > 0) {
-      const asked = signalNumber(container.stopSignal);
-      await this.#signal(connection, id, asked, false, signal);
-      if (!this.#lives(id) || (await this.#exits.wait(id, graceMs, signal))) return;
+      const lives = await this.#endings.ask(connection, id, signalNumber(container.stopSignal), signal);
+      if (!lives || (await this.#endings.wait(id, graceMs, signal))) return;
     }
-    await this.#kill(connection, id, signal);
+    await this.#endings.kill(connection, id, signal);
   }
 
   /** Removes the container, killing it if it runs. An unknown one is success. */
@@ -150,13 +156,16 @@ export class ContainerLifecycle implements SandboxContainers {
   }
 
   /**
-   * Changes the limits of a container without restarting it. What is not set keeps its value.
-   * @throws RuntimeError `not-found`; `failed-precondition` when it has ended.
+   * Changes the limits of a container without restarting it. What is not set keeps its value. When
+   * one of them is refused the former ones are put back.
+   * @throws RuntimeError `not-found`; `failed-precondition` when it has ended, or uses more than the
+   * new limit; `invalid-argument` for a limit that the kernel does not take.
    */
   async update(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void> {
     const { sandboxId } = this.get(id);
     await this.#deps.locks.run(sandboxId, async () => {
-      const { containers, connections, specs } = this.#deps;
+      signal.throwIfAborted();
+      const { containers, connections, specs, log } = this.#deps;
       const container = this.get(id);
       if (container.state !== "created" && container.state !== "running") {
         throw new RuntimeError(
@@ -164,9 +173,25 @@ export class ContainerLifecycle implements SandboxContainers {
           `container ${id} is ${container.state}: limits can be changed while it is created or running`,
         );
       }
-      await connections.get(sandboxId).update(id, specs.limits(resources), signal);
-      const merged = mergeResources(container.config.resources, resources);
-      containers.put({ ...this.get(id), config: { ...container.config, resources: merged } });
+      const connection = connections.get(sandboxId);
+      const before = container.config.resources;
+      const limits = specs.limits(resources);
+      try {
+        // Not the caller's signal: what takes effect must be recorded.
+        await connection.update(id, limits, AbortSignal.timeout(makeTimeoutMs));
+      } catch (error) {
+        if (before !== undefined && this.#endings.lives(id)) {
+          await connection
+            .update(id, specs.limits(before), AbortSignal.timeout(undoTimeoutMs))
+            .catch((undo: unknown) =>
+              log.warn({ container: id, error: undo }, "former limits are not put back"),
+            );
+        }
+        throw refusedLimit(error);
+      }
+      const now = this.#deps.containers.find(id);
+      if (now !== undefined)
+        containers.put({ ...now, config: { ...now.config, resources: mergeResources(before, resources) } });
     });
   }
 
@@ -191,8 +216,8 @@ export class ContainerLifecycle implements SandboxContainers {
         .filter(isAlive)
         .map((c) =>
           connection === undefined
-            ? this.#endUnowned(c, "MonitorLost", signal)
-            : this.#kill(connection, c.id, signal),
+            ? this.#endings.endUnowned(c, "MonitorLost", signal)
+            : this.#endings.kill(connection, c.id, signal),
         ),
     );
   }
@@ -206,14 +231,14 @@ export class ContainerLifecycle implements SandboxContainers {
     await all(
       this.ofSandbox(sandboxId)
         .filter((c) => isAlive(c) || c.state === "creating")
-        .map((c) => this.#endUnowned(c, reason, signal)),
+        .map((c) => this.#endings.endUnowned(c, reason, signal)),
     );
   }
 
   onEvent(_sandboxId: string, event: SandboxEvent): void {
     switch (event.type) {
       case "exit":
-        this.exited(event.containerId, event);
+        this.#endings.exited(event.containerId, event);
         break;
       case "oom":
         this.#deps.log.warn({ container: event.containerId }, "out of memory in the container's cgroup");
@@ -242,24 +267,59 @@ export class ContainerLifecycle implements SandboxContainers {
     );
   }
 
-  /** Records how a container ended and wakes who waits for it. Called again, it changes nothing. */
-  exited(id: string, fact: ExitFact): void {
-    const container = this.#deps.containers.find(id);
-    if (container === undefined || !isAlive(container)) return;
-    this.#end(container, {
-      exitCode: fact.exitCode,
-      reason: fact.oomKilled ? "OOMKilled" : fact.exitCode === 0 ? "Completed" : "Error",
-      message: "",
-      startedAtNs: fact.startedAtNs === 0n ? container.startedAtNs : fact.startedAtNs,
-      finishedAtNs: fact.finishedAtNs,
-    });
+  /**
+   * Makes the records of a sandbox's containers say what its monitor says, after a connection was
+   * made anew. What was half made is undone, what nobody recorded is removed.
+   */
+  async agree(sandboxId: string, connection: RuntimeSandbox): Promise<void> {
+    const known = new Map(connection.initial.containers.map((status) => [status.id, status]));
+    // All facts first: events that came since the connection was made are next.
+    for (const container of this.ofSandbox(sandboxId)) this.#agree(container, known.get(container.id));
+    const signal = AbortSignal.timeout(undoTimeoutMs);
+    await all(
+      this.ofSandbox(sandboxId).map(async (container) => {
+        if (container.state === "creating") await this.undoCreation(container);
+        else if (isAlive(container) && (known.get(container.id)?.phase ?? "prepared") === "prepared")
+          await this.#endings.endUnowned(container, "ContainerLost", signal);
+      }),
+    );
+    for (const id of known.keys())
+      if (this.#deps.containers.find(id) === undefined) await connection.delete(id, signal);
+  }
+
+  #agree(container: Container, status: ContainerStatus | undefined): void {
+    if (!isAlive(container)) return;
+    const report = (error: unknown) =>
+      this.#deps.log.error({ container: container.id, error }, "record of what a monitor says");
+    switch (status?.phase) {
+      case "running":
+        if (container.state === "running") return;
+        this.#started(container, status.startedAtNs ?? container.createdAtNs);
+        return;
+      case "created":
+        // A start whose answer was never read did not happen: the kubelet asks again.
+        if (container.state !== "created")
+          this.#deps.containers.putFact({ ...container, state: "created", startedAtNs: 0n }, report);
+        return;
+      case "exited":
+        this.#endings.exited(container.id, {
+          exitCode: status.exitCode ?? 255,
+          oomKilled: status.oomKilled,
+          startedAtNs: status.startedAtNs ?? 0n,
+          finishedAtNs: status.finishedAtNs ?? this.#deps.nowNs(),
+        });
+        return;
+      case "prepared":
+      case undefined:
+        return;
+    }
   }
 
   /** Removes every trace of a container that was never finished. Serves after a crash at any point. */
   async undoCreation(container: Container): Promise<void> {
     await this.#clear(container, AbortSignal.timeout(undoTimeoutMs));
     this.#deps.containers.remove(container.id);
-    this.#creations.release(containerName(container.sandboxId, container.config.metadata));
+    this.#release(container);
   }
 
   async settled(): Promise<void> {
@@ -311,6 +371,8 @@ export class ContainerLifecycle implements SandboxContainers {
       signal,
     );
     const spec = await specs.make({ container, config, sandbox, image, user }, signal);
+    this.#endings.hold(id);
+    undo.defer(() => void this.#endings.release(id));
     const created = await connection.create(
       {
         containerId: id,
@@ -335,6 +397,25 @@ export class ContainerLifecycle implements SandboxContainers {
     });
     undo.move();
     this.#deps.changed(id, "created");
+    const fact = this.#endings.release(id);
+    if (fact !== undefined) this.#endings.exited(id, fact);
+  }
+
+  /** Records that the program runs. The kernel's fact: it stands also when the disk refuses. */
+  #started(container: Container, startedAtNs: bigint): void {
+    this.#deps.containers.putFact(
+      {
+        ...container,
+        state: transition(container.state, "started"),
+        startedAtNs: latest(container.createdAtNs, startedAtNs),
+      },
+      (error) => this.#deps.log.error({ container: container.id, error }, "record of a start"),
+    );
+    this.#deps.changed(container.id, "started");
+  }
+
+  #release(container: Container): void {
+    this.#creations.release(containerName(container.sandboxId, container.config.metadata), container.id);
   }
 
   #image(config: ContainerConfig): Image {
@@ -374,111 +455,33 @@ export class ContainerLifecycle implements SandboxContainers {
     return sandbox;
   }
 
-  #lives(id: string): boolean {
-    const container = this.#deps.containers.find(id);
-    return container !== undefined && isAlive(container);
-  }
-
-  async #signal(
-    connection: RuntimeSandbox,
-    containerId: string,
-    number: number,
-    everyone: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      await connection.kill({ containerId, signal: number, all: everyone }, signal);
-    } catch (error) {
-      // It ended between our look and the signal: that is what was wanted.
-      if (!this.#lives(containerId)) return;
-      if (error instanceof RuntimeError && error.kind === "failed-precondition") return;
-      throw error;
-    }
-  }
-
-  async #kill(connection: RuntimeSandbox, id: string, signal: AbortSignal): Promise<void> {
-    if (!this.#lives(id)) return;
-    const gone = this.#exits.wait(id, killTimeoutMs, signal);
-    gone.catch(() => undefined);
-    await this.#signal(connection, id, 9, true, signal);
-    if (!(await gone)) {
-      throw new RuntimeError(
-        "deadline-exceeded",
-        `container ${id} does not end ${killTimeoutMs / 1000} s after SIGKILL: a process of it waits in the kernel (D state, often a dead network disk)`,
-      );
-    }
-  }
-
-  /** Ends a container that has no monitor: by its cgroup, and with the exit record if one was written. */
-  async #endUnowned(container: Container, reason: string, signal: AbortSignal): Promise<void> {
-    const { cgroups } = this.#deps;
-    const record = await readExitRecord(container.bundle);
-    await cgroups.killAll(container.cgroup, signal);
-    await cgroups.remove(container.cgroup, signal);
-    if (record !== undefined) {
-      this.exited(container.id, record);
-      return;
-    }
-    this.#end(this.#deps.containers.find(container.id) ?? container, {
-      exitCode: lostCode,
-      reason,
-      message: `the container was ended: ${reason}`,
-      startedAtNs: container.startedAtNs,
-      finishedAtNs: this.#deps.nowNs(),
-    });
-  }
-
-  #end(
-    container: Container,
-    end: Pick<Container, "exitCode" | "reason" | "message" | "startedAtNs" | "finishedAtNs">,
-  ): void {
-    this.#deps.containers.putFact(
-      { ...container, ...end, state: transition(container.state, "exit"), pid: 0 },
-      (error) =>
-        this.#deps.log.error(
-          { container: container.id, error },
-          "record of an exit: the monitor's own record stands",
-        ),
-    );
-    this.#exits.tell(container.id);
-    this.#deps.changed(container.id, "stopped");
-  }
-
   async #startFailed(id: string, connection: RuntimeSandbox, error: unknown): Promise<void> {
     const kill = AbortSignal.timeout(undoTimeoutMs);
     await connection.kill({ containerId: id, signal: 9, all: true }, kill).catch(() => undefined); // it may be gone already: then nothing is owed
+    const fact = this.#endings.release(id);
     const container = this.#deps.containers.find(id);
-    if (container === undefined || container.state === "removing") return;
-    if (isAlive(container)) {
-      this.#end(container, {
-        exitCode: startErrorCode,
-        reason: "StartError",
-        message: errorText(error),
-        startedAtNs: 0n,
-        finishedAtNs: this.#deps.nowNs(),
-      });
-    } else {
-      this.#deps.containers.put({
-        ...container,
-        exitCode: startErrorCode,
-        reason: "StartError",
-        message: errorText(error),
-      });
-    }
+    if (container === undefined || !isAlive(container)) return;
+    this.#endings.end(container, {
+      exitCode: startErrorCode,
+      reason: "StartError",
+      message: errorText(error),
+      startedAtNs: 0n,
+      finishedAtNs: fact?.finishedAtNs ?? this.#deps.nowNs(),
+    });
   }
 
   async #remove(container: Container, signal: AbortSignal): Promise<void> {
     const { containers, connections } = this.#deps;
     const connection = connections.find(container.sandboxId);
     if (isAlive(container)) {
-      if (connection === undefined) await this.#endUnowned(container, "Removed", signal);
-      else await this.#kill(connection, container.id, signal);
+      if (connection === undefined) await this.#endings.endUnowned(container, "Removed", signal);
+      else await this.#endings.kill(connection, container.id, signal);
     }
     const current = containers.find(container.id) ?? container;
     const removing = containers.put({ ...current, state: transition(current.state, "remove") });
     await this.#clear(removing, signal);
     containers.remove(container.id);
-    this.#creations.release(containerName(container.sandboxId, container.config.metadata));
+    this.#release(container);
     this.#deps.changed(container.id, "deleted", removing);
   }
 
@@ -486,20 +489,11 @@ export class ContainerLifecycle implements SandboxContainers {
   async #clear(container: Container, signal: AbortSignal): Promise<void> {
     const { connections, cgroups, snapshots } = this.#deps;
     const connection = connections.find(container.sandboxId);
-    if (connection !== undefined) {
-      await connection.delete(container.id, signal);
-    } else {
-      await cgroups.killAll(container.cgroup, signal);
-      await cgroups.remove(container.cgroup, signal);
-    }
+    if (connection !== undefined) await connection.delete(container.id, signal);
+    else await endCgroup(cgroups, container.cgroup, signal);
     await snapshots.remove(container.id);
     await rm(container.bundle, { recursive: true, force: true });
   }
-}
-
-/** Whether a process of it may still be there. */
-export function isAlive(container: Container): boolean {
-  return container.state === "created" || container.state === "starting" || container.state === "running";
 }
 
 /** Waits for all of them, then throws the first failure: no work goes on behind the caller's back. */

@@ -5,20 +5,23 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Network } from "../network/network.ts";
-import type { ContainerStatus, RuntimeSandbox } from "../runtime/handler.ts";
-import type { CgroupTree, SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Collection } from "../store/collection.ts";
 import type { Container } from "./container.ts";
-import { type ContainerLifecycle, isAlive } from "./lifecycle.ts";
+import type { ContainerLifecycle } from "./lifecycle.ts";
 
 /** Pods looked at side by side: enough to hide the waiting, few enough not to flood a small board. */
 const parallel = 16;
 const stepTimeoutMs = 60_000;
+/** How long a pod that does not answer may keep the others waiting; after that it is looked at in the background. */
+const patienceMs = 1_500;
 
 export interface RecoverDeps {
   readonly sandboxes: Collection<Sandbox>;
@@ -41,36 +44,50 @@ export interface RecoverDeps {
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
 }
 
-/** Brings what is recorded and what the kernel has into agreement. One bad record stops nobody else. */
-export async function recover(deps: RecoverDeps): Promise<void> {
-  const { sandboxes, containers, sandboxLifecycle, containerLifecycle } = deps;
+/**
+ * Brings what is recorded and what the kernel has into agreement. One bad record stops nobody else,
+ * and one hanging pod only for `patienceMs`: `rest` settles when it is done, too.
+ */
+export async function recover(deps: RecoverDeps): Promise<{ rest: Promise<void> }> {
+  const { sandboxes, containers, sandboxLifecycle, containerLifecycle, log } = deps;
   for (const sandbox of sandboxes.values()) sandboxLifecycle.adopt(sandbox);
   for (const container of containers.values()) containerLifecycle.adopt(container);
-  await inParallel([...sandboxes.values()], async (sandbox) => {
+  // First of all, and before new pods are made: a monitor is known by its row only once its pod is ready.
+  await endMonitors(deps).catch((error: unknown) => log.error({ error }, "garbage: monitors"));
+  const rest = inParallel([...sandboxes.values()], async (sandbox) => {
     try {
       await recoverSandbox(deps, sandbox);
     } catch (error) {
-      deps.log.error(
+      log.error(
         { pod: sandbox.id, error },
         "recover a sandbox: it is tried again at the next start, or by a stop",
       );
     }
   });
+  const late = new AbortController();
+  const patience = setTimeout(patienceMs, undefined, { signal: late.signal }).catch(() => {});
+  await Promise.race([rest, patience]);
+  late.abort();
   for (const container of containers.values()) {
     if (sandboxes.find(container.sandboxId) !== undefined) continue;
-    deps.log.warn({ container: container.id }, "container of no sandbox: removed");
-    await containerLifecycle.undoCreation(container);
+    log.warn({ container: container.id }, "container of no sandbox: removed");
+    await containerLifecycle.undoCreation(container).catch((error: unknown) => {
+      log.error(
+        { container: container.id, error },
+        "remove a container of no sandbox: the next start repeats it",
+      );
+    });
   }
   await collectGarbage(deps);
+  return { rest };
 }
 
 async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
-  const { sandboxLifecycle, log } = deps;
+  const { sandboxLifecycle, containerLifecycle, log } = deps;
   const signal = AbortSignal.timeout(stepTimeoutMs);
   switch (sandbox.state) {
     case "creating":
       log.info({ pod: sandbox.id }, "half made sandbox is undone");
-      await endMonitors(deps);
       await sandboxLifecycle.undoCreation(sandbox);
       return;
     case "removing":
@@ -80,70 +97,11 @@ async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void
     case "ready":
       break;
   }
-  if (sandbox.bootId !== deps.bootId) {
-    await sandboxLifecycle.lose(sandbox.id, "NodeRebooted");
-  } else if (sandbox.monitor !== undefined) {
-    await takeUp(deps, sandbox);
-  }
-  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id)) {
-    if (container.state === "removing") await deps.containerLifecycle.remove(container.id, signal);
-    else if (container.state === "creating") await deps.containerLifecycle.undoCreation(container);
-  }
-}
-
-/** Connects to a sandbox's monitor and takes over what it knows of the containers. */
-async function takeUp(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
-  let connection: RuntimeSandbox;
-  try {
-    connection = await deps.sandboxLifecycle.reconnect(sandbox);
-  } catch (error) {
-    deps.log.warn({ pod: sandbox.id, error }, "monitor does not answer");
-    await deps.sandboxLifecycle.lose(sandbox.id, "MonitorLost");
-    return;
-  }
-  const known = new Map(connection.initial.containers.map((status) => [status.id, status]));
-  for (const container of deps.containerLifecycle.ofSandbox(sandbox.id))
-    agree(deps, container, known.get(container.id));
-  const signal = AbortSignal.timeout(stepTimeoutMs);
-  for (const id of known.keys()) {
-    if (deps.containers.find(id) === undefined) await connection.delete(id, signal);
-  }
-}
-
-/** Makes the record of a container say what its monitor says. */
-function agree(deps: RecoverDeps, container: Container, status: ContainerStatus | undefined): void {
-  const { containers, containerLifecycle } = deps;
-  if (!isAlive(container)) return;
-  switch (status?.phase) {
-    case "running":
-      containers.put({
-        ...container,
-        state: "running",
-        startedAtNs: status.startedAtNs ?? container.startedAtNs,
-        pid: status.pid ?? container.pid,
-      });
-      return;
-    case "created":
-      // A start whose answer was never read did not happen: the kubelet asks again.
-      if (container.state !== "created") containers.put({ ...container, state: "created" });
-      return;
-    case "exited":
-      containerLifecycle.exited(container.id, {
-        exitCode: status.exitCode ?? 255,
-        oomKilled: status.oomKilled,
-        startedAtNs: status.startedAtNs ?? 0n,
-        finishedAtNs: status.finishedAtNs ?? container.createdAtNs,
-      });
-      return;
-    case "prepared":
-    case undefined:
-      containerLifecycle.exited(container.id, {
-        exitCode: 255,
-        oomKilled: false,
-        startedAtNs: 0n,
-        finishedAtNs: container.createdAtNs,
-      });
-      return;
+  if (sandbox.bootId !== deps.bootId) await sandboxLifecycle.lose(sandbox.id, "NodeRebooted");
+  else await sandboxLifecycle.takeUp(sandbox.id);
+  for (const container of containerLifecycle.ofSandbox(sandbox.id)) {
+    if (container.state === "removing") await containerLifecycle.remove(container.id, signal);
+    else if (container.state === "creating") await containerLifecycle.undoCreation(container);
   }
 }
 
@@ -154,8 +112,6 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
   const step = async (what: string, work: () => Promise<void>): Promise<void> => {
     await work().catch((error: unknown) => log.error({ error }, `garbage: ${what}`));
   };
-  await step("monitors", () => endMonitors(deps));
-
   const folders = new Set([...sandboxes.values()].map((s) => basename(s.folder)));
   await step("pod folders", async () => {
     for (const name of await readdir(deps.podsFolder)) {
@@ -165,8 +121,7 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
   await step("pod cgroups", async () => {
     for (const name of await cgroups.children(`${deps.cgroupRoot}/pods`)) {
       if (folders.has(name)) continue;
-      await cgroups.killAll(`${deps.cgroupRoot}/pods/${name}`, signal);
-      await cgroups.remove(`${deps.cgroupRoot}/pods/${name}`, signal);
+      await endCgroup(cgroups, `${deps.cgroupRoot}/pods/${name}`, signal);
     }
   });
   await step("network namespaces", async () => {

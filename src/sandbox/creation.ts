@@ -29,14 +29,15 @@ export class Creations {
     this.#entries.set(name, { id, fingerprint, making: undefined, answered: false });
   }
 
-  /** Gives the name free. */
-  release(name: string): void {
-    this.#entries.delete(name);
+  /** Gives the name free, if it is this one's. */
+  release(name: string, id: string): void {
+    if (this.#entries.get(name)?.id === id) this.#entries.delete(name);
   }
 
   /**
    * Returns the id of the thing called `name`, made by `make(id)` unless it is there or under way.
-   * An equal request joins what is under way, and is told the id once more when the answer was lost.
+   * An equal request joins what is under way, and is told the id once more when the answer was lost
+   * and `fresh(id)` says that the thing is still as it was made.
    * `signal` ends the waiting, not the creation.
    * @throws RuntimeError `already-exists` naming the id, and the field where the requests differ.
    */
@@ -45,12 +46,13 @@ export class Creations {
     asked: Fingerprint,
     newId: () => string,
     make: (id: string) => Promise<unknown>,
+    fresh: (id: string) => boolean,
     signal: AbortSignal,
   ): Promise<string> {
     const existing = this.#entries.get(name);
     if (existing !== undefined) {
       assertSameRequest(`${this.#what} "${name}"`, existing.id, existing.fingerprint, asked);
-      if (existing.making === undefined && existing.answered) {
+      if (existing.making === undefined && (existing.answered || !fresh(existing.id))) {
         throw new RuntimeError(
           "already-exists",
           `${this.#what} "${name}" exists as ${existing.id}: remove it first, or ask for another attempt`,

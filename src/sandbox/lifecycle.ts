@@ -15,6 +15,7 @@ import { processStartTime } from "../process/start-time.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
 import { cgroupParentPath } from "./cgroup-parent.ts";
+import { type CgroupTree, endCgroup } from "./cgroup-tree.ts";
 import type { PodConfig } from "./config.ts";
 import type { Connections } from "./connections.ts";
 import { Creations } from "./creation.ts";
@@ -27,6 +28,8 @@ import { validatePodConfig } from "./validate.ts";
 
 /** A kubelet waits four minutes for RunPodSandbox; then it asks again and finds what was made. */
 const makeTimeoutMs = 240_000;
+/** A cgroup that was emptied goes at once; the kernel counts late under load. */
+const parentTimeoutMs = 2_000;
 /** An undo has its own time: the caller's may be the reason for it. */
 const undoTimeoutMs = 60_000;
 const shmBytes = 64 << 20;
@@ -39,15 +42,9 @@ export interface SandboxContainers {
   removeAll(sandboxId: string, signal: AbortSignal): Promise<void>;
   /** Nobody owns them any more: ends what is left of them and says why. */
   lost(sandboxId: string, reason: string): Promise<void>;
+  /** A connection to their monitor was made anew: brings the records into agreement with what it says. */
+  agree(sandboxId: string, connection: RuntimeSandbox): Promise<void>;
   onEvent(sandboxId: string, event: SandboxEvent): void;
-}
-
-export interface CgroupTree {
-  exists(path: string): boolean;
-  /** Kills every process in and below the cgroup; one that does not exist is success. */
-  killAll(path: string, signal: AbortSignal): Promise<void>;
-  /** Removes the cgroup with its empty descendants; one that does not exist is success. */
-  remove(path: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface SandboxLifecycleDeps {
@@ -112,6 +109,7 @@ export class SandboxLifecycle {
       () => randomBytes(32).toString("hex"),
       (newId) =>
         this.#deps.locks.run(newId, () => this.#make(newId, config, handler, requestedHandler, asked)),
+      (known) => this.#deps.sandboxes.find(known)?.state === "ready",
       signal,
     );
     return id;
@@ -136,21 +134,16 @@ export class SandboxLifecycle {
   /** Stops the sandbox if need be and removes it with its containers. An unknown one is success. */
   async remove(id: string, signal: AbortSignal): Promise<void> {
     await this.#deps.locks.run(id, async () => {
-      const { sandboxes, cgroups, log } = this.#deps;
+      const { sandboxes } = this.#deps;
       const sandbox = sandboxes.find(id);
       if (sandbox === undefined) return;
       const stopped = await this.#stop(sandbox, signal);
       const removing = sandboxes.put({ ...stopped, state: transition(stopped.state, "remove") });
       await this.#pods.removeAll(id, signal);
       await rm(sandbox.folder, { recursive: true, force: true });
-      if (sandbox.ownsCgroupParent) {
-        await cgroups.remove(sandbox.cgroupParent, signal).catch((error: unknown) => {
-          // Somebody else may have put a cgroup into it meanwhile: then it is theirs.
-          log.warn({ sandbox: id, cgroup: sandbox.cgroupParent, error }, "cgroup parent is left behind");
-        });
-      }
+      await this.#giveParentBack(sandbox);
       sandboxes.remove(id);
-      this.#creations.release(sandboxName(sandbox.config.metadata));
+      this.#creations.release(sandboxName(sandbox.config.metadata), id);
       this.#deps.changed(id, "deleted", removing);
     });
   }
@@ -161,96 +154,144 @@ export class SandboxLifecycle {
    * still lives (`monitorLives`), because it holds that network.
    */
   async lose(id: string, reason: string, monitorLives = false): Promise<void> {
-    await this.#deps.locks.run(id, async () => {
-      const { sandboxes, connections, cgroups, log } = this.#deps;
-      const sandbox = sandboxes.find(id);
-      if (sandbox === undefined || sandbox.state === "removing") return;
-      if (!monitorLives) {
-        connections.find(id)?.close();
-        connections.delete(id);
-      }
-      await this.#pods.lost(id, reason);
-      const pause = pauseCgroup(sandbox);
-      const signal = AbortSignal.timeout(undoTimeoutMs);
-      if (pause !== null) {
-        await cgroups.killAll(pause, signal);
-        await cgroups.remove(pause, signal);
-      }
-      const current = sandboxes.find(id) ?? sandbox;
-      if (current.state !== "notready") {
-        const monitor = monitorLives ? current.monitor : undefined;
-        sandboxes.putFact(
-          { ...current, state: transition(current.state, "lost"), reason, monitor },
-          (error) => log.error({ sandbox: id, error }, "record of a lost sandbox"),
-        );
-        this.#deps.changed(id, "stopped");
-      }
-      log.warn({ sandbox: id, reason }, "sandbox is lost");
-    });
+    await this.#deps.locks.run(id, () => this.#lose(id, reason, monitorLives));
   }
 
   /**
    * Removes every trace of a sandbox that was never finished. Each step is success when there is
-   * nothing to do, so it also serves after a crash at any point.
+   * nothing to do, so it also serves after a crash at any point. What can't be given back now (a CNI
+   * plugin that fails at DEL) stays as a sandbox that is not ready: its stop and removal repeat the step.
    */
   async undoCreation(sandbox: Sandbox): Promise<void> {
-    const { connections, network, cgroups, unpin, sandboxes } = this.#deps;
+    const { connections, network, cgroups, unpin, sandboxes, log } = this.#deps;
+    const { id, netnsPath } = sandbox;
     const signal = AbortSignal.timeout(undoTimeoutMs);
-    if (sandbox.netnsPath !== undefined) await network.detach(sandbox.id, sandbox.netnsPath, signal);
-    const connection = connections.find(sandbox.id);
-    connections.delete(sandbox.id);
-    if (connection !== undefined) await connection.shutdown(signal);
-    if (sandbox.netnsPath !== undefined) await unpin(sandbox.netnsPath, signal);
-    const pause = pauseCgroup(sandbox);
-    if (pause !== null) {
-      await cgroups.killAll(pause, signal);
-      await cgroups.remove(pause, signal);
+    let failed = false;
+    const step = async (what: string, work: () => Promise<void>): Promise<void> => {
+      await work().catch((error: unknown) => {
+        failed = true;
+        log.error({ sandbox: id, error }, `undo of a sandbox: ${what}`);
+      });
+    };
+    if (netnsPath !== undefined) await step("network", () => network.detach(id, netnsPath, signal));
+    const connection = connections.find(id);
+    connections.delete(id);
+    if (connection !== undefined) {
+      await step("monitor", () => connection.shutdown(signal));
+      connection.close();
     }
-    if (sandbox.ownsCgroupParent) await cgroups.remove(sandbox.cgroupParent, signal);
-    await rm(sandbox.folder, { recursive: true, force: true });
-    sandboxes.remove(sandbox.id);
-    this.#creations.release(sandboxName(sandbox.config.metadata));
+    if (netnsPath !== undefined) await step("network namespace", () => unpin(netnsPath, signal));
+    const pause = pauseCgroup(sandbox);
+    if (pause !== null) await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
+    await this.#giveParentBack(sandbox);
+    if (failed) {
+      const left = sandboxes.find(id) ?? sandbox;
+      sandboxes.putFact(
+        { ...left, state: transition(left.state, "lost"), reason: "UndoFailed", monitor: undefined },
+        (error) => log.error({ sandbox: id, error }, "record of a sandbox that is not undone"),
+      );
+    } else {
+      await rm(sandbox.folder, { recursive: true, force: true });
+      sandboxes.remove(id);
+    }
+    this.#creations.release(sandboxName(sandbox.config.metadata), id);
   }
 
   /** Watches the connection to a sandbox until it ends, and takes a broken one up again. */
   attend(sandbox: Sandbox, connection: RuntimeSandbox): void {
-    this.#deps.connections.set(sandbox.id, connection);
+    const { connections, locks, log } = this.#deps;
+    connections.set(sandbox.id, connection);
     void connection.closed
       .then(async (error) => {
-        if (error === undefined || this.#deps.connections.find(sandbox.id) !== connection) return;
-        try {
-          await this.reconnect(sandbox);
-        } catch (cause) {
-          this.#deps.log.warn({ sandbox: sandbox.id, error: cause }, "monitor is gone");
-          await this.lose(sandbox.id, "MonitorLost");
-        }
+        if (error === undefined) return;
+        await locks.run(sandbox.id, async () => {
+          // A stop or a removal may have come first.
+          if (connections.find(sandbox.id) === connection) await this.#takeUp(sandbox.id);
+        });
       })
       .catch((error: unknown) => {
-        this.#deps.log.error({ sandbox: sandbox.id, error }, "take up a lost sandbox");
+        log.error({ sandbox: sandbox.id, error }, "take up a lost sandbox");
       });
   }
 
-  /** Connects to the sandbox's living monitor. @throws RuntimeError `not-found` when it is dead. */
-  async reconnect(sandbox: Sandbox): Promise<RuntimeSandbox> {
-    if (sandbox.monitor === undefined)
-      throw new RuntimeError("not-found", `sandbox ${sandbox.id} has no monitor`);
-    const connection = await this.#handler(sandbox.handler).connect(
-      {
-        id: sandbox.id,
-        runDir: sandbox.folder,
-        pid: sandbox.monitor.pid,
-        startTime: sandbox.monitor.startTime,
-      },
-      (event) => this.#onEvent(sandbox.id, event),
-      AbortSignal.timeout(undoTimeoutMs),
-    );
-    this.attend(sandbox, connection);
-    return connection;
+  /** Connects to the sandbox's monitor and takes over what it says, or takes the sandbox for lost. */
+  async takeUp(id: string): Promise<void> {
+    await this.#deps.locks.run(id, () => this.#takeUp(id));
   }
 
   /** Waits for the creations under way: a daemon that is asked to end does not leave half of one. */
   async settled(): Promise<void> {
     await this.#creations.settled();
+  }
+
+  async #takeUp(id: string): Promise<void> {
+    const { sandboxes, log } = this.#deps;
+    const sandbox = sandboxes.find(id);
+    if (sandbox?.monitor === undefined) return;
+    const { pid, startTime } = sandbox.monitor;
+    let connection: RuntimeSandbox;
+    try {
+      connection = await this.#handler(sandbox.handler).connect(
+        { id, runDir: sandbox.folder, pid, startTime },
+        (event) => this.#onEvent(id, event),
+        AbortSignal.timeout(undoTimeoutMs),
+      );
+    } catch (error) {
+      if (error instanceof RuntimeError && error.kind === "failed-precondition") {
+        log.error(
+          { sandbox: id, error },
+          "monitor is not understood: the pod goes on, stop ends it by its cgroups",
+        );
+        return;
+      }
+      log.warn({ sandbox: id, error }, "monitor does not answer");
+      await this.#lose(id, "MonitorLost", false);
+      return;
+    }
+    this.attend(sandbox, connection);
+    await this.#pods.agree(id, connection);
+  }
+
+  async #lose(id: string, reason: string, monitorLives: boolean): Promise<void> {
+    const { sandboxes, connections, cgroups, log } = this.#deps;
+    const sandbox = sandboxes.find(id);
+    if (sandbox === undefined || sandbox.state === "removing") return;
+    if (!monitorLives) {
+      connections.find(id)?.close();
+      connections.delete(id);
+      // One that is there and does not answer would hold the pod's namespaces for ever.
+      killProcess(sandbox);
+    }
+    await this.#pods.lost(id, reason);
+    const pause = pauseCgroup(sandbox);
+    if (pause !== null) await endCgroup(cgroups, pause, AbortSignal.timeout(undoTimeoutMs));
+    const current = sandboxes.find(id) ?? sandbox;
+    if (current.state !== "notready") {
+      const monitor = monitorLives ? current.monitor : undefined;
+      sandboxes.putFact({ ...current, state: transition(current.state, "lost"), reason, monitor }, (error) =>
+        log.error({ sandbox: id, error }, "record of a lost sandbox"),
+      );
+      this.#deps.changed(id, "stopped");
+    }
+    log.warn({ sandbox: id, reason }, "sandbox is lost");
+  }
+
+  /**
+   * Removes the cgroup that was made for the sandbox's containers. When others were put below it
+   * meanwhile it is theirs: that of the next sandbox there, or of whoever made them.
+   */
+  async #giveParentBack(sandbox: Sandbox): Promise<void> {
+    const { sandboxes, cgroups, log } = this.#deps;
+    const { id, cgroupParent } = sandbox;
+    if (!sandbox.ownsCgroupParent) return;
+    const heir = sandboxes.values().find((s) => s.id !== id && s.cgroupParent === cgroupParent);
+    if (heir !== undefined) {
+      sandboxes.put({ ...heir, ownsCgroupParent: true });
+      return;
+    }
+    await cgroups.remove(cgroupParent, AbortSignal.timeout(parentTimeoutMs)).catch((error: unknown) => {
+      log.warn({ sandbox: id, cgroup: cgroupParent, error }, "cgroup parent is left behind");
+    });
   }
 
   async #make(
@@ -345,12 +386,11 @@ export class SandboxLifecycle {
         this.#deps.log.warn({ sandbox: id, error }, "monitor did not shut down: killed");
         killProcess(current);
       });
+    } else {
+      killProcess(current);
     }
     const pause = pauseCgroup(current);
-    if (pause !== null) {
-      await cgroups.killAll(pause, signal);
-      await cgroups.remove(pause, signal);
-    }
+    if (pause !== null) await endCgroup(cgroups, pause, signal);
     if (current.netnsPath !== undefined) await unpin(current.netnsPath, signal);
     if (current.netnsPath === undefined && current.monitor === undefined) return current;
     return sandboxes.put({ ...current, netnsPath: undefined, monitor: undefined });
