@@ -24,7 +24,7 @@ import { storedRecords } from "./image/stored-records.ts";
 import type { Log } from "./log/log.ts";
 import { Network } from "./network/network.ts";
 import { hostPlatform } from "./oci/platform.ts";
-import { run } from "./process/spawn.ts";
+import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
 import { BuiltinHandler } from "./runtime/builtin.ts";
 import type { RuntimeHandler } from "./runtime/handler.ts";
@@ -43,6 +43,7 @@ import { Store } from "./store/store.ts";
 export interface Programs {
   readonly monitor: string;
   readonly unpack: string;
+  readonly spawner: string;
   readonly cniFolder: string;
 }
 
@@ -67,10 +68,8 @@ export interface Node extends AsyncDisposable {
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
 }
 
-/** Wall clock with the resolution that the CRI's stamps have. */
-export function nowNs(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6));
-}
+/** The stamps of everything that this process says of itself. */
+export const nowNs = wallClock();
 
 /** @throws RuntimeError `failed-precondition` when another daemon has this root. */
 export async function openNode(config: () => Config, log: Log): Promise<Node> {
@@ -81,6 +80,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   await using undo = new AsyncDisposableStack();
   for (const folder of [root, state, podsFolder]) await privateFolder(folder);
   undo.use(lockFile(join(root, "lock"), `root ${root}`));
+  undo.use(useSpawner(programs.spawner, root));
 
   const store = await Store.open(join(root, "kobako.db"), (message) => log.error(message));
   undo.defer(() => store.close());
@@ -251,6 +251,7 @@ function findPrograms(): Programs {
   return {
     monitor: join(prefix, "bin/kobako-monitor"),
     unpack: join(prefix, "bin/kobako-unpack"),
+    spawner: join(prefix, "bin/kobako-spawner"),
     cniFolder: join(prefix, "cni"),
   };
 }

@@ -44,7 +44,8 @@ export interface Sandbox {
   readonly fingerprint: Readonly<Record<string, string>>;
 }
 
-/** `name_namespace_uid_attempt`: what makes two requests the same sandbox (CRI, PodSandboxMetadata). */
+/** `namespace/name/uid/attempt`: what makes two requests the same sandbox (CRI, PodSandboxMetadata). */
 export function sandboxName(metadata: PodConfig["metadata"]): string {
-  return `${metadata.name}_${metadata.namespace}_${metadata.uid}_${metadata.attempt}`;
+  // No part of it holds a "/" (validate.ts), so that two different ones never look alike.
+  return `${metadata.namespace}/${metadata.name}/${metadata.uid}/${metadata.attempt}`;
 }
