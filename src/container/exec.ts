@@ -46,6 +46,27 @@ export class ExecBases {
 }
 
 /**
+ * The process of an exec of `args`: as the container's own, with another program.
+ * @throws RuntimeError `invalid-argument` without a program.
+ */
+export async function execProcess(
+  container: Container,
+  bases: ExecBases,
+  args: readonly string[],
+  tty: boolean,
+): Promise<OciProcess> {
+  if (args[0] === undefined || args[0] === "")
+    throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
+  if (args.some((arg) => arg.includes("\0")))
+    throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
+  const base = await bases.get(container);
+  const env = base.env ?? [];
+  // A terminal has a type; what the container says of it comes first.
+  const typed = !tty || env.some((entry) => entry.startsWith("TERM="));
+  return { ...base, args: [...args], terminal: tty, env: typed ? env : [...env, "TERM=xterm"] };
+}
+
+/**
  * Runs `args` in the container and returns its output, at most 16 MiB less 64 KiB of it.
  * `timeoutMs` 0: no limit; after it the whole exec is killed.
  * @throws RuntimeError `deadline-exceeded` after the timeout, `failed-precondition` when the program
@@ -58,28 +79,17 @@ export async function execSync(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<CollectedExec> {
-  const [program] = args;
-  if (program === undefined || program === "")
-    throw new RuntimeError("invalid-argument", "cmd is empty: name the program to run");
-  if (args.some((arg) => arg.includes("\0")))
-    throw new RuntimeError("invalid-argument", "cmd holds a NUL byte");
   const { container, connection } = target;
-  const base = await bases.get(container);
+  const process = await execProcess(container, bases, args, false);
   const streams = await connection.exec(
-    {
-      containerId: container.id,
-      process: { ...base, args: [...args], terminal: false },
-      tty: false,
-      stdin: false,
-      timeoutMs,
-    },
+    { containerId: container.id, process, tty: false, stdin: false, timeoutMs },
     signal,
   );
   const result = await collectExec(streams, maxOutputBytes, signal);
   if (result.end.timedOut) {
     throw new RuntimeError(
       "deadline-exceeded",
-      `command ${JSON.stringify(program.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`,
+      `command ${JSON.stringify(args[0]?.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`,
     );
   }
   return result;

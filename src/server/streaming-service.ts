@@ -1,0 +1,60 @@
+/** Exec, Attach and PortForward: each answers with a URL that is good for one connection. */
+import type { runtimeService } from "../../cri-api/index.ts";
+import { type ExecBases, execProcess } from "../container/exec.ts";
+import type { ContainerLifecycle } from "../container/lifecycle.ts";
+import { RuntimeError } from "../errors/runtime-error.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Collection } from "../store/collection.ts";
+import type { StreamingServer } from "../streaming/server.ts";
+import type { Handlers } from "./unary.ts";
+import { idField } from "./wire/fields.ts";
+
+export interface StreamingServiceDeps {
+  readonly sandboxes: Collection<Sandbox>;
+  readonly containerLifecycle: ContainerLifecycle;
+  readonly execBases: ExecBases;
+  readonly streaming: StreamingServer;
+}
+
+export function streamingHandlers(deps: StreamingServiceDeps): Handlers<typeof runtimeService> {
+  const { sandboxes, containerLifecycle, execBases, streaming } = deps;
+  return {
+    async exec(request) {
+      const { tty, stdin, stdout, stderr } = request;
+      const { container } = containerLifecycle.running(idField("container_id", request.containerId));
+      const process = await execProcess(container, execBases, request.cmd, tty);
+      const containerId = container.id;
+      // The container is looked up again when the client comes: it may have ended meanwhile.
+      const open = (signal: AbortSignal) =>
+        containerLifecycle
+          .running(containerId)
+          .connection.exec({ containerId, process, tty, stdin, timeoutMs: 0 }, signal);
+      return { url: streaming.exec({ containerId, tty, stdin, stdout, stderr, open }) };
+    },
+
+    async attach(request) {
+      const { stdin, stdout } = request;
+      const { container } = containerLifecycle.running(idField("container_id", request.containerId));
+      // The terminal is the container's, whatever the client thinks; it has one output.
+      const { tty } = container.config;
+      const stderr = request.stderr && !tty;
+      const containerId = container.id;
+      const open = (signal: AbortSignal) =>
+        containerLifecycle.running(containerId).connection.attach({ containerId, stdin }, signal);
+      return { url: streaming.attach({ containerId, tty, stdin, stdout, stderr, open }) };
+    },
+
+    async portForward(request) {
+      const sandbox = sandboxes.findByPrefix(idField("pod_sandbox_id", request.podSandboxId));
+      if (sandbox === undefined)
+        throw new RuntimeError("not-found", `sandbox ${request.podSandboxId} does not exist`);
+      if (sandbox.state !== "ready") {
+        throw new RuntimeError(
+          "failed-precondition",
+          `sandbox ${sandbox.id} is ${sandbox.state}: ports are forwarded into a ready one`,
+        );
+      }
+      return { url: streaming.portForward({ sandboxId: sandbox.id, ports: request.port }) };
+    },
+  };
+}
