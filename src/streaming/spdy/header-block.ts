@@ -16,6 +16,8 @@ const windowBytes = 32 << 10;
 /** One block after decoding: what a bomb may cost. */
 const maxBlockBytes = 16 << 10;
 const maxHeaders = 32;
+/** An empty stored block, which ends each header block: Go's inflater gives out what it has when it meets one. */
+const flushed = Buffer.from([0, 0, 0, 0xff, 0xff]);
 
 /** One block as sent; its names are lower case. */
 export type Headers = ReadonlyMap<string, string>;
@@ -102,7 +104,7 @@ export class HeaderEncoder {
     begin.writeUInt16LE(block.length, begin.length - 4);
     begin.writeUInt16LE(~block.length & 0xffff, begin.length - 2);
     this.#begun = true;
-    return Buffer.concat([begin, block]);
+    return Buffer.concat([begin, block, flushed]);
   }
 }
 
