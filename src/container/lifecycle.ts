@@ -6,7 +6,7 @@
  * Never: speaks CRI, or holds its pod's lock while it waits for a container to end by itself.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { LayerStore } from "../content/layer-store.ts";
 import { RuntimeError, errorText } from "../errors/runtime-error.ts";
@@ -362,10 +362,8 @@ export class ContainerLifecycle implements SandboxContainers {
       });
     });
 
-    const [rootfs] = await Promise.all([
-      snapshots.create(id, this.#layersOf(image)),
-      mkdir(bundle, { mode: 0o700 }),
-    ]);
+    mkdirSync(bundle, { mode: 0o700 });
+    const rootfs = await snapshots.create(id, this.#layersOf(image));
     const user = await connection.prepare(
       { containerId: id, bundle, rootfs, ...specs.userOf(config, image) },
       signal,
@@ -492,7 +490,7 @@ export class ContainerLifecycle implements SandboxContainers {
     if (connection !== undefined) await connection.delete(container.id, signal);
     else await endCgroup(cgroups, container.cgroup, signal);
     await snapshots.remove(container.id);
-    await rm(container.bundle, { recursive: true, force: true });
+    rmSync(container.bundle, { recursive: true, force: true });
   }
 }
 

@@ -5,9 +5,11 @@
  * Never: a shell, a search of PATH, the daemon's environment, output beyond the cap in memory.
  */
 import { spawn } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
+import { Spawner } from "./spawner.ts";
 
 export interface LaunchOptions {
   /** The child's whole environment. Default: empty. */
@@ -20,15 +22,20 @@ export interface LaunchOptions {
   readonly stderrFd?: number;
   /** After this long the group is killed and the call fails with `deadline-exceeded`. Default: 30 s. */
   readonly timeoutMs?: number;
-  /** The program forks away on purpose: what is left of its group is not killed when it ends by itself. */
+  /**
+   * The program forks away on purpose: what is left of its group is not killed when it ends by itself, and `run`
+   * waits for the end of its output.
+   */
   readonly staysBehind?: boolean;
 }
 
-export interface RunOptions extends LaunchOptions {
+export interface RunOptions extends Pick<LaunchOptions, "env" | "timeoutMs" | "staysBehind"> {
   /** Written to the child's standard input, which is then closed. Default: nothing. */
   readonly stdin?: string | Uint8Array;
   /** Cap per stream. More on stdout kills the child; of stderr the rest is dropped. Default: 1 MiB. */
   readonly maxOutputBytes?: number;
+  /** Its standard error is appended to this file (made 0600, links not followed) instead of returned. */
+  readonly stderrFile?: string;
 }
 
 export interface ExitStatus {
@@ -100,10 +107,7 @@ export async function launch(
     if (child.exitCode === null && child.signalCode === null) killGroup(pid);
   };
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-  const timer = setTimeout(
-    () => abort(new RuntimeError("deadline-exceeded", `program ${file} did not end within ${timeoutMs} ms`)),
-    timeoutMs,
-  );
+  const timer = setTimeout(() => abort(tooLong(file, timeoutMs)), timeoutMs);
   const onAbort = () => abort(givenUp(file, signal));
   signal.addEventListener("abort", onAbort, { once: true });
   const ended = new Promise<ExitStatus>((resolve, reject) => {
@@ -118,10 +122,27 @@ export async function launch(
   return { pid, stdin, stdout, stderr: child.stderr, ended, abort };
 }
 
+let spawner: Spawner | undefined;
+
+/**
+ * From now on `run` lets kobako-spawner fork, of which `binary` is the path; `label` stands in its command line.
+ * Disposing of the result ends it. @see spawner.ts
+ */
+export function useSpawner(binary: string, label: string): Disposable {
+  const mine = new Spawner(binary, label);
+  spawner = mine;
+  return {
+    [Symbol.dispose]() {
+      mine.close();
+      if (spawner === mine) spawner = undefined;
+    },
+  };
+}
+
 /**
  * Runs `file` to its end and returns how it ended and what it wrote; any exit code is a result.
  * @throws RuntimeError as `launch`, and `deadline-exceeded`, `cancelled`, `resource-exhausted` (more
- * output than the cap); the child's group is gone by then.
+ * output than the cap): the child's group is gone by then; `unavailable` when the spawner died meanwhile.
  */
 export async function run(
   file: string,
@@ -129,26 +150,97 @@ export async function run(
   options: RunOptions,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const child = await launch(file, args, options, signal);
-  const cap = options.maxOutputBytes ?? defaultMaxOutputBytes;
-  const stdout = collect(child.stdout, cap, () =>
-    child.abort(new RuntimeError("resource-exhausted", `program ${file} wrote more than ${cap} bytes`)),
-  );
+  return spawner === undefined
+    ? await runForked(file, args, options, signal)
+    : await runSpawned(spawner, file, args, options, signal);
+}
+
+async function runSpawned(
+  by: Spawner,
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  if (!isAbsolute(file))
+    throw new RuntimeError("invalid-argument", `program "${file}" is not an absolute path`);
+  if (signal.aborted) throw givenUp(file, signal);
+  const { timeoutMs = defaultTimeoutMs, maxOutputBytes: cap = defaultMaxOutputBytes } = options;
+  const job = by.begin({
+    argv: [file, ...args],
+    env: options.env ?? {},
+    stdin: options.stdin ?? "",
+    stderrFile: options.stderrFile,
+    maxOutputBytes: cap,
+    staysBehind: options.staysBehind ?? false,
+  });
+  let reason: RuntimeError | undefined;
+  const giveUp = (why: RuntimeError) => {
+    reason ??= why;
+    job.kill();
+  };
+  const timer = setTimeout(() => giveUp(tooLong(file, timeoutMs)), timeoutMs);
+  const onAbort = () => giveUp(givenUp(file, signal));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const outcome = await job.done;
+    if (outcome.type === "not-started") throw startError(file, { code: outcome.error });
+    if (outcome.type === "too-much") throw tooMuch(file, cap);
+    if (reason !== undefined) throw reason;
+    return outcome;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** The same without a spawner: for commands, which run one program, and tests. */
+async function runForked(
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const { stdin = "", maxOutputBytes: cap = defaultMaxOutputBytes, stderrFile, ...launchOptions } = options;
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  const log =
+    stderrFile === undefined
+      ? undefined
+      : openSync(stderrFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  let child: Child;
+  try {
+    child = await launch(
+      file,
+      args,
+      { ...launchOptions, ...(log === undefined ? {} : { stderrFd: log }) },
+      signal,
+    );
+  } finally {
+    if (log !== undefined) closeSync(log);
+  }
+  const stdout = collect(child.stdout, cap, () => child.abort(tooMuch(file, cap)));
   const stderr = child.stderr ? collect(child.stderr, cap, () => {}) : nothing;
-  child.stdin.end(options.stdin ?? "");
+  child.stdin.end(stdin);
   try {
     const status = await child.ended;
-    await drained([stdout.closed, stderr.closed]);
+    if (options.staysBehind) await stdout.closed;
+    else await drained([stdout.closed, stderr.closed]);
     // An overflow that showed only after the exit.
-    if (stdout.overflowed) {
-      throw new RuntimeError("resource-exhausted", `program ${file} wrote more than ${cap} bytes`);
-    }
+    if (stdout.overflowed) throw tooMuch(file, cap);
     return { ...status, stdout: stdout.bytes(), stderr: stderr.bytes() };
   } finally {
     child.stdin.destroy();
     child.stdout.destroy();
     child.stderr?.destroy();
   }
+}
+
+function tooMuch(file: string, cap: number): RuntimeError {
+  return new RuntimeError("resource-exhausted", `program ${file} wrote more than ${cap} bytes`);
+}
+
+function tooLong(file: string, timeoutMs: number): RuntimeError {
+  return new RuntimeError("deadline-exceeded", `program ${file} did not end within ${timeoutMs} ms`);
 }
 
 interface Collected {
@@ -206,7 +298,10 @@ function givenUp(file: string, signal: AbortSignal): RuntimeError {
   return new RuntimeError(kind, `program ${file} was given up`, { cause: signal.reason });
 }
 
-function startError(file: string, error: NodeJS.ErrnoException): RuntimeError {
+function startError(
+  file: string,
+  error: { readonly code?: string | undefined; readonly message?: string },
+): RuntimeError {
   const code = error.code ?? "";
   const kind = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"].includes(code)
     ? "resource-exhausted"

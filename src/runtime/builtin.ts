@@ -3,11 +3,10 @@
  * Enters: specs and requests as values. Leaves: the verbs of handler.ts over the monitor protocol.
  * Keeps on disk: `config.json` in a bundle; the monitor keeps its socket and log in the run folder.
  */
-import { closeSync, openSync, writeFileSync } from "node:fs";
-import type { Readable } from "node:stream";
+import { writeFileSync } from "node:fs";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { OciResources } from "../oci/runtime-spec.ts";
-import { launch } from "../process/spawn.ts";
+import { run } from "../process/spawn.ts";
 import type {
   AttachRequest,
   CreatedContainer,
@@ -26,7 +25,7 @@ import type {
   SandboxSpec,
   SandboxStatus,
 } from "./handler.ts";
-import { givenUp, MonitorConnection } from "./monitor/client.ts";
+import { MonitorConnection } from "./monitor/client.ts";
 import {
   createParams,
   execParams,
@@ -68,10 +67,16 @@ export class BuiltinHandler implements RuntimeHandler {
     this.#monitorBinary = options.monitorBinary;
   }
 
-  async startSandbox(spec: SandboxSpec, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
+  async startSandbox(
+    spec: SandboxSpec,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+    onNamespaces?: () => void,
+  ): Promise<RuntimeSandbox> {
     const { pid, startTime } = await startMonitor(this.#monitorBinary, spec, signal);
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     try {
+      onNamespaces?.();
       return await connectMonitor(identity, onEvent, signal);
     } catch (error) {
       await abandon(identity);
@@ -84,60 +89,31 @@ export class BuiltinHandler implements RuntimeHandler {
   }
 }
 
-/** Runs the monitor's program until it has set itself up and forked away. */
+/** Runs the monitor's program until it has set itself up, forked away and closed its output. */
 async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSignal): Promise<StartAnswer> {
-  const log = openSync(`${spec.runDir}/monitor.log`, "a", 0o600);
-  try {
-    const child = await launch(
-      binary,
-      [],
-      { stderrFd: log, timeoutMs: startDeadlineMs, staysBehind: true },
-      signal,
-    );
-    child.ended.catch(() => {}); // the answer counts: it may come from a process that outlives the child
-    const limit = AbortSignal.timeout(startDeadlineMs);
-    try {
-      child.stdin.end(JSON.stringify(startRequest(spec)));
-      const line = await firstLine(child.stdout, maxAnswerBytes, AbortSignal.any([signal, limit]));
-      if (line === undefined) {
-        signal.throwIfAborted();
-        limit.throwIfAborted();
-        const { code, signal: killedBy } = await child.ended;
-        throw new RuntimeError(
-          "internal",
-          `monitor ended without an answer (${killedBy ?? `exit code ${code}`}), see ${spec.runDir}/monitor.log`,
-        );
-      }
-      return parseStartAnswer(line);
-    } catch (error) {
-      child.abort(new RuntimeError("cancelled", "monitor was given up", { cause: error }));
-      if (signal.aborted) throw givenUp("start of the monitor", signal);
-      if (limit.aborted) throw givenUp("start of the monitor", limit);
-      throw error;
-    } finally {
-      child.stdin.destroy();
-      child.stdout.destroy();
-    }
-  } finally {
-    closeSync(log);
-  }
-}
-
-/** The text before the first newline, undefined when the stream ends without one or `signal` ends the wait. */
-function firstLine(stream: Readable, maxBytes: number, signal: AbortSignal): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    signal.addEventListener("abort", () => stream.destroy(), { once: true });
-    stream.setEncoding("utf8");
-    stream.on("data", (chunk: string) => {
-      text += chunk;
-      const end = text.indexOf("\n");
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > maxBytes) reject(new RuntimeError("internal", "monitor's answer has no end"));
-    });
-    stream.once("error", reject);
-    stream.once("close", () => resolve(undefined));
-  });
+  const {
+    code,
+    signal: killedBy,
+    stdout,
+  } = await run(
+    binary,
+    [],
+    {
+      stdin: JSON.stringify(startRequest(spec)),
+      stderrFile: `${spec.runDir}/monitor.log`,
+      timeoutMs: startDeadlineMs,
+      maxOutputBytes: maxAnswerBytes,
+      staysBehind: true,
+    },
+    signal,
+  );
+  const text = stdout.toString("utf8");
+  const end = text.indexOf("\n");
+  if (end >= 0) return parseStartAnswer(text.slice(0, end));
+  throw new RuntimeError(
+    "internal",
+    `monitor ended without an answer (${killedBy ?? `exit code ${code}`}), see ${spec.runDir}/monitor.log`,
+  );
 }
 
 /** A monitor that started but can't be used is told to end. */
@@ -163,6 +139,7 @@ async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signa
         if (early) early.push(event);
         else onEvent(event);
       },
+      first: "subscribe",
     },
     signal,
   );
@@ -176,7 +153,7 @@ async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signa
         },
       });
     }
-    const initial = parseStatus(await connection.request("subscribe", {}, signal));
+    const initial = parseStatus(await connection.first);
     setImmediate(() => {
       const waiting = early ?? [];
       early = undefined;

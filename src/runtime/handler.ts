@@ -251,12 +251,14 @@ export interface RuntimeHandler {
   /**
    * Makes a sandbox: its namespaces exist when this returns.
    * `onEvent` is called in order, never before this returned, and must not throw.
+   * `onNamespaces` is called once as soon as the namespaces stand: what needs no more than them may begin.
    * On failure nothing of it is left, also no process.
    */
   startSandbox(
     spec: SandboxSpec,
     onEvent: (event: SandboxEvent) => void,
     signal: AbortSignal,
+    onNamespaces?: () => void,
   ): Promise<RuntimeSandbox>;
   /**
    * Finds a sandbox that was started earlier, also by an earlier daemon.

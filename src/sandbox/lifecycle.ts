@@ -6,11 +6,11 @@
  * Never: speaks CRI, or holds a pod's lock while it waits for a container to end by itself.
  */
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
-import type { Network } from "../network/network.ts";
+import type { Attachment, Network } from "../network/network.ts";
 import { processStartTime } from "../process/start-time.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
@@ -140,7 +140,7 @@ export class SandboxLifecycle {
       const stopped = await this.#stop(sandbox, signal);
       const removing = sandboxes.put({ ...stopped, state: transition(stopped.state, "remove") });
       await this.#pods.removeAll(id, signal);
-      await rm(sandbox.folder, { recursive: true, force: true });
+      rmSync(sandbox.folder, { recursive: true, force: true });
       await this.#giveParentBack(sandbox);
       sandboxes.remove(id);
       this.#creations.release(sandboxName(sandbox.config.metadata), id);
@@ -191,7 +191,7 @@ export class SandboxLifecycle {
         (error) => log.error({ sandbox: id, error }, "record of a sandbox that is not undone"),
       );
     } else {
-      await rm(sandbox.folder, { recursive: true, force: true });
+      rmSync(sandbox.folder, { recursive: true, force: true });
       sandboxes.remove(id);
     }
     this.#creations.release(sandboxName(sandbox.config.metadata), id);
@@ -301,7 +301,7 @@ export class SandboxLifecycle {
     requestedHandler: string,
     asked: Sandbox["fingerprint"],
   ): Promise<void> {
-    const { sandboxes, cgroups, network, nowNs, log } = this.#deps;
+    const { sandboxes, cgroups, nowNs, log } = this.#deps;
     const short = id.slice(0, 16);
     const cgroupParent = cgroupParentPath(config.cgroupParent, `${this.#deps.cgroupRoot}/pods/${short}`);
     let sandbox: Sandbox = sandboxes.put({
@@ -329,10 +329,26 @@ export class SandboxLifecycle {
     });
 
     const signal = AbortSignal.timeout(makeTimeoutMs);
-    await this.#writeFiles(sandbox, []);
+    this.#writeFiles(sandbox);
     const pending: SandboxEvent[] = [];
     let deliver = (event: SandboxEvent): void => void pending.push(event);
-    const connection = await handler.startSandbox(this.#spec(sandbox), (event) => deliver(event), signal);
+    const wanted = sandbox;
+    let attaching: Promise<Attachment> | undefined;
+    const starting = handler.startSandbox(
+      this.#spec(sandbox),
+      (event) => deliver(event),
+      signal,
+      // The plugins work while we connect to the monitor.
+      () => {
+        if (wanted.netnsPath === undefined) return;
+        attaching = this.#attach(wanted, wanted.netnsPath, signal);
+        attaching.catch(() => undefined); // awaited below
+      },
+    );
+    const connection = await starting.catch(async (error: unknown) => {
+      await attaching?.catch(() => undefined); // the undo must not overtake a plugin
+      throw error;
+    });
     this.#deps.connections.set(id, connection);
     sandbox = {
       ...sandbox,
@@ -342,22 +358,10 @@ export class SandboxLifecycle {
         pausePid: connection.initial.pausePid ?? null,
       },
     };
-    if (sandbox.netnsPath !== undefined) {
-      const attachment = await network.attach(
-        {
-          sandboxId: id,
-          name: config.metadata.name,
-          namespace: config.metadata.namespace,
-          uid: config.metadata.uid,
-          netnsPath: sandbox.netnsPath,
-          portMappings: config.portMappings,
-          annotations: config.annotations,
-          cgroupParent,
-        },
-        signal,
-      );
+    if (attaching !== undefined) {
+      const attachment = await attaching;
       sandbox = { ...sandbox, network: attachment };
-      await this.#writeHosts(sandbox, attachment.ips);
+      this.#writeHosts(sandbox, attachment.ips);
     }
     sandboxes.put({ ...sandbox, state: transition("creating", "made") });
     undo.move();
@@ -366,6 +370,19 @@ export class SandboxLifecycle {
     this.attend(sandbox, connection);
     this.#deps.changed(id, "created");
     this.#deps.changed(id, "started");
+  }
+
+  #attach(
+    { id, config, cgroupParent }: Sandbox,
+    netnsPath: string,
+    signal: AbortSignal,
+  ): Promise<Attachment> {
+    const { metadata, portMappings, annotations } = config;
+    const { name, namespace, uid } = metadata;
+    return this.#deps.network.attach(
+      { sandboxId: id, name, namespace, uid, netnsPath, portMappings, annotations, cgroupParent },
+      signal,
+    );
   }
 
   async #stop(sandbox: Sandbox, signal: AbortSignal): Promise<Sandbox> {
@@ -441,22 +458,23 @@ export class SandboxLifecycle {
     } as const;
   }
 
-  async #writeFiles(sandbox: Sandbox, ips: readonly string[]): Promise<void> {
+  /** A handful of small files in memory: written at once, they cost less than one hand-over to a thread. */
+  #writeFiles(sandbox: Sandbox): void {
     const { config, folder } = sandbox;
-    await mkdir(folder, { mode: 0o700 });
-    await writeFile(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, {
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, {
       mode: 0o644,
     });
-    if (config.dns === undefined) await copyFile("/etc/resolv.conf", join(folder, "resolv.conf"));
-    else await writeFile(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
-    await this.#writeHosts(sandbox, ips);
-    if (config.logDirectory !== "") await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    if (config.dns === undefined) copyFileSync("/etc/resolv.conf", join(folder, "resolv.conf"));
+    else writeFileSync(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
+    this.#writeHosts(sandbox, []);
+    if (config.logDirectory !== "") mkdirSync(config.logDirectory, { recursive: true, mode: 0o755 });
   }
 
-  async #writeHosts(sandbox: Sandbox, ips: readonly string[]): Promise<void> {
+  #writeHosts(sandbox: Sandbox, ips: readonly string[]): void {
     const path = join(sandbox.folder, "hosts");
-    if (sandbox.netnsPath === undefined) await copyFile("/etc/hosts", path);
-    else await writeFile(path, hostsFile(sandbox.config.hostname, ips), { mode: 0o644 });
+    if (sandbox.netnsPath === undefined) copyFileSync("/etc/hosts", path);
+    else writeFileSync(path, hostsFile(sandbox.config.hostname, ips), { mode: 0o644 });
   }
 }
 

@@ -69,7 +69,8 @@ export interface ServerOptions {
   readonly services: readonly ServedService[];
   readonly limits?: Partial<ServerLimits>;
   readonly log: Log;
-  readonly callLogging?: CallLogging;
+  /** Asked at each call: the setting may change while we serve. Default: all. */
+  readonly callLogging?: () => CallLogging;
 }
 
 export interface RunningServer {
@@ -96,7 +97,13 @@ export async function startServer(o: ServerOptions, signal?: AbortSignal): Promi
   const limits = { ...defaultLimits, ...o.limits };
   const ending = new AbortController();
   const calls = new Calls(limits.calls, ending.signal);
-  const options = { log: o.log, logging: "errors" as CallLogging };
+  let logging: () => CallLogging = () => "errors";
+  const options = {
+    log: o.log,
+    get logging() {
+      return logging();
+    },
+  };
   const server = new Server({
     "grpc.max_receive_message_length": limits.receiveBytes,
     "grpc.max_send_message_length": limits.sendBytes,
@@ -145,7 +152,7 @@ export async function startServer(o: ServerOptions, signal?: AbortSignal): Promi
   };
   try {
     await warmUp(socket.privatePath, o.services);
-    options.logging = o.callLogging ?? "all";
+    logging = o.callLogging ?? (() => "all");
     signal?.throwIfAborted();
     await socket.publish();
   } catch (error) {
@@ -295,7 +302,9 @@ function begin(
     // Kept on the monotonic clock: somebody may set the other one meanwhile.
     const deadlineMs = performance.now() + Number(call.getDeadline()) - Date.now();
     // grpc-js tells both in one event; a deadline that is over by then was the reason.
+    let ended = false;
     call.once("cancelled", () => {
+      if (ended) return; // told of every call, after its end too
       const late = performance.now() >= deadlineMs - 2;
       begun.abort.abort(
         late
@@ -303,7 +312,13 @@ function begin(
           : new RuntimeError("cancelled", "the caller went away"),
       );
     });
-    return begun;
+    return {
+      abort: begun.abort,
+      end: () => {
+        ended = true;
+        begun.end();
+      },
+    };
   } catch (error) {
     const exhausted = error instanceof RuntimeError && error.kind === "resource-exhausted";
     const code = exhausted ? statusCode.RESOURCE_EXHAUSTED : statusCode.UNAVAILABLE;

@@ -4,7 +4,8 @@
  * Keeps: <root>/<id>/{fs, work}; <root>/.empty (below images without layers) and <root>/.trash (to be freed).
  * Never: mounts, pulls, reads a manifest, or deletes through a mount.
  */
-import { chmod, chown, mkdir, readdir } from "node:fs/promises";
+import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
@@ -76,7 +77,7 @@ export class Snapshotter {
     if (this.#ids.has(id)) throw new RuntimeError("already-exists", `snapshot ${id} exists`);
     this.#ids.add(id);
     try {
-      await this.#makeFolders(id, layers);
+      this.#makeFolders(id, layers);
     } catch (error) {
       await this.#trash.take(this.#path(id)).catch(() => {});
       this.#ids.delete(id);
@@ -141,14 +142,15 @@ export class Snapshotter {
     return join(this.#root, id, "fs");
   }
 
-  async #makeFolders(id: string, layers: readonly StackedLayer[]): Promise<void> {
+  /** Three folders at once, as the database writes its rows: five hand-overs to a thread cost a millisecond. */
+  #makeFolders(id: string, layers: readonly StackedLayer[]): void {
     const upper = this.#upper(id);
     const root = rootAttributes(layers);
-    await mkdir(this.#path(id), { mode: 0o700 });
-    await mkdir(upper, { mode: 0o755 });
-    await mkdir(join(this.#path(id), "work"), { mode: 0o700 });
-    if (root.uid !== 0 || root.gid !== 0) await chown(upper, root.uid, root.gid);
-    await chmod(upper, root.mode); // after chown, which clears set-id bits; and mkdir's went through the umask
+    mkdirSync(this.#path(id), { mode: 0o700 });
+    mkdirSync(upper, { mode: 0o755 });
+    mkdirSync(join(this.#path(id), "work"), { mode: 0o700 });
+    if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
+    chmodSync(upper, root.mode); // after chown, which clears set-id bits; and mkdir's went through the umask
   }
 }
 

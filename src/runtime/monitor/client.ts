@@ -27,6 +27,8 @@ const maxSocketPathBytes = 107;
 const maxUnsentBytes = 4 << 20;
 const maxInFlight = 256;
 
+const noAnswer: Promise<Wire> = Promise.resolve({});
+
 /** Reads are handled before the next one begins, so every connection may use the same buffer. */
 const readBuffer = Buffer.allocUnsafeSlow(64 << 10);
 
@@ -38,6 +40,8 @@ interface InFlight {
 export interface MonitorConnectionOptions {
   /** Called for each `{"event": …}` message. */
   readonly onEvent?: (message: Wire) => void;
+  /** A request without parameters that is sent together with the hello; see `first`. */
+  readonly first?: Method;
 }
 
 /** Opens the socket `m.sock` of a run folder, also one whose path is too long for sockaddr_un. */
@@ -72,11 +76,14 @@ export class MonitorConnection {
   readonly hello: Hello;
   /** Settles when the connection ended: undefined after `close`, else why. Never rejects. */
   readonly closed: Promise<Error | undefined>;
+  /** The answer to the option `first`; without it, never of interest. */
+  readonly first: Promise<Wire>;
   readonly #link: Link;
 
-  private constructor(link: Link, hello: Hello) {
+  private constructor(link: Link, hello: Hello, first: Promise<Wire>) {
     this.#link = link;
     this.hello = hello;
+    this.first = first;
     this.closed = link.closed;
   }
 
@@ -92,14 +99,17 @@ export class MonitorConnection {
   ): Promise<MonitorConnection> {
     const link = new Link(runDir, options.onEvent);
     try {
-      const hello = parseHello(await link.greet(signal));
+      const greeting = link.greet(signal);
+      const first = options.first === undefined ? noAnswer : link.request(options.first, {}, signal);
+      first.catch(() => {}); // of interest only after the hello
+      const hello = parseHello(await greeting);
       if (hello.protocol !== protocolVersion) {
         throw new RuntimeError(
           "failed-precondition",
           `monitor ${hello.version} speaks protocol ${hello.protocol}, this daemon ${protocolVersion}`,
         );
       }
-      return new MonitorConnection(link, hello);
+      return new MonitorConnection(link, hello, first);
     } catch (error) {
       link.end(undefined);
       throw error;
