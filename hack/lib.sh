@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by the shell programs of hack/. Sets: repo (the checkout), arch (Node's name for it), node
-# (the project's own Node 26, an npm package: nothing here depends on the machine's).
+# (the project's own Node 26, an npm package: nothing here depends on the machine's), cache (what outlives a
+# checkout and may be kept from one machine to the next).
 
+cache=${KOBAKO_CACHE:-/var/cache/kobako}
 repo=$(cd "$(dirname "$0")/.." && pwd)
 case $(uname -m) in
 x86_64) arch=x64 ;;
