@@ -97,7 +97,7 @@ async function serve(node: Node, log: Log) {
       callsPerConnection: config.server.maxCallsPerConnection,
     },
     log,
-    callLogging: config.log.calls,
+    callLogging: () => node.config().log.calls,
   });
 }
 

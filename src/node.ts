@@ -24,6 +24,7 @@ import { storedRecords } from "./image/stored-records.ts";
 import type { Log } from "./log/log.ts";
 import { Network } from "./network/network.ts";
 import { hostPlatform } from "./oci/platform.ts";
+import { wallClock } from "./process/clock.ts";
 import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
 import { BuiltinHandler } from "./runtime/builtin.ts";

@@ -27,7 +27,7 @@ export const schema = {
   cgroup_driver: oneOf(
     ["auto", "cgroupfs", "systemd"],
     "auto",
-    "Who makes cgroups. `auto`: systemd where it is the init and cgroup v2 is used, else cgroupfs. A kubelet asks for it and follows.",
+    "Who makes cgroups. `auto` is `cgroupfs`; `systemd` is not offered yet and refused. A kubelet asks for it and follows.",
   ),
   server: {
     socket: path("", "The gRPC socket, mode 0660. Default: `kobako.sock` in `state`."),
@@ -121,6 +121,7 @@ export const schema = {
       ["all", "changes", "errors"],
       "all",
       "Which calls leave a line: `changes` spares a memory card the several lines a second that an idle kubelet's questions make.",
+      { hot: true },
     ),
     file: path("", "A file to append to. Default: standard error, which systemd gives to the journal."),
   },

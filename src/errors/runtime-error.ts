@@ -49,9 +49,16 @@ export function errorText(error: unknown): string {
   return parts.join(": ");
 }
 
-/** The kind of `error`: its own when it is a RuntimeError, `cancelled` for an abort, else `internal`. */
+/** What the machine has too little of, by errno. */
+const noRoom: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM"]);
+
+/**
+ * The kind of `error`: its own when it is a RuntimeError, `cancelled` for an abort, `resource-exhausted`
+ * when the system says so, else `internal`.
+ */
 export function errorKind(error: unknown): ErrorKind {
   if (error instanceof RuntimeError) return error.kind;
+  if (error instanceof Error && "code" in error && noRoom.has(error.code)) return "resource-exhausted";
   if (error instanceof Error && error.name === "AbortError") return "cancelled";
   if (error instanceof Error && error.name === "TimeoutError") return "deadline-exceeded";
   return "internal";

@@ -141,9 +141,7 @@ export class SandboxLifecycle {
       const removing = sandboxes.put({ ...stopped, state: transition(stopped.state, "remove") });
       await this.#pods.removeAll(id, signal);
       rmSync(sandbox.folder, { recursive: true, force: true });
-      await this.#giveParentBack(sandbox);
-      sandboxes.remove(id);
-      this.#creations.release(sandboxName(sandbox.config.metadata), id);
+      await this.#forget(sandbox);
       this.#deps.changed(id, "deleted", removing);
     });
   }
@@ -183,18 +181,17 @@ export class SandboxLifecycle {
     if (netnsPath !== undefined) await step("network namespace", () => unpin(netnsPath, signal));
     const pause = pauseCgroup(sandbox);
     if (pause !== null) await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
-    await this.#giveParentBack(sandbox);
     if (failed) {
       const left = sandboxes.find(id) ?? sandbox;
       sandboxes.putFact(
         { ...left, state: transition(left.state, "lost"), reason: "UndoFailed", monitor: undefined },
         (error) => log.error({ sandbox: id, error }, "record of a sandbox that is not undone"),
       );
+      this.#creations.release(sandboxName(sandbox.config.metadata), id);
     } else {
       rmSync(sandbox.folder, { recursive: true, force: true });
-      sandboxes.remove(id);
+      await this.#forget(sandbox);
     }
-    this.#creations.release(sandboxName(sandbox.config.metadata), id);
   }
 
   /** Watches the connection to a sandbox until it ends, and takes a broken one up again. */
@@ -277,21 +274,32 @@ export class SandboxLifecycle {
   }
 
   /**
-   * Removes the cgroup that was made for the sandbox's containers. When others were put below it
-   * meanwhile it is theirs: that of the next sandbox there, or of whoever made them.
+   * The cgroup that was made for this sandbox's containers, if nobody else uses it; else its next
+   * user inherits it. Synchronous, like the removal of the row after it: two that go at once must not
+   * inherit from each other.
    */
-  async #giveParentBack(sandbox: Sandbox): Promise<void> {
+  #parentToRemove(id: string): string | undefined {
+    const { sandboxes } = this.#deps;
+    const sandbox = sandboxes.find(id);
+    if (!sandbox?.ownsCgroupParent) return undefined;
+    const heir = sandboxes.values().find((s) => s.id !== id && s.cgroupParent === sandbox.cgroupParent);
+    if (heir === undefined) return sandbox.cgroupParent;
+    sandboxes.put({ ...heir, ownsCgroupParent: true });
+    return undefined;
+  }
+
+  /** Ends the record of a sandbox that holds nothing any more, and removes its cgroup. */
+  async #forget(sandbox: Sandbox): Promise<void> {
     const { sandboxes, cgroups, log } = this.#deps;
-    const { id, cgroupParent } = sandbox;
-    if (!sandbox.ownsCgroupParent) return;
-    const heir = sandboxes.values().find((s) => s.id !== id && s.cgroupParent === cgroupParent);
-    if (heir !== undefined) {
-      sandboxes.put({ ...heir, ownsCgroupParent: true });
-      return;
+    const parent = this.#parentToRemove(sandbox.id);
+    if (parent !== undefined) {
+      await cgroups.remove(parent, AbortSignal.timeout(parentTimeoutMs)).catch((error: unknown) => {
+        // Somebody has put a cgroup into it meanwhile: then it is theirs.
+        log.warn({ sandbox: sandbox.id, cgroup: parent, error }, "cgroup parent is left behind");
+      });
     }
-    await cgroups.remove(cgroupParent, AbortSignal.timeout(parentTimeoutMs)).catch((error: unknown) => {
-      log.warn({ sandbox: id, cgroup: cgroupParent, error }, "cgroup parent is left behind");
-    });
+    sandboxes.remove(sandbox.id);
+    this.#creations.release(sandboxName(sandbox.config.metadata), sandbox.id);
   }
 
   async #make(
