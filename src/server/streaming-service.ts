@@ -33,11 +33,9 @@ export function streamingHandlers(deps: StreamingServiceDeps): Handlers<typeof r
     },
 
     async attach(request) {
-      const { stdin, stdout } = request;
+      // As the request has them, also the terminal: they tell which streams the client is about to open.
+      const { tty, stdin, stdout, stderr } = request;
       const { container } = containerLifecycle.running(idField("container_id", request.containerId));
-      // The terminal is the container's, whatever the client thinks; it has one output.
-      const { tty } = container.config;
-      const stderr = request.stderr && !tty;
       const containerId = container.id;
       const open = (signal: AbortSignal) =>
         containerLifecycle.running(containerId).connection.attach({ containerId, stdin }, signal);

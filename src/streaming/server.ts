@@ -119,9 +119,10 @@ export class StreamingServer {
   readonly #limits: StreamingLimits;
   readonly #tokens: Tokens<Grant>;
   /** Connections whose token was not accepted yet, oldest first, by the client's end. */
-  readonly #pending = new Map<string, Socket>();
+  readonly #pending = new Map<string, { readonly socket: Socket; readonly timer: NodeJS.Timeout }>();
   readonly #sessions = new Set<Session>();
-  readonly #timer: NodeJS.Timeout;
+  /** Looks after the sessions while there are any. */
+  #timer: NodeJS.Timeout | undefined;
 
   /** @throws RuntimeError `invalid-argument` for an address that is none of this host's, `failed-precondition` for a port in use */
   static async listen(o: StreamingOptions): Promise<StreamingServer> {
@@ -140,9 +141,10 @@ export class StreamingServer {
       ? o.certificate
       : (o.certificate ?? selfSignedCertificate([host, address]));
     const http = {
-      headersTimeout: limits.requestMs,
-      requestTimeout: limits.requestMs,
-      connectionsCheckingInterval: Math.min(1000, limits.requestMs),
+      // Each connection has a timer of its own (#arrived): Node's would wake an idle daemon for nothing.
+      headersTimeout: 0,
+      requestTimeout: 0,
+      connectionsCheckingInterval: 2 ** 30,
       maxHeaderSize: 16 << 10,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
@@ -180,8 +182,6 @@ export class StreamingServer {
     );
     server.on("clientError", (_error: Error, socket: Duplex) => socket.destroy());
     server.on("error", (error) => o.log.error({ error }, "streaming server"));
-    this.#timer = setInterval(() => this.#tick(), Math.min(limits.pingMs, limits.idleMs) / 4);
-    this.#timer.unref();
   }
 
   /** Connections in use. */
@@ -211,10 +211,9 @@ export class StreamingServer {
 
   /** Takes no more connections and ends those in use: execs are killed, attaches detached. May be called twice. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     this.#tokens.clear();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#pending.values()) socket.destroy();
+    for (const { socket } of this.#pending.values()) socket.destroy();
     const ending = new RuntimeError("unavailable", "the daemon is being stopped");
     for (const { link } of this.#sessions) link.destroy(ending);
     await closed;
@@ -240,13 +239,20 @@ export class StreamingServer {
   /** Counts a connection as pending until its token is accepted. */
   #arrived(socket: Socket): void {
     const key = peer(socket);
-    this.#pending.set(key, socket);
+    const timer = setTimeout(() => socket.destroy(), this.#limits.requestMs);
+    this.#pending.set(key, { socket, timer });
     socket.once("close", () => {
-      if (this.#pending.get(key) === socket) this.#pending.delete(key);
+      if (this.#pending.get(key)?.socket === socket) this.#accepted(key);
     });
     // Beyond the cap the oldest goes: an honest client has sent its request by then.
     const [oldest] = this.#pending.values();
-    if (this.#pending.size > this.#limits.pending) oldest?.destroy();
+    if (this.#pending.size > this.#limits.pending) oldest?.socket.destroy();
+  }
+
+  /** A connection is pending no more. */
+  #accepted(key: string): void {
+    clearTimeout(this.#pending.get(key)?.timer);
+    this.#pending.delete(key);
   }
 
   /** A request that does not ask for an upgrade is refused, whatever it shows. */
@@ -321,7 +327,7 @@ export class StreamingServer {
 
   /** Answers the upgrade and prepares the connection's entry among those in use. */
   #accept(socket: Duplex, head: Buffer, answer: readonly string[]) {
-    this.#pending.delete(peer(socket as Socket));
+    this.#accepted(peer(socket as Socket));
     socket.write(switchingProtocols(answer));
     let entry: Session | undefined;
     const activity = () => {
@@ -336,8 +342,16 @@ export class StreamingServer {
       const added: Session = { link, lastActiveMs: now, lastPingMs: now };
       entry = added;
       this.#sessions.add(added);
+      this.#timer ??= setInterval(
+        () => this.#tick(),
+        Math.min(this.#limits.pingMs, this.#limits.idleMs) / 4,
+      ).unref();
       void link.gone.then((fault) => {
         this.#sessions.delete(added);
+        if (this.#sessions.size === 0) {
+          clearInterval(this.#timer);
+          this.#timer = undefined;
+        }
         if (fault !== undefined)
           this.#o.log.debug({ ...subject, error: fault }, "streaming connection ended");
       });
