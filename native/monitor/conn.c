@@ -20,7 +20,11 @@
 #define HELLO_LIMIT_MS 10000
 #define LINGER_LIMIT_MS 5000
 
+/* How long nobody is let in while this process has no descriptor left for them. */
+#define FULL_WAIT_MS 100
+
 static struct watch listener = { .fd = -1 };
+static struct timer listen_again;
 static struct conn *conns;
 static int conn_count;
 
@@ -278,13 +282,24 @@ static bool peer_is_root(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == 0;
 }
 
+static void on_listen_again(struct timer *t)
+{
+	if (listener.fd >= 0)
+		loop_watch(&listener, EPOLLIN);
+}
+
 static void on_listener(struct watch *w, uint32_t events)
 {
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct conn *c = NULL;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			loop_pause(w); /* whoever waits would wake us without end */
+			loop_timer(&listen_again, FULL_WAIT_MS);
+		}
 		return;
+	}
 	if (conn_count < CONN_MAX && peer_is_root(fd))
 		c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -324,9 +339,11 @@ int conn_listen(const char *dir, const char *name, struct err *e)
 		r = err_set(e, errno, "chdir \"/\"");
 	if (r < 0)
 		return -e->code;
-	if (listen(fd, 64) < 0)
+	/* connect(2) does not wait for room in the queue, it fails: a burst of execs must find some. */
+	if (listen(fd, CONN_MAX) < 0)
 		return err_set(e, errno, "listen on \"%s/%s\"", dir, name);
 	listener = (struct watch){ .fd = take_fd(&fd), .ready = on_listener };
+	listen_again.fire = on_listen_again;
 	r = loop_watch(&listener, EPOLLIN);
 	return r < 0 ? err_set(e, -r, "watch the control socket") : 0;
 }

@@ -9,7 +9,7 @@
  *     {"id":1,"method":..}      ------------>
  *                               <------------  {"id":1,"result":{}} or {"id":1,"error":{}}
  *                               <------------  {"event":..}   once subscribed
- *   after an exec's or attach's answer both ways are (u8 stream, u32 length, bytes).
+ *   after the answer to exec, attach or port_forward both ways are (u8 stream, u32 length, bytes).
  *
  * Writes never block the loop: what the kernel does not take is queued, and a peer that lets the
  * queue of messages grow past its cap is cut off. Streams stop reading their process instead.
@@ -27,8 +27,8 @@
 #include "monitor/runner.h"
 #include "monitor/text.h"
 
-/* Most connections at once: streams of a busy pod, and a daemon or two. */
-#define CONN_MAX 256
+/* Most connections at once: a thousand streams of a busy pod, and a daemon or two. */
+#define CONN_MAX 2048
 /* Unsent bytes of messages that a peer may let pile up. */
 #define CONN_QUEUE_MAX (2u << 20)
 

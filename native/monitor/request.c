@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "monitor/conn.h"
+#include "monitor/forward.h"
 #include "monitor/member.h"
 #include "monitor/pod.h"
 #include "monitor/shutdown.h"
@@ -89,7 +90,7 @@ static const struct {
 	{ "create", member_create },	       { "start", member_start },	{ "kill", member_kill },
 	{ "exec", session_exec },	       { "attach", session_attach },	{ "update", member_update },
 	{ "reopen_log", member_reopen_log },   { "net_stats", do_net_stats },	{ "delete", do_delete },
-	{ "shutdown", do_shutdown },
+	{ "shutdown", do_shutdown },	       { "port_forward", forward_begin },
 };
 
 void request_handle(const char *method, struct json_view params, struct reply *r)

@@ -78,12 +78,28 @@ void session_end(struct session *s)
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
 	loop_close(&s->out[1].watch);
-	if (s->is_exec && s->cgroup[0])
+	if (s->cgroup)
 		remove_cgroup(s->cgroup);
+	free(s->cgroup);
+	s->cgroup = NULL;
 	loop_free(&s->in, s);
 }
 
 /* --- the client's side --- */
+
+/* The last frame; then the connection closes once all is sent. `more`: further members of the object. */
+static void send_status(struct session *s, int status, const char *more)
+{
+	cleanup_text struct text t = { 0 };
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	text_fmt(&t, "{\"exit_code\":%d,\"signal\":%d,\"timed_out\":%s%s}", sig ? 128 + sig : WEXITSTATUS(status), sig,
+		 s->timed_out ? "true" : "false", more);
+	conn_frame(s->conn, STREAM_STATUS, t.at, t.len);
+	if (s->conn) /* still: sending may have found it broken */
+		conn_finish(s->conn);
+	s->conn = NULL;
+}
 
 static struct watch *input_of(struct session *s)
 {
@@ -117,6 +133,8 @@ static size_t take_stdin(void *arg, const char *bytes, size_t len)
 	struct watch *in = input_of(s);
 	size_t done = 0;
 
+	if (s->forgotten || (!s->is_exec && !s->with_stdin))
+		return len; /* who asked for output alone has no say */
 	while (done < len && in->fd >= 0) {
 		ssize_t n = write(in->fd, bytes + done, len - done);
 
@@ -135,15 +153,34 @@ static size_t take_stdin(void *arg, const char *bytes, size_t len)
 	return len;
 }
 
+/*
+ * What the end of an attach's input means to the container: with stdin_once its first client is its
+ * last, whether it says goodbye or just goes (api.proto, ContainerConfig.stdin_once). A terminal
+ * can't be closed in one direction.
+ */
+static void end_member_stdin(struct session *s)
+{
+	if (s->with_stdin && s->member->stdin_once && !s->member->tty)
+		loop_close(&s->member->in);
+}
+
 static void end_stdin(void *arg)
 {
 	struct session *s = arg;
 
+	if (s->forgotten)
+		return;
 	if (s->is_exec) {
 		if (!s->tty) /* closing a terminal would hang up on its session */
 			loop_close(&s->in);
-	} else if (s->member->stdin_once && !s->member->tty) {
-		loop_close(&s->member->in);
+	} else if (s->with_stdin && !s->member->stdin_once) {
+		/* Its input goes on for others: who has said all detaches, as from containerd and CRI-O. */
+		output_pause(s->member, false);
+		if (s->conn)
+			send_status(s, 0, ",\"detached\":true");
+		session_end(s);
+	} else {
+		end_member_stdin(s);
 	}
 }
 
@@ -176,7 +213,7 @@ void session_kill(struct session *s)
 {
 	struct err ignored;
 
-	if (s->cgroup[0])
+	if (s->cgroup)
 		cgroup_kill_all(s->cgroup, &ignored);
 	if (s->running)
 		kill(s->child.pid, SIGKILL); /* our child, not reaped: nobody else's pid */
@@ -188,6 +225,7 @@ static void on_gone(struct stream *stream)
 
 	s->conn = NULL;
 	if (!s->is_exec) {
+		end_member_stdin(s);
 		output_pause(s->member, false);
 		session_end(s);
 		return;
@@ -201,20 +239,6 @@ static void on_gone(struct stream *stream)
 }
 
 /* --- the process' side --- */
-
-/* The last frame; then the connection closes once all is sent. */
-static void send_status(struct session *s, int status)
-{
-	cleanup_text struct text t = { 0 };
-	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-
-	text_fmt(&t, "{\"exit_code\":%d,\"signal\":%d,\"timed_out\":%s}", sig ? 128 + sig : WEXITSTATUS(status), sig,
-		 s->timed_out ? "true" : "false");
-	conn_frame(s->conn, STREAM_STATUS, t.at, t.len);
-	if (s->conn) /* still: sending may have found it broken */
-		conn_finish(s->conn);
-	s->conn = NULL;
-}
 
 /* Reads once and sends it on. False: nothing there now, or the stream has ended. */
 static bool relay(struct session_out *o, size_t most)
@@ -259,7 +283,7 @@ static void finish(struct session *s)
 				return; /* on_gone ended the session */
 		}
 	}
-	send_status(s, s->status);
+	send_status(s, s->status, "");
 	session_end(s);
 }
 
@@ -333,6 +357,7 @@ static void on_limit(struct timer *t)
 	}
 	conn_drop(s->conn);
 	s->conn = NULL;
+	end_member_stdin(s);
 	output_pause(s->member, false);
 	session_end(s);
 }
@@ -385,7 +410,7 @@ void session_member_exited(struct member *m)
 		if (s->is_exec)
 			continue;
 		if (s->conn)
-			send_status(s, status);
+			send_status(s, status, "");
 		session_end(s);
 	}
 }

@@ -188,12 +188,11 @@ void session_exec(struct json_view params, struct reply *r)
 	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
 	s->out[1].watch.fd = stdio.ours[2];
 	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
-	if (m->cgroup && m->cgroup[0] &&
-	    (size_t)snprintf(s->cgroup, sizeof(s->cgroup), "%s/%s", m->cgroup, name) >= sizeof(s->cgroup))
-		s->cgroup[0] = '\0';
+	if (m->cgroup && m->cgroup[0] && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
+		s->cgroup = NULL;
 	work.s = s;
 	work.stdio = &stdio;
-	work.cgroup = s->cgroup[0] ? name : NULL;
+	work.cgroup = s->cgroup ? name : NULL;
 	{
 		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd };
 
@@ -238,6 +237,7 @@ void session_attach(struct json_view params, struct reply *r)
 		return;
 	}
 	s->tty = m->tty;
+	s->with_stdin = with_stdin;
 	s->reply = NULL;
 	reply_ok(r, "{\"pid\":0}", 9);
 	if (!conn_switch(s->conn, &s->stream)) {

@@ -3,7 +3,6 @@
 #ifndef KOBAKO_MONITOR_SESSION_INTERNAL_H
 #define KOBAKO_MONITOR_SESSION_INTERNAL_H
 
-#include "cgroup/cgroup.h"
 #include "monitor/member.h"
 #include "monitor/session.h"
 
@@ -14,6 +13,7 @@ struct session {
 	struct conn *conn;    /* NULL: gone */
 	struct reply *reply;  /* until the answer */
 	bool is_exec, tty;
+	bool with_stdin;      /* attach: may write to the container */
 
 	struct stream_parser parser;
 	struct stream_sink sink;
@@ -29,7 +29,7 @@ struct session {
 	bool running, ended, timed_out, forgotten;
 	int status;
 	struct timer limit;   /* exec: its time; attach: a stalled client's */
-	char cgroup[CGROUP_PATH_MAX];
+	char *cgroup;         /* exec: its own; NULL: none */
 };
 
 /* A new session of m for the connection of r; NULL: no memory. */

@@ -4,6 +4,7 @@
  * Keeps on disk: `config.json` in a bundle; the monitor keeps its socket and log in the run folder.
  */
 import { writeFileSync } from "node:fs";
+import type { Duplex } from "node:stream";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { OciResources } from "../oci/runtime-spec.ts";
 import { run } from "../process/spawn.ts";
@@ -42,6 +43,7 @@ import {
   startRequest,
   type Wire,
 } from "./monitor/protocol.ts";
+import { openPort } from "./monitor/port.ts";
 import { openStreams } from "./monitor/streams.ts";
 
 /** Longest answer line of a starting monitor. */
@@ -209,6 +211,10 @@ class BuiltinSandbox implements RuntimeSandbox {
   attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams> {
     const params: Wire = { container: request.containerId, stdin: request.stdin };
     return openStreams(this.identity.runDir, this.identity, "attach", params, signal);
+  }
+
+  portForward(port: number, signal: AbortSignal): Promise<Duplex> {
+    return openPort(this.identity.runDir, this.identity, port, signal);
   }
 
   async update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void> {

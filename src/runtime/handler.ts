@@ -6,6 +6,7 @@
  * All calls wait at most for their own deadline and for `signal`; a call given up may still take
  * effect, so the undo of `prepare`, `create` and `start` is always `delete`.
  */
+import type { Duplex } from "node:stream";
 import type { OciProcess, OciResources, OciSpec } from "../oci/runtime-spec.ts";
 
 /** Why a pod's or container's namespaces come from where they do. */
@@ -226,6 +227,12 @@ export interface RuntimeSandbox {
   /** @throws `failed-precondition` when the program is missing or the container does not run. */
   exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams>;
   attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams>;
+  /**
+   * A TCP connection to `port` on the loopback of the pod's network namespace, IPv4 first, then IPv6. It is
+   * half-open; its caller destroys it. Never reaches the host's network instead, unless the pod has that.
+   * @throws `failed-precondition` when nobody listens, `deadline-exceeded` when nobody accepts.
+   */
+  portForward(port: number, signal: AbortSignal): Promise<Duplex>;
   update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void>;
   reopenLog(containerId: string, signal: AbortSignal): Promise<void>;
   /** Counters of the pod's network namespace. */

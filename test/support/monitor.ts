@@ -100,7 +100,7 @@ export class RawConnection {
   async ask(method: string, params: Json = {}): Promise<Json> {
     this.#lastId += 1;
     const id = this.#lastId;
-    if (method === "exec" || method === "attach") this.#switchOn = id;
+    if (method === "exec" || method === "attach" || method === "port_forward") this.#switchOn = id;
     this.send({ id, method, params });
     return await this.#until(`answer to ${method}`, () => {
       const at = this.messages.findIndex((message) => message.id === id);

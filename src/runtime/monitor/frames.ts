@@ -1,6 +1,6 @@
 /**
- * The two framings of the monitor's socket: messages (u32 big-endian length, JSON) and, after an exec
- * or attach, streams (u8 stream, u32 big-endian length, bytes). Pure: bytes in, frames out.
+ * The two framings of the monitor's socket: messages (u32 big-endian length, JSON) and, after an exec,
+ * attach or port_forward, streams (u8 stream, u32 big-endian length, bytes). Pure: bytes in, frames out.
  */
 import { RuntimeError } from "../../errors/runtime-error.ts";
 
@@ -14,6 +14,8 @@ export const streamHeaderBytes = 5;
 
 /** Numbers of the streams of an exec or attach connection. */
 export const streamId = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4 } as const;
+/** Of a forwarded port: to the pod, and from it. An empty frame ends the direction. */
+export const portStreamId = { up: 0, down: 1 } as const;
 
 /** One message as bytes. @throws RuntimeError `resource-exhausted` when it is larger than the protocol allows. */
 export function encodeMessage(value: unknown): Buffer {

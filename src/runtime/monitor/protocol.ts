@@ -34,6 +34,7 @@ export type Method =
   | "kill"
   | "exec"
   | "attach"
+  | "port_forward"
   | "update"
   | "reopen_log"
   | "net_stats"
@@ -53,6 +54,7 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   kill: 10_000,
   exec: 30_000,
   attach: 10_000,
+  port_forward: 20_000,
   update: 10_000,
   reopen_log: 10_000,
   net_stats: 5_000,

@@ -1,0 +1,215 @@
+/**
+ * A connection of a monitor that turned into streams: hello and request go out together, and after the answer
+ * come frames. What the two sides of them mean is its owner's: a process's (streams.ts), a port's (port.ts).
+ * Nothing is read while the owner wants no more: back-pressure reaches the monitor, and what is behind it.
+ */
+import type { Socket } from "node:net";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import { givenUp, openSocket, socketFault } from "./client.ts";
+import {
+  encodeMessage,
+  encodeStreamHeader,
+  FrameReader,
+  maxMessageBytes,
+  maxStreamFrameBytes,
+  messageHeaderBytes,
+  streamHeaderBytes,
+} from "./frames.ts";
+import {
+  deadlineMs,
+  errorOf,
+  helloRequest,
+  type Method,
+  parseHello,
+  parseObject,
+  type Wire,
+} from "./protocol.ts";
+
+/** What the connection must be greeted by. */
+export interface MonitorProcess {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+export interface StreamEvents {
+  /** One frame; `bytes` is valid during the call only. False: it was the last. A throw ends the connection with it. */
+  frame(stream: number, bytes: Buffer): boolean;
+  /** Asked after each read: false stops reading until `resume`. */
+  wantsMore(): boolean;
+  /** Called once, when there were streams: they are over. undefined: in order, or by `end`. */
+  closed(fault: RuntimeError | undefined): void;
+}
+
+export class StreamConnection {
+  readonly #method: Method;
+  readonly #monitor: MonitorProcess;
+  readonly #events: StreamEvents;
+  readonly #socket: Socket;
+  readonly #opening = Promise.withResolvers<Wire>();
+  #phase: "hello" | "answer" | "streams" | "leaving" | "over" = "hello";
+  #reader = new FrameReader(messageHeaderBytes, maxMessageBytes);
+
+  private constructor(
+    runDir: string,
+    monitor: MonitorProcess,
+    method: Method,
+    params: Wire,
+    events: StreamEvents,
+  ) {
+    this.#monitor = monitor;
+    this.#method = method;
+    this.#events = events;
+    const request = encodeMessage({ id: 1, method, params });
+    this.#socket = openSocket(runDir, (bytes) => this.#read(bytes));
+    this.#socket.once("error", (error) => this.fail(socketFault(error)));
+    this.#socket.once("close", () => this.fail(socketFault(undefined)));
+    this.#socket.write(Buffer.concat([encodeMessage(helloRequest), request]));
+  }
+
+  /**
+   * Runs `method` on a connection of its own. Gives the connection and what the monitor answered.
+   * @throws RuntimeError as the monitor answered; `unavailable` when it is gone or not the one expected.
+   */
+  static async open(
+    runDir: string,
+    monitor: MonitorProcess,
+    method: Method,
+    params: Wire,
+    events: StreamEvents,
+    signal: AbortSignal,
+  ): Promise<{ readonly connection: StreamConnection; readonly result: Wire }> {
+    if (signal.aborted) throw givenUp(method, signal);
+    const connection = new StreamConnection(runDir, monitor, method, params, events);
+    const onAbort = () => connection.fail(givenUp(method, signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    const timer = setTimeout(
+      () =>
+        connection.fail(
+          new RuntimeError(
+            "deadline-exceeded",
+            `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
+          ),
+        ),
+      deadlineMs[method],
+    );
+    try {
+      return { connection, result: await connection.#opening.promise };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  get open(): boolean {
+    return this.#phase === "streams";
+  }
+
+  /** Sends one frame. True: there is room for more; else `writable` tells when. */
+  send(stream: number, bytes: Uint8Array): boolean {
+    if (this.#phase !== "streams") return true;
+    this.#socket.cork();
+    this.#socket.write(encodeStreamHeader(stream, bytes.length));
+    if (bytes.length > 0) this.#socket.write(bytes);
+    this.#socket.uncork();
+    return !this.#socket.writableNeedDrain;
+  }
+
+  /** Resolves when the socket takes more, or is over. */
+  writable(): Promise<void> {
+    if (this.#phase !== "streams" || !this.#socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#socket.removeListener("drain", done);
+        this.#socket.removeListener("close", done);
+        resolve();
+      };
+      this.#socket.once("drain", done);
+      this.#socket.once("close", done);
+    });
+  }
+
+  /** Goes on reading after `wantsMore` was false. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Resolves when all that was sent is the kernel's, or the connection is over. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#phase !== "streams") resolve();
+      else this.#socket.write(Buffer.alloc(0), () => resolve());
+    });
+  }
+
+  /** The streams are over in order: the connection is closed at once. */
+  end(): void {
+    this.#over(undefined);
+  }
+
+  /** The same, but the monitor closes it, having read all that was sent; `limitMs` later it is closed anyway. */
+  leave(limitMs: number): void {
+    if (this.#phase !== "streams") return;
+    this.#phase = "leaving";
+    const timer = setTimeout(() => this.#socket.destroy(), limitMs);
+    timer.unref();
+    this.#socket.once("close", () => clearTimeout(timer));
+    this.#socket.resume();
+    this.#events.closed(undefined);
+  }
+
+  /** Ends everything with `fault`, unless it is over. */
+  fail(fault: RuntimeError): void {
+    this.#over(fault);
+  }
+
+  #over(fault: RuntimeError | undefined): void {
+    const before = this.#phase;
+    this.#phase = "over";
+    this.#socket.destroy();
+    if (before === "streams") this.#events.closed(fault);
+    else if (before === "hello" || before === "answer")
+      this.#opening.reject(fault ?? new RuntimeError("cancelled", `${this.#method} was closed`));
+  }
+
+  #read(bytes: Buffer): boolean {
+    if (this.#phase === "leaving") return true;
+    try {
+      let rest = bytes;
+      while (rest.length > 0 && this.#phase !== "over") {
+        // The reader of messages stops at the answer; what follows are streams.
+        const used = this.#reader.feed(rest, (tag, frame) => this.#take(tag, frame));
+        rest = rest.subarray(used);
+      }
+    } catch (error) {
+      this.fail(error instanceof RuntimeError ? error : socketFault(error as Error));
+    }
+    return this.#phase !== "over" && this.#events.wantsMore();
+  }
+
+  /** Returns false to let the rest of the input be read by another reader, or not at all. */
+  #take(tag: number, frame: Buffer): boolean {
+    switch (this.#phase) {
+      case "hello": {
+        const hello = parseHello(parseObject(frame.toString("utf8"), "hello"));
+        if (hello.pid !== this.#monitor.pid || hello.startTime !== this.#monitor.startTime) {
+          throw new RuntimeError("unavailable", "another monitor answered than the one of this sandbox");
+        }
+        this.#phase = "answer";
+        return true;
+      }
+      case "answer": {
+        const { error, result } = parseObject(frame.toString("utf8"), "answer");
+        if (typeof error === "object" && error !== null) throw errorOf(error as Wire, this.#method);
+        this.#phase = "streams";
+        this.#reader = new FrameReader(streamHeaderBytes, maxStreamFrameBytes);
+        this.#opening.resolve((result ?? {}) as Wire);
+        return false;
+      }
+      case "streams":
+        if (!this.#events.frame(tag, frame)) this.end();
+        return this.#phase === "streams";
+      default:
+        return false;
+    }
+  }
+}
