@@ -65,6 +65,32 @@ describe.each(["spdy", "websocket"])("crictl --transport %s", (transport) => {
     expect(await ended).toMatchObject({ stdout: "3000000\nover\n", code: 0 });
   });
 
+  it("exec -it: a terminal of the client's size, and the exit code", async () => {
+    const script = new Scripted();
+    server.scripts.set("terminal", script);
+    script.onInput = (text) => {
+      script.say(`you typed ${text}`);
+      if (text.includes("q")) script.exit(7);
+    };
+    const inner = [program, "--config=/dev/null", `-r unix://${server.socket}`, `-i unix://${server.socket}`];
+    const command = `stty cols 99 rows 33; ${inner.join(" ")} exec --transport ${transport} -it terminal sh`;
+    // script(1) gives it a terminal.
+    const child = spawn("script", ["-qec", command, "/dev/null"], { timeout: 60_000 });
+    let said = "";
+    child.stdout.on("data", (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+    await waitFor("the size", () => script.sizes.length > 0);
+    expect(script.sizes[0]).toEqual([99, 33]);
+    child.stdin.write("a");
+    await waitFor("the answer", () => said.includes("you typed a"));
+    child.stdin.write("q");
+    const [code] = (await once(child, "close")) as [number];
+    expect(said).toContain("exit code 7");
+    expect(code).not.toBe(0);
+    server.scripts.delete("terminal");
+  });
+
   it("exec: fifty MiB of output", async () => {
     const { child, ended } = exec("c", "/usr/bin/head", "-c", String(50 << 20), "/dev/zero");
     child.stdin.end();
