@@ -9,6 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Network } from "../network/network.ts";
+import type { RuntimeHandler } from "../runtime/handler.ts";
 import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -20,6 +21,8 @@ import type { ContainerLifecycle } from "./lifecycle.ts";
 /** Pods looked at side by side: enough to hide the waiting, few enough not to flood a small board. */
 const parallel = 16;
 const stepTimeoutMs = 60_000;
+/** For a sandbox that nobody has a record of: a living monitor ends its containers at once. */
+const abandonTimeoutMs = 3_000;
 /** How long a pod that does not answer may keep the others waiting; after that it is looked at in the background. */
 const patienceMs = 1_500;
 
@@ -36,6 +39,7 @@ export interface RecoverDeps {
     /** Names of the cgroups right below. */
     children(path: string): Promise<readonly string[]>;
   };
+  readonly handlers: ReadonlyMap<string, RuntimeHandler>;
   readonly log: Log;
   readonly bootId: string;
   readonly podsFolder: string;
@@ -53,6 +57,7 @@ export async function recover(deps: RecoverDeps): Promise<{ rest: Promise<void> 
   for (const sandbox of sandboxes.values()) sandboxLifecycle.adopt(sandbox);
   for (const container of containers.values()) containerLifecycle.adopt(container);
   // First of all, and before new pods are made: a monitor is known by its row only once its pod is ready.
+  await abandonUnknown(deps).catch((error: unknown) => log.error({ error }, "garbage: unknown sandboxes"));
   await endMonitors(deps).catch((error: unknown) => log.error({ error }, "garbage: monitors"));
   const rest = inParallel([...sandboxes.values()], async (sandbox) => {
     try {
@@ -145,6 +150,26 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
       withNetwork.map((s) => s.id),
       signal,
     ),
+  );
+}
+
+/** Ends sandboxes without a record, such as those of a database that is gone: their containers are in cgroups of others. */
+async function abandonUnknown({ sandboxes, handlers, podsFolder, log }: RecoverDeps): Promise<void> {
+  const known = new Set([...sandboxes.values()].filter((s) => s.monitor !== undefined).map((s) => s.folder));
+  const folders = (await readdir(podsFolder)).map((name) => join(podsFolder, name));
+  await inParallel(
+    folders.filter((folder) => !known.has(folder)),
+    async (folder) => {
+      for (const handler of handlers.values()) {
+        try {
+          await handler.abandon(folder, AbortSignal.timeout(abandonTimeoutMs));
+          log.warn({ folder }, "sandbox without a record: ended");
+          return;
+        } catch (error) {
+          log.debug({ folder, handler: handler.name, error }, "no sandbox of this handler there");
+        }
+      }
+    },
   );
 }
 

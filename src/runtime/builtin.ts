@@ -81,13 +81,18 @@ export class BuiltinHandler implements RuntimeHandler {
       onNamespaces?.();
       return await connectMonitor(identity, onEvent, signal);
     } catch (error) {
-      await abandon(identity);
+      // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
+      await abandonMonitor(spec.runDir, AbortSignal.timeout(10_000)).catch(() => undefined);
       throw error;
     }
   }
 
   connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
     return connectMonitor(identity, onEvent, signal);
+  }
+
+  abandon(runDir: string, signal: AbortSignal): Promise<void> {
+    return abandonMonitor(runDir, signal);
   }
 }
 
@@ -118,15 +123,10 @@ async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSign
   );
 }
 
-/** A monitor that started but can't be used is told to end. */
-async function abandon(identity: SandboxIdentity): Promise<void> {
-  const signal = AbortSignal.timeout(10_000);
-  try {
-    const connection = await MonitorConnection.open(identity.runDir, {}, signal);
-    await connection.request("shutdown", {}, signal).finally(() => connection.close());
-  } catch {
-    // It is dead or deaf; the caller's undo kills what its cgroup holds.
-  }
+/** Tells whatever monitor serves this folder to end with its containers. */
+async function abandonMonitor(runDir: string, signal: AbortSignal): Promise<void> {
+  const connection = await MonitorConnection.open(runDir, {}, signal);
+  await connection.request("shutdown", {}, signal).finally(() => connection.close());
 }
 
 async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal) {

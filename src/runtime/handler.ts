@@ -277,4 +277,9 @@ export interface RuntimeHandler {
     onEvent: (event: SandboxEvent) => void,
     signal: AbortSignal,
   ): Promise<RuntimeSandbox>;
+  /**
+   * Ends the sandbox in this run folder with all its containers, whichever it is: nobody has a record of it.
+   * @throws as `connect` does: then what is left can only be killed by its processes.
+   */
+  abandon(runDir: string, signal: AbortSignal): Promise<void>;
 }
