@@ -1,63 +1,36 @@
 /**
  * Kubernetes' own client for Node, unmodified: its Exec, Attach and PortForward, through a proxy that does what
- * an API server and a kubelet do between them: it asks for a URL and passes bytes, with the Host it was called by.
+ * an API server and a kubelet do between them.
  */
-import { createServer } from "node:http";
-import { type AddressInfo, connect, createServer as createTcp } from "node:net";
-import { PassThrough, Writable } from "node:stream";
 import { once } from "node:events";
-import { Attach, Exec, KubeConfig, PortForward, type V1Status } from "@kubernetes/client-node";
+import { type AddressInfo, createServer as createTcp } from "node:net";
+import { PassThrough, Writable } from "node:stream";
+import { Attach, Exec, type KubeConfig, PortForward, type V1Status } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ApiProxy, apiProxy } from "../../support/api-proxy.ts";
 import { waitFor } from "../../support/wait.ts";
 import { HostProcess, Scripted } from "./processes.ts";
 import { type Serving, serving } from "./serve.ts";
 
 let server: Serving;
+let proxy: ApiProxy;
 let config: KubeConfig;
-const proxy = createServer();
 const attached = new Scripted();
 
 beforeAll(async () => {
   server = await serving();
-  proxy.on("upgrade", (request, socket, head) => {
-    const { pathname, searchParams } = new URL(request.url ?? "", "http://proxy");
-    const flag = (name: string) => searchParams.get(name) === "true";
-    const wanted = {
-      containerId: "c",
-      stdin: flag("stdin"),
-      stdout: flag("stdout"),
-      stderr: flag("stderr") && !flag("tty"),
-      tty: flag("tty"),
-    };
-    const args = searchParams.getAll("command");
-    const target = pathname.endsWith("/exec")
-      ? server.streaming.exec({ ...wanted, open: (signal) => HostProcess.start(args, signal) })
-      : pathname.endsWith("/attach")
-        ? server.streaming.attach({ ...wanted, open: async () => attached })
-        : server.streaming.portForward({ sandboxId: "pod", ports: searchParams.getAll("ports").map(Number) });
-    const { port, hostname, pathname: path } = new URL(target);
-    const upstream = connect(Number(port), hostname);
-    const lines = request.rawHeaders.flatMap((name, i, all) =>
-      i % 2 === 0 ? [`${name}: ${all[i + 1]}`] : [],
-    );
-    upstream.write(`${request.method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
-    upstream.write(head);
-    upstream.pipe(socket).pipe(upstream);
-    for (const end of [socket, upstream]) end.on("error", () => {});
-    socket.on("close", () => upstream.destroy());
-    upstream.on("close", () => socket.destroy());
+  proxy = await apiProxy(async ({ kind, command, ports, ...wanted }) => {
+    const request = { ...wanted, containerId: "c" };
+    if (kind === "exec")
+      return server.streaming.exec({ ...request, open: (signal) => HostProcess.start(command, signal) });
+    if (kind === "attach") return server.streaming.attach({ ...request, open: async () => attached });
+    return server.streaming.portForward({ sandboxId: "pod", ports });
   });
-  proxy.listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  config = new KubeConfig();
-  config.loadFromClusterAndUser(
-    { name: "c", server: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, skipTLSVerify: true },
-    { name: "u" },
-  );
+  config = proxy.config;
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
-  proxy.close();
+  await proxy[Symbol.asyncDispose]();
 });
 
 /** Keeps what is written to it. */
