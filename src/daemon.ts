@@ -1,8 +1,10 @@
 /** `kobako daemon`: opens the node, takes up what runs, serves, and ends within its time. */
+import { readFileSync } from "node:fs";
 import { imageService, kobako, runtimeService } from "../cri-api/index.ts";
 import { type Config, type ConfigOptions, describeConfig, reloadConfig } from "./config/config.ts";
 import { version } from "./config/version.ts";
 import { recover } from "./container/recover.ts";
+import { RuntimeError } from "./errors/runtime-error.ts";
 import { createLogger, type Log } from "./log/log.ts";
 import { type Node, nowNs, openNode } from "./node.ts";
 import { startServer } from "./server/grpc-server.ts";
@@ -10,6 +12,7 @@ import { imageHandlers } from "./server/image-service.ts";
 import { runtimeHandlers } from "./server/runtime-service.ts";
 import { StatsService } from "./server/stats-service.ts";
 import { Stats } from "./stats/stats.ts";
+import { StreamingServer } from "./streaming/server.ts";
 
 /** Calls under way get this long after SIGTERM; the whole end takes less than 10 s. */
 const callGraceMs = 5_000;
@@ -40,7 +43,8 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
     netnsPrefix: node.names.netnsPrefix,
     cgroupRoot: node.names.cgroupRoot,
   });
-  const server = await serve(node, log);
+  const streaming = await startStreaming(node, log);
+  const server = await serve(node, streaming, log);
   log.info(
     {
       socket: server.socketPath,
@@ -53,13 +57,34 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
 
   const reason = await end.promise;
   log.info({ reason }, "ending: pods are left alone");
-  await server.close(callGraceMs);
+  await Promise.all([server.close(callGraceMs), streaming.close()]);
   const settled = Promise.all([node.sandboxLifecycle.settled(), node.containerLifecycle.settled()]);
   await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, creationGraceMs).unref())]);
   return 0;
 }
 
-async function serve(node: Node, log: Log) {
+/** @throws RuntimeError naming the setting: an address that is not this host's, a port in use, a file that can't be read. */
+async function startStreaming(node: Node, log: Log): Promise<StreamingServer> {
+  const { address, port, advertised, cert, key } = node.config().streaming;
+  if ((cert === "") !== (key === "")) {
+    throw new RuntimeError(
+      "invalid-argument",
+      "streaming.cert and streaming.key go together: set both or none",
+    );
+  }
+  return await StreamingServer.listen({
+    address,
+    port,
+    ...(advertised === "" ? {} : { advertised }),
+    ...(cert === ""
+      ? {}
+      : { certificate: { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") } }),
+    dialer: { connect: (id, target, signal) => node.connections.get(id).portForward(target, signal) },
+    log: log.child({ room: "streaming" }),
+  });
+}
+
+async function serve(node: Node, streaming: StreamingServer, log: Log) {
   const config = node.config();
   const { mountpoint } = await node.layers.usage();
   const stats = new StatsService({
@@ -72,6 +97,7 @@ async function serve(node: Node, log: Log) {
   const runtime = runtimeHandlers({
     ...node,
     stats,
+    streaming,
     defaultHandler: config.defaultRuntime,
     cgroupDriver: "cgroupfs",
     version,

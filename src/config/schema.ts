@@ -42,6 +42,19 @@ export const schema = {
       "Calls at a time of one connection; HTTP/2 makes clients wait for their turn.",
     ),
   },
+  streaming: {
+    address: text(
+      "127.0.0.1",
+      "Where exec, attach and port-forward are served, an IP address of this host. The kubelet stands beside: loopback is enough.",
+    ),
+    port: count(0, 0, 65535, "Its TCP port; 0: any that is free."),
+    advertised: text("", "The host in the URLs, where clients do not reach it by `address`."),
+    cert: path(
+      "",
+      "PEM file of a certificate, with `key`. Elsewhere than on loopback there is TLS, without these with a certificate made at start.",
+    ),
+    key: path("", "PEM file of its key."),
+  },
   network: {
     default: oneOf(
       ["none", "embedded"],

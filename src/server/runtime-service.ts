@@ -20,8 +20,10 @@ import type { RuntimeHandler } from "../runtime/handler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Collection } from "../store/collection.ts";
+import type { StreamingServer } from "../streaming/server.ts";
 import type { EventStream } from "./event-stream.ts";
 import type { StatsService } from "./stats-service.ts";
+import { streamingHandlers } from "./streaming-service.ts";
 import type { Handlers } from "./unary.ts";
 import { containerConfig, containerResources } from "./wire/container-config.ts";
 import { idField, required } from "./wire/fields.ts";
@@ -49,6 +51,7 @@ export interface RuntimeServiceDeps {
   readonly defaultHandler: string;
   readonly network: Network;
   readonly stats: StatsService;
+  readonly streaming: StreamingServer;
   readonly events: EventStream;
   readonly cgroupDriver: "cgroupfs" | "systemd";
   readonly version: string;
@@ -65,6 +68,7 @@ export function runtimeHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
     ...sandboxHandlers(deps),
     ...containerHandlers(deps),
     ...deps.stats.handlers(),
+    ...streamingHandlers(deps),
   };
 }
 
