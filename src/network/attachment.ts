@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import { Fields, type JsonObject } from "../oci/document.ts";
 import { isPlainName, type NetworkList, parseNetworkList } from "./conflist.ts";
-import { readJson, writeJson } from "./files.ts";
+import { readJson, removeHalfWritten, writeJson } from "./files.ts";
 
 export interface AttachmentRecord {
   readonly sandboxId: string;
@@ -30,6 +30,11 @@ export class AttachmentRecords {
 
   constructor(dir: string) {
     this.#dir = dir;
+  }
+
+  /** Clears what a crash left half written. */
+  open(): void {
+    removeHalfWritten(this.#dir);
   }
 
   #path(sandboxId: string): string {

@@ -1,13 +1,26 @@
 /** Small files of this room: JSON, replaced as a whole. Written before an exec of milliseconds, so synchronously. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { RuntimeError, errorText } from "../errors/runtime-error.ts";
 import type { JsonObject } from "../oci/document.ts";
 import { parseObject } from "./conflist.ts";
 
+const halfWritten = ".new";
+
+/** Removes what a crash left of `writeJson` in a folder. */
+export function removeHalfWritten(folder: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return; // nothing was written there yet
+  }
+  for (const name of names) if (name.endsWith(halfWritten)) rmSync(join(folder, name), { force: true });
+}
+
 /** Temporary name beside it, then rename: readers see all or nothing. @throws RuntimeError. */
 export function writeJson(path: string, value: unknown): void {
-  const temporary = `${path}.new`;
+  const temporary = path + halfWritten;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 });

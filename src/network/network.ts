@@ -115,6 +115,7 @@ export class Network {
   /** Reads the configurations once, so that the first status is the truth. */
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    this.#records.open();
     this.#refresh();
     await this.#runProbe(signal);
   }

@@ -78,6 +78,8 @@ export interface SandboxLifecycleDeps {
 export class SandboxLifecycle {
   readonly #deps: SandboxLifecycleDeps;
   readonly #creations = new Creations("sandbox");
+  /** Cgroup parents of ours whose owner went before their last user. */
+  readonly #inherited = new Set<string>();
   #containers: SandboxContainers | undefined;
 
   constructor(deps: SandboxLifecycleDeps) {
@@ -281,9 +283,16 @@ export class SandboxLifecycle {
   #parentToRemove(id: string): string | undefined {
     const { sandboxes } = this.#deps;
     const sandbox = sandboxes.find(id);
-    if (!sandbox?.ownsCgroupParent) return undefined;
-    const heir = sandboxes.values().find((s) => s.id !== id && s.cgroupParent === sandbox.cgroupParent);
-    if (heir === undefined) return sandbox.cgroupParent;
+    if (sandbox === undefined) return undefined;
+    const { cgroupParent, ownsCgroupParent } = sandbox;
+    if (!ownsCgroupParent && !this.#inherited.has(cgroupParent)) return undefined;
+    const heir = sandboxes.values().find((s) => s.id !== id && s.cgroupParent === cgroupParent);
+    if (heir === undefined) {
+      this.#inherited.delete(cgroupParent);
+      return cgroupParent;
+    }
+    // The row is for the next daemon; it does not stand when a call about the heir is under way.
+    this.#inherited.add(cgroupParent);
     sandboxes.put({ ...heir, ownsCgroupParent: true });
     return undefined;
   }
