@@ -41,22 +41,26 @@ function podNames({ metadata }: PodSandbox): string[] {
   return metadata ? [metadata.name, `${metadata.namespace}/${metadata.name}`] : [];
 }
 
-/** Containers may be named as NAME, POD/NAME or by id. @throws CliError */
+/** Containers may be named as NAME, POD/NAME, by id, or as POD where a pod has one only. @throws CliError */
 export async function findContainer(daemon: Daemon, ref: string): Promise<Container> {
   const [{ containers }, { items }] = await Promise.all([
     daemon.call(runtimeService.listContainers, {}),
     daemon.call(runtimeService.listPodSandbox, {}),
   ]);
   const pods = new Map(items.map((pod) => [pod.id, pod.metadata?.name ?? ""]));
+  const namesInPod = Map.groupBy(containers, ({ podSandboxId }) => podSandboxId);
+  const isAlone = ({ podSandboxId, metadata }: Container) =>
+    namesInPod.get(podSandboxId)?.every((other) => other.metadata?.name === metadata?.name) ?? false;
   const all = containers.map((container) => {
     const name = container.metadata?.name ?? "";
+    const pod = pods.get(container.podSandboxId) ?? "";
     const isRunning = container.state === ContainerState.CONTAINER_RUNNING;
     // Attempts count up: of the containers that one name has had in a pod, the last is meant.
     const rank = (isRunning ? 1_000_000 : 0) + (container.metadata?.attempt ?? 0);
     return {
       container,
       id: container.id,
-      names: [name, `${pods.get(container.podSandboxId)}/${name}`],
+      names: [name, ...(isAlone(container) ? [pod] : []), `${pod}/${name}`],
       rank,
     };
   });

@@ -75,6 +75,7 @@ describe("kobako run", () => {
       containers: [{ id: container, state: "CONTAINER_RUNNING" }],
     });
     expect(await ok("exec", "one/test", "sh", "-c", "echo $A")).toBe("b=c\n");
+    expect(await ok("exec", "one", "sh", "-c", "echo $A")).toBe("b=c\n");
     expect(await run("exec", container.slice(0, 10), "sh", "-c", "echo no >&2; exit 7")).toMatchObject({
       code: 7,
       stderr: "no\n",
