@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { OciProcess, OciSpec } from "../oci/runtime-spec.ts";
-import { type CollectedExec, collectExec } from "../runtime/exec-output.ts";
+import { type CollectedExec, collectExec, sayCut } from "../runtime/exec-output.ts";
 import type { RuntimeSandbox } from "../runtime/handler.ts";
 import type { Container } from "./container.ts";
 
@@ -67,7 +67,8 @@ export async function execProcess(
 }
 
 /**
- * Runs `args` in the container and returns its output, at most 16 MiB less 64 KiB of it.
+ * Runs `args` in the container and returns its output, at most 16 MiB less 64 KiB of it; what is dropped is said in the
+ * last line of stderr.
  * `timeoutMs` 0: no limit; after it the whole exec is killed.
  * @throws RuntimeError `deadline-exceeded` after the timeout, `failed-precondition` when the program
  * can't be executed, `invalid-argument` without one.
@@ -92,5 +93,5 @@ export async function execSync(
       `command ${JSON.stringify(args[0]?.slice(0, 80))} timed out after ${timeoutMs / 1000} s and was killed`,
     );
   }
-  return result;
+  return sayCut(result);
 }
