@@ -4,7 +4,7 @@ import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitFor } from "../../support/wait.ts";
-import { openStreams, RawConnection, spdy, upgradeLines } from "./clients.ts";
+import { openStreams, RawConnection, spdy, upgradeLines } from "../../support/stream-clients.ts";
 import { Scripted } from "./processes.ts";
 import { type Serving, serving } from "./serve.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RuntimeError } from "../../../src/errors/runtime-error.ts";
 import type { ProcessStreams } from "../../../src/runtime/handler.ts";
 import { waitFor } from "../../support/wait.ts";
-import { openStreams, RawWebSocket, spdy } from "./clients.ts";
+import { openStreams, RawWebSocket, spdy } from "../../support/stream-clients.ts";
 import { HostProcess, Scripted } from "./processes.ts";
 import { type Serving, serving } from "./serve.ts";
 

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitFor } from "../../support/wait.ts";
-import { openStreams, RawWebSocket, spdy } from "./clients.ts";
+import { openStreams, RawWebSocket, spdy } from "../../support/stream-clients.ts";
 import { cpuTicks, HostProcess, Scripted } from "./processes.ts";
 import { type Serving, serving } from "./serve.ts";
 

@@ -6,7 +6,7 @@ import { SpdyClient } from "../../../src/streaming/spdy/client.fixture.ts";
 import { clientFrame } from "../../../src/streaming/websocket/frame.fixture.ts";
 import { FrameParser, opcode } from "../../../src/streaming/websocket/frame.ts";
 import { waitFor } from "../../support/wait.ts";
-import { RawConnection, RawWebSocket, type Spdy, spdy, upgradeLines } from "./clients.ts";
+import { RawConnection, RawWebSocket, type Spdy, spdy, upgradeLines } from "../../support/stream-clients.ts";
 import { type Serving, serving } from "./serve.ts";
 
 let server: Serving;

@@ -1,9 +1,9 @@
 /** Clients of the streaming server that do as they are told, also what no honest client does. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { SpdyClient } from "../../../src/streaming/spdy/client.fixture.ts";
-import { clientFrame } from "../../../src/streaming/websocket/frame.fixture.ts";
-import { opcode } from "../../../src/streaming/websocket/frame.ts";
+import { SpdyClient } from "../../src/streaming/spdy/client.fixture.ts";
+import { clientFrame } from "../../src/streaming/websocket/frame.fixture.ts";
+import { opcode } from "../../src/streaming/websocket/frame.ts";
 
 const headEnd = Buffer.from("\r\n\r\n");
 
