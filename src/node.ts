@@ -202,6 +202,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 
 function makeHandlers(config: Config, programs: Programs): ReadonlyMap<string, RuntimeHandler> {
   const handlers = new Map<string, RuntimeHandler>();
+  const { flushInterval, flushBytes } = config.logs;
   const names = new Set(["builtin", ...Object.keys(config.runtimes)]);
   for (const name of names) {
     const type = config.runtimes[name]?.type ?? "builtin";
@@ -217,6 +218,7 @@ function makeHandlers(config: Config, programs: Programs): ReadonlyMap<string, R
         name,
         monitorBinary: programs.monitor,
         features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+        ...(flushInterval === 0 ? {} : { logFlush: { intervalMs: flushInterval, bytes: flushBytes } }),
       }),
     );
   }

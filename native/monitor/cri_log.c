@@ -146,6 +146,7 @@ int cri_log_open(struct cri_log *log, const char *root, const char *path, struct
 		return err_set(e, errno, "stat log \"%s\"", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "log \"%s\": not a regular file", path);
+	cri_log_flush(log);
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = take_fd(&fd);
@@ -191,16 +192,15 @@ static void cut(struct cri_log *log, size_t written)
 		log->torn = false;
 }
 
-/* Writes the batch as a whole or not at all. */
-static void batch_flush(struct batch *b)
+/*
+ * Writes all or nothing of it, or (keep_lines: the pieces are lines that don't belong together) those
+ * lines that found room. Returns how many bytes stay; fewer than given is a fault, and counted by its finder.
+ */
+static size_t write_out(struct cri_log *log, struct iovec *at, int left, bool keep_lines)
 {
-	struct cri_log *log = b->log;
-	struct iovec *at = b->piece;
-	int left = b->count;
-	size_t written = 0;
+	const struct iovec *first = at;
+	size_t written = 0, keep = 0;
 
-	if (b->count == 0 || log->fd < 0)
-		goto out;
 	if (log->torn && write(log->fd, "\n", 1) == 1)
 		log->torn = false;
 	while (left) {
@@ -210,9 +210,14 @@ static void batch_flush(struct batch *b)
 			continue;
 		if (n <= 0) {
 			log->fault = log->last_fault = n < 0 ? errno : EIO;
-			log->dropped_bytes += b->content;
-			cut(log, written);
-			goto out;
+			if (keep_lines) {
+				const char *base = (const char *)at->iov_base - written;
+				const char *newline = first == at ? memrchr(base, '\n', written) : NULL;
+
+				keep = newline ? (size_t)(newline - base) + 1 : 0;
+			}
+			cut(log, written - keep);
+			return keep;
 		}
 		written += (size_t)n;
 		while (left && (size_t)n >= at->iov_len) {
@@ -226,7 +231,68 @@ static void batch_flush(struct batch *b)
 		}
 	}
 	log->fault = 0;
-out:
+	return written;
+}
+
+/* Bytes of content in whole lines: all but what stands before it, and the newline that only a part's line has. */
+static size_t content_of(const char *bytes, size_t len)
+{
+	size_t content = 0;
+
+	while (len) {
+		size_t line = (size_t)((const char *)memchr(bytes, '\n', len) - bytes) + 1;
+
+		content += line - PREFIX - (bytes[PREFIX - 2] == 'P');
+		bytes += line;
+		len -= line;
+	}
+	return content;
+}
+
+void cri_log_flush(struct cri_log *log)
+{
+	struct iovec all = { log->held.bytes, log->held.len };
+	size_t kept;
+
+	if (log->held.len) {
+		kept = write_out(log, &all, 1, true);
+		if (kept < log->held.len)
+			log->dropped_bytes += content_of(log->held.bytes + kept, log->held.len - kept);
+	}
+	free(log->held.bytes);
+	log->held.bytes = NULL;
+	log->held.len = 0;
+}
+
+/* Holds a batch back. False: it is to be written now. */
+static bool hold_back(const struct batch *b)
+{
+	struct cri_log *log = b->log;
+
+	if (log->buffer_max == 0)
+		return false;
+	if (log->held.len + b->bytes > log->buffer_max)
+		cri_log_flush(log);
+	if (b->bytes > log->buffer_max)
+		return false;
+	if (!log->held.bytes)
+		log->held.bytes = malloc(log->buffer_max);
+	if (!log->held.bytes)
+		return false;
+	for (int i = 0; i < b->count; i++) {
+		memcpy(log->held.bytes + log->held.len, b->piece[i].iov_base, b->piece[i].iov_len);
+		log->held.len += b->piece[i].iov_len;
+	}
+	return true;
+}
+
+/* Writes the batch as a whole or not at all, or holds it back. */
+static void batch_flush(struct batch *b)
+{
+	struct cri_log *log = b->log;
+
+	if (b->count && log->fd >= 0 && !hold_back(b) && write_out(log, b->piece, b->count, false) < b->bytes)
+		log->dropped_bytes += b->content;
 	b->count = 0;
 	b->bytes = b->content = 0;
 }
@@ -319,6 +385,7 @@ void cri_log_close(struct cri_log *log)
 {
 	cri_log_end(log, CRI_STDOUT);
 	cri_log_end(log, CRI_STDERR);
+	cri_log_flush(log);
 	free(log->tail[CRI_STDOUT].bytes);
 	free(log->tail[CRI_STDERR].bytes);
 	if (log->fd >= 0)

@@ -4,6 +4,9 @@
  * Enters: bytes of the two output streams as they are read. Leaves: whole lines in the file.
  * A line without its newline yet is held (at most one part for each stream); content longer than a
  * part is written as several P lines. Stamps are UTC and never step back within one file.
+ * Lines may be held back to spare a flash disk writes: as many bytes as `buffer_max` says, for as long
+ * as its owner lets them wait for cri_log_flush. Whoever asks for the log's end or another file gets
+ * them written before.
  * Never: blocks on a FIFO, follows a link, or leaves half a line behind when the disk is full.
  * Source: kubernetes/design-proposals-archive, kubelet-cri-logging.md.
  */
@@ -30,6 +33,11 @@ struct cri_log {
 		char *bytes;    /* CRI_LOG_PART bytes while len > 0, else NULL */
 		size_t len;
 	} tail[2];
+	size_t buffer_max;      /* 0: each line is written at once */
+	struct {
+		char *bytes;    /* buffer_max bytes, or NULL */
+		size_t len;
+	} held;                 /* whole lines */
 	uint64_t dropped_bytes; /* content lost to write errors since the log was opened first */
 	int fault;              /* errno of the last lost write, 0 after a good one */
 	int last_fault;         /* the same, kept */
@@ -40,7 +48,8 @@ void cri_log_init(struct cri_log *log);
 
 /*
  * Opens `path` for appending (made 0640 when missing), in place of the file before. With a root, an
- * absolute folder, the path must lie below it and no link may stand in between.
+ * absolute folder, the path must lie below it and no link may stand in between. What is held back
+ * goes into the file before.
  * What is no regular file is refused (ENXIO or EINVAL) without waiting for a FIFO's reader.
  * On failure the old file stays open.
  */
@@ -48,6 +57,9 @@ int cri_log_open(struct cri_log *log, const char *root, const char *path, struct
 
 /* Takes bytes of a stream. Errors of the disk are counted, never returned: the container goes on. */
 void cri_log_feed(struct cri_log *log, enum cri_stream stream, const char *bytes, size_t len);
+
+/* Writes what is held back, and gives its memory back. */
+void cri_log_flush(struct cri_log *log);
 
 /* The stream has ended: writes what is held of its last line, marked P. */
 void cri_log_end(struct cri_log *log, enum cri_stream stream);

@@ -254,6 +254,68 @@ static void opens_only_plain_files_below_its_root(void)
 	unlink(out);
 }
 
+/* Lines that are held back: bounded, in order, whole, and written when somebody looks. */
+static void held_back(void)
+{
+	struct cri_log log = fresh();
+	struct err e;
+	char line[1024];
+	size_t len;
+
+	log.buffer_max = 200;
+	cri_log_feed(&log, CRI_STDOUT, "one\n", 4);
+	cri_log_feed(&log, CRI_STDERR, "two\n", 4);
+	expect("");
+	CHECK(log.held.len == 88, "held: %zu", log.held.len);
+	cri_log_flush(&log);
+	expect(AT "stdout F one\n" AT "stderr F two\n");
+	CHECK(!log.held.bytes && !log.held.len, "its memory is kept");
+	for (int i = 0; i < 5; i++)
+		cri_log_feed(&log, CRI_STDOUT, "x\n", 2);
+	CHECK(log.held.len == 42, "held beyond the bound: %zu", log.held.len);
+	/* A batch larger than the bound goes to the file at once, behind what came before it. */
+	memset(line, 'y', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	cri_log_feed(&log, CRI_STDOUT, line, sizeof(line));
+	CHECK(log.held.len == 0, "held: %zu", log.held.len);
+	free(contents(&len));
+	CHECK(len == 88 + 5 * 42 + 40 + sizeof(line), "%zu bytes", len);
+	/* A reopened log begins with what comes after; the end of a log loses nothing. */
+	cri_log_feed(&log, CRI_STDOUT, "old", 3);
+	cri_log_end(&log, CRI_STDOUT);
+	unlink(path);
+	CHECK(cri_log_open(&log, top, path, &e) == 0, "%s", e.step);
+	expect("");
+	cri_log_feed(&log, CRI_STDOUT, "new\nend", 7);
+	cri_log_close(&log);
+	expect(AT "stdout F new\n" AT "stdout P end\n");
+}
+
+/* A disk that takes a part of what was held keeps whole lines; the rest is counted by its content. */
+static void held_back_fault(void)
+{
+	struct rlimit before, limit;
+	struct cri_log log = fresh();
+
+	log.buffer_max = 1 << 16;
+	for (int i = 0; i < 10; i++)
+		cri_log_feed(&log, CRI_STDOUT, "0123456789\n", 11);
+	cri_log_feed(&log, CRI_STDOUT, "part", 4);
+	cri_log_end(&log, CRI_STDOUT);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = 130; /* two lines of 51 bytes, and half of the third */
+	setrlimit(RLIMIT_FSIZE, &limit);
+	cri_log_flush(&log);
+	setrlimit(RLIMIT_FSIZE, &before);
+	expect(AT "stdout F 0123456789\n" AT "stdout F 0123456789\n");
+	CHECK(log.dropped_bytes == 8 * 11 + 4, "dropped: %llu", (unsigned long long)log.dropped_bytes);
+	CHECK(log.fault == EFBIG, "fault: %d", log.fault);
+	cri_log_feed(&log, CRI_STDOUT, "after\n", 6);
+	cri_log_close(&log);
+	expect(AT "stdout F 0123456789\n" AT "stdout F 0123456789\n" AT "stdout F after\n");
+}
+
 int main(void)
 {
 	char command[128];
@@ -272,6 +334,8 @@ int main(void)
 	stamps_never_step_back_in_a_file();
 	output_forges_no_line();
 	a_full_disk_loses_whole_lines();
+	held_back();
+	held_back_fault();
 	opens_only_plain_files_below_its_root();
 	snprintf(command, sizeof(command), "rm -rf %s", top);
 	return system(command) || failed;

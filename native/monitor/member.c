@@ -383,6 +383,7 @@ static void exited(struct child *c, int status, int64_t at_ns)
 	oom_decide(m);
 	loop_close(&m->oom);
 	output_drain(m);
+	output_flush(m);
 	record_exit(m);
 	member_kill_rest(m);
 	session_member_exited(m);

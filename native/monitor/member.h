@@ -61,6 +61,8 @@ struct member {
 	struct output out[2];     /* with a tty only the first: the pty's master */
 	struct watch in;          /* container's stdin, for attach; -1: none */
 	struct cri_log log;
+	struct timer log_flush;   /* for what the log holds back */
+	uint64_t log_flush_ms;
 	uint64_t dropped_told;    /* of log.dropped_bytes, told in events */
 	uint64_t fault_told_ms;
 
@@ -115,6 +117,8 @@ struct member *member_of(struct json_view params, struct reply *r);
 void output_init(struct member *m);
 /* Reads what is there now, as much as was written before the call. */
 void output_drain(struct member *m);
+/* Writes what the log holds back. */
+void output_flush(struct member *m);
 /* Stops and ends the log. */
 void output_end(struct member *m);
 /* Stops reading while an attached client takes no more, and goes on. */

@@ -20,6 +20,9 @@
 #include "spec/spec.h"
 
 #define RUNNER_LIMIT_MS 120000
+/* An hour of output is the most that a power cut may take. */
+#define LOG_FLUSH_MS_MAX 3600000
+#define LOG_FLUSH_BYTES_MAX (1 << 20)
 
 /* Absolute, or absent where it may be; copied. */
 static int take_path(struct json_view params, const char *key, bool optional, char **ret, struct err *e)
@@ -42,6 +45,24 @@ static int take_bool(struct json_view params, const char *key, bool *ret, struct
 
 	if (v.at && json_view_bool(v, ret) < 0)
 		return err_set(e, EINVAL, "create: \"%s\" is neither true nor false", key);
+	return 0;
+}
+
+/* {"interval_ms": N, "bytes": N}, both at least 1; absent: each line is written at once. */
+static int take_log_flush(struct member *m, struct json_view params, struct err *e)
+{
+	struct json_view v = json_view_get(params, "log_flush");
+	uint64_t interval_ms, bytes;
+
+	m->log.buffer_max = 0;
+	if (!v.at)
+		return 0;
+	if (json_view_u64(json_view_get(v, "interval_ms"), LOG_FLUSH_MS_MAX, &interval_ms) < 0 || interval_ms == 0 ||
+	    json_view_u64(json_view_get(v, "bytes"), LOG_FLUSH_BYTES_MAX, &bytes) < 0 || bytes == 0)
+		return err_set(e, EINVAL, "create: \"log_flush\" has no interval_ms of 1 to %d or no bytes of 1 to %d",
+			       LOG_FLUSH_MS_MAX, LOG_FLUSH_BYTES_MAX);
+	m->log_flush_ms = interval_ms;
+	m->log.buffer_max = bytes;
 	return 0;
 }
 
@@ -119,7 +140,7 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 	    take_path(params, "log_root", true, &m->log_root, e) < 0 ||
 	    take_path(params, "exit_file", false, &m->exit_file, e) < 0 || take_bool(params, "tty", &m->tty, e) < 0 ||
 	    take_bool(params, "stdin", &with_stdin, e) < 0 || take_bool(params, "stdin_once", &m->stdin_once, e) < 0 ||
-	    take_bool(params, "shm", &m->shm, e) < 0)
+	    take_bool(params, "shm", &m->shm, e) < 0 || take_log_flush(m, params, e) < 0)
 		return -e->code;
 	if (m->log_path && cri_log_open(&m->log, m->log_root, m->log_path, e) < 0)
 		return -e->code;

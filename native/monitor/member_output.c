@@ -80,6 +80,8 @@ static size_t pump(struct output *o, size_t most)
 	}
 	cri_log_feed(&o->member->log, o->stream, bytes, (size_t)n);
 	tell_fault(o->member);
+	if (o->member->log.held.len && !o->member->log_flush.armed)
+		loop_timer(&o->member->log_flush, o->member->log_flush_ms);
 	session_output(o->member, o->stream, bytes, (size_t)n);
 	pump_used((size_t)n);
 	return (size_t)n;
@@ -98,8 +100,21 @@ static void on_output(struct watch *w, uint32_t events)
 	}
 }
 
+void output_flush(struct member *m)
+{
+	loop_timer_stop(&m->log_flush);
+	cri_log_flush(&m->log);
+	tell_fault(m);
+}
+
+static void on_log_flush(struct timer *t)
+{
+	output_flush(container_of(t, struct member, log_flush));
+}
+
 void output_init(struct member *m)
 {
+	m->log_flush.fire = on_log_flush;
 	for (int i = 0; i < 2; i++)
 		m->out[i] = (struct output){
 			.watch = { .fd = -1, .ready = on_output },
@@ -136,6 +151,7 @@ void output_end(struct member *m)
 {
 	loop_close(&m->out[0].watch);
 	loop_close(&m->out[1].watch);
+	loop_timer_stop(&m->log_flush);
 	cri_log_close(&m->log);
 }
 

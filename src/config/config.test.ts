@@ -34,6 +34,8 @@ describe("configuration", () => {
       state = "/run/k"
       [server]
       receive_limit = "64 MiB"
+      [logs]
+      flush_interval = "1500ms"
       [registries."registry.k8s.io"]
       mirrors = ["http://127.0.0.1:5000"]
       [registries."127.0.0.1:5000"]
@@ -45,6 +47,8 @@ describe("configuration", () => {
       options = { SystemdCgroup = "true" }`);
     expect(config.root).toBe("/srv/kobako");
     expect(config.server).toMatchObject({ socket: "/run/k/kobako.sock", receiveLimit: 64 << 20 });
+    expect(config.logs).toEqual({ flushInterval: 1500, flushBytes: 64 << 10 });
+    expect(load("logs = { flush_interval = 0 }").logs.flushInterval).toBe(0);
     expect(config.registries["registry.k8s.io"]?.mirrors).toEqual(["http://127.0.0.1:5000"]);
     expect(config.registries["127.0.0.1:5000"]?.auth).toMatchObject({ username: "u", password: "p" });
     expect(config.runtimes.runc?.options).toEqual({ SystemdCgroup: "true" });
@@ -85,7 +89,7 @@ describe("configuration", () => {
       ":1: unknown key conf_dirs: it belongs into [network]",
     ],
     ["a key like no other", "[log]\nzzz = 1", ":2: unknown key log.zzz: known here: level, calls, file"],
-    ["an unknown section", "[logs]\nlevel = 'info'", ":1: unknown key logs: did you mean log?"],
+    ["an unknown section", "[lag]\nlevel = 'info'", ":1: unknown key lag: did you mean log?"],
     [
       "a key after a list of several lines",
       "[network]\nconf_dirs = [\n '/a',\n '/b',\n]\nbindirs = []",
@@ -107,6 +111,12 @@ describe("configuration", () => {
       ":2: server.max_calls must be a whole number from 16 to 65536, not 1",
     ],
     ["a size without sense", "[server]\nreceive_limit = '16 XB'", ":2: server.receive_limit must be a size"],
+    [
+      "a time without a unit",
+      "[logs]\nflush_interval = 5",
+      ':2: logs.flush_interval must be a length of time from 0s to 1h, such as "5s", not 5',
+    ],
+    ["a time too long", "[logs]\nflush_interval = '2h'", ":2: logs.flush_interval must be a length of time"],
     ["a relative path", "root = 'x'", ":1: root must be an absolute path"],
     ["a path that climbs", "root = '/a/../b'", ':1: root must be a path without ".."'],
     ["a line break in text", 'default_runtime = "a\\nb"', ":1: default_runtime must be text on one line"],

@@ -158,6 +158,34 @@ export function showBytes(value: number): string {
   return `${value / size}${name}`;
 }
 
+const timeUnitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A length of time, milliseconds: "5s", "500ms"; 0 means never, where `min` allows it. */
+export function duration(
+  fallback: number,
+  min: number,
+  max: number,
+  doc: string,
+  more?: More,
+): Field<number> {
+  const parse = (raw: unknown) => {
+    const match = typeof raw === "string" ? /^(\d{1,9}) ?(ms|s|m|h)$/.exec(raw) : null;
+    const zero = raw === 0 || raw === "0" ? 0 : Number.NaN;
+    const value = match ? Number(match[1]) * (timeUnitsMs[match[2] ?? ""] ?? 0) : zero;
+    if (!(value >= min && value <= max))
+      expected(`a length of time from ${showDuration(min)} to ${showDuration(max)}, such as "5s"`);
+    return value;
+  };
+  return field("time", fallback, doc, parse, more, showDuration);
+}
+
+/** In the largest unit that divides it. */
+function showDuration(ms: number): string {
+  const units = Object.entries(timeUnitsMs).toReversed();
+  const [name, size] = units.find(([, unit]) => ms % unit === 0 && ms >= unit) ?? ["s", 1000];
+  return `${ms / size}${name}`;
+}
+
 /** Free pairs of name and text. */
 export function pairs(doc: string, more?: More): Field<Readonly<Record<string, string>>> {
   const parse = (raw: unknown) => {

@@ -2,6 +2,7 @@
 import {
   bytes,
   count,
+  duration,
   type Field,
   flag,
   oneOf,
@@ -123,6 +124,20 @@ export const schema = {
     },
     { hot: true },
   ),
+  logs: {
+    flush_interval: duration(
+      0,
+      0,
+      3_600_000,
+      "How long lines of a container's log may wait to be written together, to spare a flash disk; 0: each is written at once. What waits is lost when the power is cut or the pod's monitor is killed; it is written when the container ends, when its log is rotated, and when its pod is stopped. Holds for containers that are created from then on.",
+    ),
+    flush_bytes: bytes(
+      64 << 10,
+      4 << 10,
+      1 << 20,
+      "With `flush_interval`: as much as this waits, for each container whose output does.",
+    ),
+  },
   log: {
     level: oneOf(
       ["trace", "debug", "info", "warn", "error", "fatal", "silent"],

@@ -30,6 +30,7 @@ import { MonitorConnection } from "./monitor/client.ts";
 import {
   createParams,
   execParams,
+  type LogFlush,
   parseCreated,
   parseEvent,
   parseNetStats,
@@ -54,6 +55,8 @@ export interface BuiltinOptions {
   /** Absolute path of kobako-monitor. */
   readonly monitorBinary: string;
   readonly features: RuntimeFeatures;
+  /** Undefined: each line of a log is written at once. */
+  readonly logFlush?: LogFlush | undefined;
 }
 
 type OnEvent = (event: SandboxEvent) => void;
@@ -62,11 +65,13 @@ export class BuiltinHandler implements RuntimeHandler {
   readonly name: string;
   readonly features: RuntimeFeatures;
   readonly #monitorBinary: string;
+  readonly #logFlush: LogFlush | undefined;
 
   constructor(options: BuiltinOptions) {
     this.name = options.name;
     this.features = options.features;
     this.#monitorBinary = options.monitorBinary;
+    this.#logFlush = options.logFlush;
   }
 
   async startSandbox(
@@ -79,7 +84,7 @@ export class BuiltinHandler implements RuntimeHandler {
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     try {
       onNamespaces?.();
-      return await connectMonitor(identity, onEvent, signal);
+      return await connectMonitor(identity, onEvent, this.#logFlush, signal);
     } catch (error) {
       // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
       await abandonMonitor(spec.runDir, AbortSignal.timeout(10_000)).catch(() => undefined);
@@ -88,7 +93,7 @@ export class BuiltinHandler implements RuntimeHandler {
   }
 
   connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
-    return connectMonitor(identity, onEvent, signal);
+    return connectMonitor(identity, onEvent, this.#logFlush, signal);
   }
 
   abandon(runDir: string, signal: AbortSignal): Promise<void> {
@@ -129,7 +134,12 @@ async function abandonMonitor(runDir: string, signal: AbortSignal): Promise<void
   await connection.request("shutdown", {}, signal).finally(() => connection.close());
 }
 
-async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal) {
+async function connectMonitor(
+  identity: SandboxIdentity,
+  onEvent: OnEvent,
+  logFlush: LogFlush | undefined,
+  signal: AbortSignal,
+) {
   // Events of the time between the subscription and the caller's getting hold of the sandbox wait here.
   let early: SandboxEvent[] | undefined = [];
   const connection = await MonitorConnection.open(
@@ -161,7 +171,7 @@ async function connectMonitor(identity: SandboxIdentity, onEvent: OnEvent, signa
       early = undefined;
       for (const event of waiting) onEvent(event);
     });
-    return new BuiltinSandbox(connection, identity, initial);
+    return new BuiltinSandbox(connection, identity, initial, logFlush);
   } catch (error) {
     connection.close();
     throw error;
@@ -173,9 +183,16 @@ class BuiltinSandbox implements RuntimeSandbox {
   readonly initial: SandboxStatus;
   readonly closed: Promise<Error | undefined>;
   readonly #connection: MonitorConnection;
+  readonly #logFlush: LogFlush | undefined;
 
-  constructor(connection: MonitorConnection, identity: SandboxIdentity, initial: SandboxStatus) {
+  constructor(
+    connection: MonitorConnection,
+    identity: SandboxIdentity,
+    initial: SandboxStatus,
+    logFlush: LogFlush | undefined,
+  ) {
     this.#connection = connection;
+    this.#logFlush = logFlush;
     this.identity = identity;
     this.initial = initial;
     this.closed = connection.closed;
@@ -192,7 +209,9 @@ class BuiltinSandbox implements RuntimeSandbox {
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer> {
     // The run folder is a small tmpfs: a synchronous write takes microseconds.
     writeFileSync(`${request.bundle}/config.json`, JSON.stringify(request.spec), { mode: 0o600 });
-    return parseCreated(await this.#connection.request("create", createParams(request), signal));
+    return parseCreated(
+      await this.#connection.request("create", createParams(request, this.#logFlush), signal),
+    );
   }
 
   async start(containerId: string, signal: AbortSignal): Promise<{ startedAtNs: bigint }> {

@@ -203,6 +203,9 @@ export interface ContainerOptions {
   readonly args: readonly string[];
   readonly tty?: boolean;
   readonly stdin?: boolean;
+  readonly stdinOnce?: boolean;
+  /** Output waits for others before it is written to the log. */
+  readonly logFlush?: { readonly intervalMs: number; readonly bytes: number };
   readonly memoryBytes?: number;
   readonly logPath?: string | null;
   readonly logRoot?: string | null;
@@ -364,7 +367,10 @@ export class MonitorPod implements AsyncDisposable {
       log_root: options.logRoot === undefined ? this.folder : options.logRoot,
       tty: options.tty ?? false,
       stdin: options.stdin ?? false,
-      stdin_once: false,
+      stdin_once: options.stdinOnce ?? false,
+      ...(options.logFlush === undefined
+        ? {}
+        : { log_flush: { interval_ms: options.logFlush.intervalMs, bytes: options.logFlush.bytes } }),
       exit_file: join(bundle, "exit.json"),
       shm: true,
     };

@@ -144,8 +144,18 @@ export function parseUser(result: Wire): ResolvedUser {
   };
 }
 
-export function createParams(request: CreateRequest): Wire {
+/** How long, and how much of, a container's output may wait to be written to its log. */
+export interface LogFlush {
+  readonly intervalMs: number;
+  readonly bytes: number;
+}
+
+/** `logFlush` undefined: each line is written at once. */
+export function createParams(request: CreateRequest, logFlush?: LogFlush): Wire {
   return {
+    ...(logFlush === undefined
+      ? {}
+      : { log_flush: { interval_ms: logFlush.intervalMs, bytes: logFlush.bytes } }),
     container: request.containerId,
     bundle: request.bundle,
     spec: `${request.bundle}/config.json`,
