@@ -45,6 +45,7 @@ export class SocketTransport implements Transport {
   #fault: Error | undefined;
   #ended = false;
   #closed = false;
+  #gathering = false;
   #pausedByReader = false;
   #pausedByUnread = false;
   #room: PromiseWithResolvers<void> | undefined;
@@ -81,9 +82,16 @@ export class SocketTransport implements Transport {
   write(...parts: readonly Uint8Array[]): void {
     const socket = this.#socket;
     if (this.#ended || this.#closed) return;
-    socket.cork();
+    // What is written in one turn of the event loop goes out in one call: output comes in small pieces.
+    if (!this.#gathering) {
+      this.#gathering = true;
+      socket.cork();
+      process.nextTick(() => {
+        this.#gathering = false;
+        socket.uncork();
+      });
+    }
     for (const part of parts) socket.write(part);
-    socket.uncork();
     if (socket.writableLength > maxUnreadBytes && !this.#pausedByUnread) {
       this.#pausedByUnread = true;
       this.#applyPause();

@@ -63,7 +63,8 @@ describe.each(transports)("over %s", (transport) => {
     await settled(written);
     const before = process.memoryUsage().rss;
     expect(await settled(written)).toBe(written());
-    expect(process.memoryUsage().rss - before).toBeLessThan(4 * mebibyte);
+    // The client is in this process, too; the daemon's own bound is tested on a daemon.
+    expect(process.memoryUsage().rss - before).toBeLessThan(16 * mebibyte);
     // And goes on where it stopped.
     let read = 0;
     socket.on("data", (bytes: Buffer) => {
