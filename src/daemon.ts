@@ -1,5 +1,6 @@
 /** `kobako daemon`: opens the node, takes up what runs, serves, and ends within its time. */
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { imageService, kobako, runtimeService } from "../cri-api/index.ts";
 import { type Config, type ConfigOptions, describeConfig, reloadConfig } from "./config/config.ts";
 import { version } from "./config/version.ts";
@@ -8,6 +9,7 @@ import { RuntimeError } from "./errors/runtime-error.ts";
 import { createLogger, type Log } from "./log/log.ts";
 import { type Node, nowNs, openNode } from "./node.ts";
 import { startServer } from "./server/grpc-server.ts";
+import { IdleCollection } from "./server/idle-collection.ts";
 import { imageHandlers } from "./server/image-service.ts";
 import { runtimeHandlers } from "./server/runtime-service.ts";
 import { StatsService } from "./server/stats-service.ts";
@@ -54,6 +56,9 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
     },
     "serving",
   );
+
+  // Else written at the end of the process only: a daemon that is killed would leave the next one without it.
+  flushCompileCache();
 
   const reason = await end.promise;
   log.info({ reason }, "ending: pods are left alone");
@@ -108,6 +113,7 @@ async function serve(node: Node, streaming: StreamingServer, log: Log) {
       sandboxImage: "",
     }),
   });
+  const collection = new IdleCollection();
   return await startServer({
     socketPath: config.server.socket,
     services: [
@@ -124,6 +130,7 @@ async function serve(node: Node, streaming: StreamingServer, log: Log) {
     },
     log,
     callLogging: () => node.config().log.calls,
+    worked: () => collection.worked(),
   });
 }
 

@@ -3,7 +3,7 @@
  * mechanisms, lifecycles. Nothing runs yet when it returns; `recover` and the server come after.
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Cgroups } from "./cgroup/cgroup.ts";
@@ -129,6 +129,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const fingerprintKey = await volatileKey(join(state, "fingerprint.key"));
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const unpin = async (path: string, signal: AbortSignal): Promise<void> => {
+    if (!existsSync(path)) return; // the monitor has done it, unless it died
     const { code, stderr } = await run(programs.monitor, ["--unpin", path], {}, signal);
     if (code !== 0) throw new RuntimeError("internal", `unpin ${path}: ${stderr.toString().trim()}`);
   };

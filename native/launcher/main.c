@@ -33,6 +33,7 @@ static const char *const daemon_flags[] = {
 	"--optimize-for-size",
 	"--single-threaded",
 	"--v8-pool-size=0",
+	"--expose-gc", /* a collection when there is nothing else to do: src/server/idle-collection.ts */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

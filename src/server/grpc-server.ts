@@ -28,6 +28,7 @@ import {
   type CallOptions,
   type StreamHandler,
   type UnaryHandler,
+  looks,
   runStream,
   runUnary,
 } from "./unary.ts";
@@ -71,6 +72,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Asked at each call: the setting may change while we serve. Default: all. */
   readonly callLogging?: () => CallLogging;
+  /** Told at the end of each call that may have changed something. */
+  readonly worked?: () => void;
 }
 
 export interface RunningServer {
@@ -103,6 +106,7 @@ export async function startServer(o: ServerOptions, signal?: AbortSignal): Promi
     get logging() {
       return logging();
     },
+    ...(o.worked === undefined ? {} : { worked: o.worked }),
   };
   const server = new Server({
     "grpc.max_receive_message_length": limits.receiveBytes,
@@ -266,6 +270,7 @@ async function serveUnary(
     options,
   );
   begun.end();
+  if (!looks(method)) options.worked?.();
   if ("bytes" in result) answer(null, result.bytes);
   else answer(result.status);
 }

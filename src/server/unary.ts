@@ -43,6 +43,8 @@ export interface Call {
 export interface CallOptions {
   readonly log: Log;
   readonly logging: CallLogging;
+  /** Told at the end of each call that may have changed something. */
+  readonly worked?: () => void;
 }
 
 /** Answers one plain call. Never rejects. */
@@ -101,6 +103,11 @@ function unimplemented(method: AnyMethod | Method): RuntimeError {
 const looking =
   /\/(Version|Status|RuntimeConfig|List\w+|Stream\w+|\w+Status|\w+Stats|ImageFsInfo|GetContainerEvents)$/;
 
+/** Whether the method only looks. */
+export function looks(method: Pick<Method, "path">): boolean {
+  return looking.test(method.path);
+}
+
 /** What one call leaves in the log. */
 class CallRecord {
   readonly #call: Call;
@@ -127,7 +134,7 @@ class CallRecord {
 
   ended(code: StatusName, response?: unknown): void {
     const { log, logging } = this.#options;
-    const quiet = logging === "errors" || (logging === "changes" && looking.test(this.#call.method.path));
+    const quiet = logging === "errors" || (logging === "changes" && looks(this.#call.method));
     if (!quiet) log.info({ ...this.#fields(code), ...subjectOf(response) }, "call");
   }
 
