@@ -1,7 +1,6 @@
 /** exec, attach and port-forward as a person with crictl uses them, by both transports. */
 import { describe, expect, it } from "vitest";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import {
   ask,
   CrictlSession,
@@ -222,33 +221,5 @@ describe("a stream's port", () => {
     );
     await client.stopPodSandbox({ podSandboxId: sandbox.id });
     await expect(client.portForward({ podSandboxId: sandbox.id })).rejects.toThrow(/ready/);
-  });
-});
-
-describe("a daemon with slow clients", () => {
-  it("stops a process whose output nobody reads, within 4 MiB of its own", async () => {
-    const { daemon, socket, id } = await started();
-    const rss = () => {
-      const status = readFileSync(`/proc/${daemon.pid}/status`, "utf8");
-      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-    };
-    await crictlExec(socket, "spdy", id, ["/bin/true"]);
-    const before = rss();
-    using session = await CrictlSession.start(socket, ["exec", id, "/bin/sh", "-c", "exec yes"]);
-    session.child.stdout.pause();
-    const cpu = () => output(daemon, id, "cat /proc/$(pidof yes)/stat | cut -d' ' -f14,15");
-    await waitFor("yes to run", async () => (await output(daemon, id, "pidof yes || true")) !== "");
-    let last = "";
-    await waitFor(
-      "yes to wait",
-      async () => {
-        const now = await cpu();
-        const still = now === last;
-        last = now;
-        return still;
-      },
-      { intervalMs: 300 },
-    );
-    expect(rss() - before).toBeLessThan(16);
   });
 });

@@ -1,0 +1,202 @@
+/** Much data, slow clients and many of them. Rows S5 and U6 of the security bar, A14 of the fault matrix. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { crictlPath } from "../../support/crictl.ts";
+import { heldDescriptors, MemoryWatch, rssMib, runtimePids } from "../../support/costs.ts";
+import { CrictlSession, crictlExec } from "../../support/crictl-session.ts";
+import type { TestDaemon } from "../../support/daemon.ts";
+import { expectAgreement } from "../../support/oracle.ts";
+import { container, exec, output, runPod, startContainer } from "../../support/pods.ts";
+import { scale } from "../../support/scale.ts";
+import { openStreams, RawWebSocket, type Spdy, spdy } from "../../support/stream-clients.ts";
+import { useNode } from "../../support/use-node.ts";
+import { waitFor } from "../../support/wait.ts";
+
+const node = useNode();
+const transports = ["spdy", "websocket"] as const;
+const parrot = ["/bin/sh", "-c", 'while read -r line; do echo "you said $line"; done; sleep 1000'];
+
+async function started(more: Parameters<typeof container>[1] = {}) {
+  const { daemon, image } = node();
+  const sandbox = await runPod(daemon);
+  const id = await startContainer(daemon, sandbox, container(image, more));
+  return { daemon, sandbox, id };
+}
+
+async function execUrl(daemon: TestDaemon, containerId: string, ...cmd: string[]): Promise<string> {
+  return (await daemon.client.exec({ containerId, cmd, stdin: true, stdout: true })).url;
+}
+
+/** An exec over SPDY that has begun. */
+async function spdyExec(daemon: TestDaemon, id: string, ...command: string[]): Promise<Spdy> {
+  const session = await spdy(await execUrl(daemon, id, ...command));
+  await openStreams(session, "error", "stdin", "stdout");
+  return session;
+}
+
+/** How many processes of the container have `text` in their command line. */
+async function count(daemon: TestDaemon, id: string, text: string): Promise<number> {
+  const pattern = `[${text[0]}]${text.slice(1)}`;
+  return Number(await output(daemon, id, `ps | grep -c '${pattern}' || true`));
+}
+
+describe.each(transports)("by %s", (transport) => {
+  const bytes = scale(128_000_000, 1_000_000_000);
+
+  it.each(["input", "output"])("much %s flows with the runtime's memory flat", async (direction) => {
+    const { daemon, id } = await started();
+    await crictlExec(daemon.socket, transport, id, ["/bin/true"], "");
+    const crictl = `${await crictlPath()} --config=/dev/null --timeout=60s --runtime-endpoint=unix://${daemon.socket}`;
+    const command = `${crictl} exec --transport ${transport}`;
+    const script =
+      direction === "input"
+        ? `head -c ${bytes} /dev/zero | ${command} -i ${id} wc -c`
+        : `${command} ${id} head -c ${bytes} /dev/zero | wc -c`;
+    using memory = new MemoryWatch(runtimePids(daemon));
+    const child = spawn("/bin/sh", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.on("data", (piece: Buffer) => {
+      text += piece.toString();
+    });
+    const [code] = await once(child, "close");
+    expect([code, text.trim()]).toEqual([0, String(bytes)]);
+    const [ofDaemon = 0, ...ofMonitors] = memory.growth;
+    // The daemon's heap of young objects takes up to 32 MiB before it is looked through.
+    expect(ofDaemon).toBeLessThan(64);
+    expect(Math.max(...ofMonitors)).toBeLessThan(4);
+  });
+
+  it("output that nobody reads stops the process, not the runtime", async () => {
+    const { daemon, id } = await started();
+    await crictlExec(daemon.socket, transport, id, ["/bin/true"], "");
+    const pids = runtimePids(daemon);
+    const url = await execUrl(daemon, id, "/bin/yes");
+    const count = scale(10, 100);
+    using memory = new MemoryWatch(pids);
+    await using held = new AsyncDisposableStack();
+    for (let i = 0; i < count; i++) {
+      const address = i === 0 ? url : await execUrl(daemon, id, "/bin/yes");
+      const session =
+        transport === "spdy" ? await spdy(address, { read: false }) : await RawWebSocket.open(address);
+      held.use({ [Symbol.asyncDispose]: async () => session[Symbol.dispose]() });
+      session.connection.socket.pause();
+      if ("client" in session)
+        for (const streamtype of ["error", "stdin", "stdout"]) session.client.open({ streamtype });
+    }
+    const ticks = async () =>
+      await output(daemon, id, "for p in $(pidof yes); do cut -d' ' -f14,15 /proc/$p/stat; done");
+    await waitFor("all to run", async () => (await ticks()).split("\n").length === count);
+    let last = "";
+    await waitFor(
+      "all to wait",
+      async () => {
+        const now = await ticks();
+        const still = now === last;
+        last = now;
+        return still;
+      },
+      { intervalMs: 500, timeoutMs: 60_000 },
+    );
+    await delay(scale(0, 600_000));
+    expect(await ticks()).toBe(last);
+    const [ofDaemon = 0, ...ofMonitors] = memory.growth;
+    expect(ofDaemon).toBeLessThan(4 * count);
+    expect(Math.max(...ofMonitors)).toBeLessThan(4 * count);
+  });
+});
+
+describe("many", () => {
+  it("idle execs are held, and given back with all they took", async () => {
+    const { daemon, id } = await started();
+    const total = scale(100, 1000);
+    const hold = async () => {
+      const sessions: Spdy[] = [];
+      const end = async () => {
+        for (const session of sessions) session[Symbol.dispose]();
+        await waitFor("their end", async () => (await count(daemon, id, "sleep 7777")) === 0, {
+          timeoutMs: 60_000,
+        });
+      };
+      while (sessions.length < total)
+        sessions.push(
+          ...(await Promise.all(
+            Array.from({ length: 10 }, () => spdyExec(daemon, id, "/bin/sleep", "7777")),
+          )),
+        );
+      await waitFor("all to run", async () => (await count(daemon, id, "sleep 7777")) === total, {
+        timeoutMs: 60_000,
+      });
+      return end;
+    };
+    const before = heldDescriptors(daemon);
+    await (await hold())();
+    await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
+    const once = rssMib(daemon.pid);
+    await (await hold())();
+    await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
+    expect(rssMib(daemon.pid) - once).toBeLessThan(32);
+  });
+
+  it("execs of a program that is missing, resized in floods, leave nothing", async () => {
+    const { daemon, id } = await started();
+    const one = async () => {
+      const { url } = await daemon.client.exec({
+        containerId: id,
+        cmd: ["/nonexistent"],
+        tty: true,
+        stdin: true,
+        stdout: true,
+      });
+      using session = await spdy(url);
+      const { resize } = await openStreams(session, "error", "stdin", "stdout", "resize");
+      for (let i = 0; i < 20; i++) session.client.send(resize, `{"Width":${80 + i},"Height":24}`);
+      await session.connection.closed;
+    };
+    await one();
+    const before = heldDescriptors(daemon);
+    for (let i = 0; i < scale(5, 500); i++) await Promise.all(Array.from({ length: 10 }, one));
+    await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
+  });
+});
+
+describe("a daemon that is killed with streams open (A14)", () => {
+  it("leaves no exec behind, keeps its containers, and serves new streams", async () => {
+    const { daemon, sandbox, id } = await started({ command: parrot, stdin: true });
+    const server = "echo served > /tmp/index.html; httpd -p 8080 -h /tmp";
+    expect((await exec(daemon, id, server)).exitCode).toBe(0);
+    const before = heldDescriptors(daemon);
+    using stack = new DisposableStack();
+    for (let i = 0; i < 50; i++) {
+      const script = "setsid sleep 8888 & exec sleep 8888";
+      stack.use(await spdyExec(daemon, id, "/bin/sh", "-c", script));
+    }
+    for (let i = 0; i < 20; i++) {
+      const { url } = await daemon.client.attach({ containerId: id, stdin: true, stdout: true });
+      const session = stack.use(await spdy(url));
+      await openStreams(session, "error", "stdin", "stdout");
+    }
+    for (let i = 0; i < 10; i++) {
+      const { url } = await daemon.client.portForward({ podSandboxId: sandbox.id, port: [8080] });
+      const session = stack.use(await spdy(url, { protocols: ["portforward.k8s.io"] }));
+      for (const streamtype of ["error", "data"])
+        session.client.open({ streamtype, port: "8080", requestid: "0" });
+      await session.client.until(() => session.client.replied.size === 2);
+    }
+    await waitFor("all execs", async () => (await count(daemon, id, "sleep 8888")) === 100);
+    await daemon.restart();
+    await waitFor("the end of all execs", async () => (await count(daemon, id, "sleep 8888")) === 0);
+    await expectAgreement(daemon);
+    await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before + 2);
+    for (const transport of transports) {
+      expect((await crictlExec(daemon.socket, transport, id, ["/bin/echo", "new"])).stdout).toBe("new\n");
+      const args = ["attach", "--transport", transport, "-i", id];
+      using attached = await CrictlSession.start(daemon.socket, args);
+      await waitFor("the new attach", () => {
+        attached.child.stdin.write(`${transport}\n`);
+        return attached.stdout.includes(`you said ${transport}`);
+      });
+    }
+  });
+});
