@@ -4,12 +4,14 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { busyboxEntries } from "../test/support/busybox.ts";
 import { buildImage } from "../test/support/image-builder.ts";
 import { program } from "../test/support/programs.ts";
 import { Registry } from "../test/support/registry.ts";
 import { tempDir } from "../test/support/temp-dir.ts";
 import { measure, type Result } from "./benchmark/measure.ts";
 import { startContainerd } from "./benchmark/containerd.ts";
+import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
 import { markdownTable, textTable } from "./text-table.ts";
 
@@ -100,9 +102,40 @@ function table(results: readonly Result[], format: typeof textTable, only = /./)
   );
 }
 
+function streamingTable(results: readonly StreamingResult[], format: typeof textTable): string {
+  const number = (value: number | undefined, digits = 1) =>
+    value === undefined || Number.isNaN(value) ? "-" : value.toFixed(digits);
+  const row = (label: string, pick: (result: StreamingResult) => string) => [label, ...results.map(pick)];
+  const { megabytes = 0, idleExecs = 0 } = results[0]?.counts ?? {};
+  const body = (results[0]?.flows ?? []).flatMap(({ transport, direction }) => {
+    const label = `${megabytes} MB of ${direction}, ${transport === "spdy" ? "SPDY" : "WebSocket"}`;
+    const of = (result: StreamingResult) =>
+      result.flows.find((flow) => flow.transport === transport && flow.direction === direction);
+    return [
+      row(`${label}, MB/s`, (result) => number(of(result)?.mbPerSecond, 0)),
+      row("its processor time, ms", (result) => number(of(result)?.cpuMs, 0)),
+      row("growth of the daemon by it, MiB", (result) => number(of(result)?.growthMib)),
+    ];
+  });
+  body.push(
+    row(`${idleExecs} idle execs: memory for each, KiB PSS`, ({ idle }) => number(idle.perExecKib)),
+    row("of it in the daemon, KiB PSS", ({ idle }) => number(idle.perExecOfDaemonKib)),
+    row("exec probe, p50 / p95, ms", ({ probe }) => {
+      const { p50, p95 } = probe.latencyMs;
+      return `${number(p50)} / ${number(p95)}`;
+    }),
+    row("processor time of a probe, all processes, ms", ({ probe }) => number(probe.cpuMs)),
+  );
+  return format(
+    ["streams", ...results.map(({ name }) => name)],
+    body,
+    results.map((_, i) => i + 1),
+  );
+}
+
 /** Replaces what stands between the two marks of `file`. */
-function writeDocs(file: string, text: string): void {
-  const [begin, end] = ["<!-- bench:begin -->", "<!-- bench:end -->"];
+function writeDocs(file: string, text: string, mark = "bench"): void {
+  const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
   const old = readFileSync(file, "utf8");
   const [head, rest] = old.split(begin);
   const tail = rest?.split(end)[1];
@@ -121,6 +154,10 @@ async function main(): Promise<void> {
       json: { type: "string" },
       docs: { type: "boolean", default: false },
       "no-own": { type: "boolean", default: false },
+      streaming: { type: "boolean", default: false },
+      megabytes: { type: "string", default: "1000" },
+      "idle-execs": { type: "string", default: "1000" },
+      probes: { type: "string", default: "300" },
     },
   });
   const peers = values.peer ?? [];
@@ -140,6 +177,7 @@ async function main(): Promise<void> {
           { name: "etc/" },
           { name: "etc/passwd", content: "root:x:0:0::/:/none\n" },
         ],
+        ...(values.streaming ? [busyboxEntries()] : []),
       ],
       config: { Entrypoint: ["/waiter"], WorkingDir: "/" },
     }),
@@ -155,23 +193,25 @@ async function main(): Promise<void> {
   if (peers.includes("containerd")) starters.push(() => startContainerd(registry));
 
   const results: Result[] = [];
+  const streaming: StreamingResult[] = [];
   for (const start of starters) {
     await using target = await start();
-    console.error(`bench: ${target.name}`);
-    results.push(
-      await measure(
-        {
-          name: target.name,
-          endpoint: target.endpoint,
-          marks: target.marks,
-          image,
-          workload: ["/waiter"],
-          exec: ["/true"],
-          ...(target.startMs !== undefined ? { startMs: target.startMs } : {}),
-        },
-        { pods: Number(values.pods), atOnce: Number(values["at-once"]), execs: Number(values.execs) },
-      ),
-    );
+    const { name, endpoint, marks, startMs } = target;
+    console.error(`bench: ${name}`);
+    const subject = { name, endpoint, marks, image, workload: ["/waiter"], exec: ["/true"] };
+    if (values.streaming) {
+      const [megabytes, idleExecs] = [Number(values.megabytes), Number(values["idle-execs"])];
+      streaming.push(
+        await measureStreaming(subject, { megabytes, idleExecs, probes: Number(values.probes) }),
+      );
+    } else {
+      results.push(
+        await measure(
+          { ...subject, ...(startMs !== undefined ? { startMs } : {}) },
+          { pods: Number(values.pods), atOnce: Number(values["at-once"]), execs: Number(values.execs) },
+        ),
+      );
+    }
   }
 
   const commit = execFileSync("git", ["-C", root, "rev-parse", "--short", "HEAD"], {
@@ -179,15 +219,20 @@ async function main(): Promise<void> {
   }).trim();
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Linux ${release()}`;
   const at = new Date().toISOString();
-  console.log(table(results, textTable));
+  console.log(values.streaming ? streamingTable(streaming, textTable) : table(results, textTable));
   const file = values.json ?? join(root, `build/bench/${at.replaceAll(":", "")}.json`);
   mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ at, commit, machine, results }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ at, commit, machine, results, streaming }, null, 2)}\n`);
   console.error(`bench: ${file}`);
   if (values.docs) {
     const caption = `${at.slice(0, 10)}, commit ${commit}, ${machine}`;
-    writeDocs(join(root, "docs/performance.md"), `${caption}\n\n${table(results, markdownTable)}`);
-    writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption}.`);
+    const page = join(root, "docs/performance.md");
+    if (values.streaming) {
+      writeDocs(page, `${caption}\n\n${streamingTable(streaming, markdownTable)}`, "streaming");
+    } else {
+      writeDocs(page, `${caption}\n\n${table(results, markdownTable)}`);
+      writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption}.`);
+    }
   }
 }
 

@@ -1,22 +1,19 @@
 /** One runtime measured: calls one after the other, then many pods at once, then what they cost while idle. */
-import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ContainerConfigInit, NamespaceMode, type PodSandboxConfigInit } from "../../cri-api/index.ts";
+import { NamespaceMode } from "../../cri-api/index.ts";
 import { type CriClient, criClient } from "../../test/support/cri-client.ts";
 import { removeCgroups } from "../../test/support/host.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
+import { type Pod, Pods, type Workload } from "./pods.ts";
 import { cpuMs, listener, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
 import { Samples, type Summary } from "../sample.ts";
 
-export interface Subject {
+export interface Subject extends Workload {
   readonly name: string;
   /** Path of the socket. */
   readonly endpoint: string;
   /** See runtimeProcesses. */
   readonly marks: readonly string[];
-  readonly image: string;
-  /** Command of the containers; its first word tells workloads from the runtime's own processes. */
-  readonly workload: readonly string[];
   readonly exec: readonly string[];
   readonly startMs?: number;
 }
@@ -47,11 +44,6 @@ export interface Result {
     readonly perPodOutsideDaemonKib: number;
   };
   readonly idle: { readonly cpuMsPerSecond: number };
-}
-
-interface Pod {
-  readonly sandbox: string;
-  readonly container: string;
 }
 
 /** Calls that make code warm and are not counted. */
@@ -170,97 +162,4 @@ async function inParallel(counts: Counts, one: () => Promise<void>): Promise<num
     }),
   );
   return performance.now() - begun;
-}
-
-let serial = 0;
-
-class Pods {
-  readonly cgroupParent = `/kobako-bench-${process.pid}`;
-  readonly #client: CriClient;
-  readonly #subject: Subject;
-  readonly #logs: string;
-  readonly #live = new Set<string>();
-
-  constructor(client: CriClient, subject: Subject, logs: string) {
-    this.#client = client;
-    this.#subject = subject;
-    this.#logs = logs;
-  }
-
-  config(o: { network?: NamespaceMode } = {}): PodSandboxConfigInit {
-    const name = `bench-${process.pid}-${++serial}`;
-    return {
-      metadata: { name, namespace: "bench", uid: name, attempt: 0 },
-      // A node's own name may not be changed.
-      hostname: o.network === NamespaceMode.NODE ? "" : name,
-      logDirectory: `${this.#logs}/${name}`,
-      linux: {
-        cgroupParent: `${this.cgroupParent}/${name}`,
-        securityContext: {
-          namespaceOptions: { network: o.network ?? NamespaceMode.POD, pid: NamespaceMode.CONTAINER },
-        },
-      },
-    };
-  }
-
-  async start(samples: Samples): Promise<Pod> {
-    const config = this.config();
-    await mkdir(config.logDirectory ?? "", { recursive: true });
-    const container: ContainerConfigInit = {
-      metadata: { name: "main", attempt: 0 },
-      image: { image: this.#subject.image },
-      command: this.#subject.workload,
-      logPath: "main.log",
-      // RuntimeDefault seccomp, as a kubelet with seccompDefault asks.
-      linux: {
-        securityContext: {
-          seccomp: { profileType: 0, localhostRef: "" },
-          namespaceOptions: { pid: NamespaceMode.CONTAINER },
-        },
-      },
-    };
-    return await samples.time("pod start", async () => {
-      const { podSandboxId } = await samples.time("RunPodSandbox", () =>
-        this.#client.runPodSandbox({ config }, { timeoutMs: 60_000 }),
-      );
-      this.#live.add(podSandboxId);
-      const { containerId } = await samples.time("CreateContainer", () =>
-        this.#client.createContainer(
-          { podSandboxId, config: container, sandboxConfig: config },
-          { timeoutMs: 60_000 },
-        ),
-      );
-      await samples.time("StartContainer", () =>
-        this.#client.startContainer({ containerId }, { timeoutMs: 60_000 }),
-      );
-      return { sandbox: podSandboxId, container: containerId };
-    });
-  }
-
-  async remove(pod: Pod, samples: Samples): Promise<void> {
-    const o = { timeoutMs: 60_000 };
-    await samples.time("pod removal", async () => {
-      await samples.time("StopContainer", () =>
-        this.#client.stopContainer({ containerId: pod.container, timeout: 10n }, o),
-      );
-      await samples.time("RemoveContainer", () =>
-        this.#client.removeContainer({ containerId: pod.container }, o),
-      );
-      await samples.time("StopPodSandbox", () =>
-        this.#client.stopPodSandbox({ podSandboxId: pod.sandbox }, o),
-      );
-      await samples.time("RemovePodSandbox", () =>
-        this.#client.removePodSandbox({ podSandboxId: pod.sandbox }, o),
-      );
-    });
-    this.#live.delete(pod.sandbox);
-  }
-
-  /** What a failed run left. */
-  async removeAll(): Promise<void> {
-    for (const podSandboxId of this.#live) {
-      await this.#client.stopPodSandbox({ podSandboxId }).catch(() => {});
-      await this.#client.removePodSandbox({ podSandboxId }).catch(() => {});
-    }
-  }
 }

@@ -53,12 +53,22 @@ export function totalPssKib(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + pssKib(pid).total, 0);
 }
 
-/** User and system time of all `pids` so far, in milliseconds. */
-export function cpuMs(pids: readonly number[]): number {
+/** User and system time of all `pids` so far, in milliseconds; `children` adds that of all they have waited for. */
+export function cpuMs(pids: readonly number[], o: { children?: boolean } = {}): number {
   const ticksPerSecond = 100; // USER_HZ, the same on every architecture that we run on
   return pids.reduce((sum, pid) => {
     const stat = text(pid, "stat");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return sum + ((Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 1000) / ticksPerSecond;
+    const ticks = fields
+      .slice(11, o.children === true ? 15 : 13)
+      .reduce((all, field) => all + Number(field), 0);
+    return sum + (ticks * 1000) / ticksPerSecond;
   }, 0);
+}
+
+/** How many processes of `command` run in cgroups below `cgroupParent`. */
+export function countWorkloads(command: string, cgroupParent: string): number {
+  return allPids().filter(
+    (pid) => text(pid, "cmdline").split("\0")[0] === command && text(pid, "cgroup").includes(cgroupParent),
+  ).length;
 }
