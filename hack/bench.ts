@@ -174,6 +174,7 @@ async function main(): Promise<void> {
         [
           { name: "waiter", mode: 0o755, content: waiter },
           { name: "true", mode: 0o755, content: program("try") },
+          { name: "sink", mode: 0o755, content: program("sink") },
           { name: "etc/" },
           { name: "etc/passwd", content: "root:x:0:0::/:/none\n" },
         ],

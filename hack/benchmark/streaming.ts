@@ -116,15 +116,24 @@ async function flow(o: {
   const { transport, direction } = o;
   const crictl = `${await crictlPath()} --config=/dev/null --timeout=60s --runtime-endpoint=unix://${o.subject.endpoint}`;
   const exec = `${crictl} exec --transport ${transport}`;
-  const megabytes = (count: number) => `if=/dev/zero bs=1000000 count=${count} status=none`;
+  const bytes = (count: number) => `if=/dev/zero bs=1000000 count=${count}`;
+  // Who reads says how many bytes came: a client whose stream is lost may end as if all were well.
   const script = (count: number) =>
     direction === "input"
-      ? `dd ${megabytes(count)} | ${exec} -i ${o.container} /bin/sh -c 'exec cat > /dev/null'`
-      : `${exec} ${o.container} /bin/dd ${megabytes(count)} > /dev/null`;
+      ? `dd ${bytes(count)} status=none | ${exec} -i ${o.container} /sink 1>&2`
+      : `${exec} ${o.container} /bin/dd ${bytes(count)} 2> /dev/null | dd of=/dev/null bs=65536`;
   const run = async (count: number): Promise<boolean> => {
-    const limit = { timeout: execLimitMs, killSignal: "SIGKILL" } as const;
-    const child = spawn("/bin/sh", ["-c", script(count)], { stdio: "ignore", ...limit });
-    return (await once(child, "close"))[0] === 0;
+    const child = spawn("/bin/sh", ["-c", script(count)], {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: execLimitMs,
+      killSignal: "SIGKILL",
+    });
+    let said = "";
+    child.stderr.on("data", (text: Buffer) => {
+      said += text.toString();
+    });
+    await once(child, "close");
+    return said.includes(`${count * 1_000_000} bytes `);
   };
   if (!(await run(1)))
     return { transport, direction, mbPerSecond: undefined, growthMib: Number.NaN, cpuMs: Number.NaN };
