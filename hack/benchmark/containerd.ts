@@ -9,7 +9,7 @@ import { criClient } from "../../test/support/cri-client.ts";
 import { buildImage } from "../../test/support/image-builder.ts";
 import { program } from "../../test/support/programs.ts";
 import { endChild, type Registry } from "../../test/support/registry.ts";
-import { tempDir } from "../../test/support/temp-dir.ts";
+import { tempDir, volatileDir } from "../../test/support/temp-dir.ts";
 import { must } from "../run.ts";
 
 const tools = [
@@ -39,6 +39,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
     .split("\n")
     .slice(-tools.length);
   const folder = await tempDir("peer");
+  const state = await volatileDir();
   await chmod(folder.path, 0o711); // user namespaces: their root must reach the root filesystems
   const at = (...parts: string[]) => join(folder.path, ...parts);
   await mkdir(at("bin"), { recursive: true });
@@ -99,7 +100,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
     stringify({
       version: 3,
       root: at("root"),
-      state: at("run"),
+      state: state.path,
       grpc: { address: socket },
       ttrpc: { address: at("ttrpc.sock") },
       plugins: {
@@ -118,7 +119,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
             runtimes: {
               runc: {
                 runtime_type: "io.containerd.runc.v2",
-                options: { BinaryName: at("bin/runc"), Root: at("runc") },
+                options: { BinaryName: at("bin/runc"), Root: join(state.path, "runc") },
               },
             },
           },
@@ -157,7 +158,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
   return {
     name: "containerd + runc",
     endpoint: socket,
-    marks: [folder.path],
+    marks: [folder.path, state.path],
     startMs,
     async [Symbol.asyncDispose]() {
       const { items } = await client.listPodSandbox({}).catch(() => ({ items: [] }));
@@ -171,6 +172,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
       await copyFile(at("containerd.log"), join(import.meta.dirname, "../../build/containerd.log")).catch(
         () => {},
       );
+      await state[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };

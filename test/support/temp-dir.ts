@@ -15,3 +15,8 @@ export async function tempDir(name = "test", parent = tmpdir()): Promise<TempDir
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   };
 }
+
+/** One for volatile state: in memory, as /run is on a node; machines for tests may have /run on a disk. */
+export async function volatileDir(name = "run"): Promise<TempDir> {
+  return await tempDir(name, "/dev/shm");
+}
