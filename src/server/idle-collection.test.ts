@@ -21,7 +21,7 @@ describe("IdleCollection", () => {
 
   it("collects once when the work is over, and then has no timer", () => {
     work(50);
-    vi.advanceTimersByTime(2_900);
+    vi.advanceTimersByTime(1_400);
     expect(collections).toBe(0);
     vi.advanceTimersByTime(200);
     expect([collections, vi.getTimerCount()]).toEqual([1, 0]);

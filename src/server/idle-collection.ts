@@ -5,7 +5,7 @@
  */
 
 /** After the last call that changed something. A collection takes 20 to 40 ms, in which nobody is served. */
-const quietMs = 3_000;
+const quietMs = 1_500;
 /** Calls that changed something, below which a collection is not worth its time. */
 const minCalls = 10;
 
