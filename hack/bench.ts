@@ -1,6 +1,7 @@
 /** hack/bench: see there. The same program drives every runtime, one after the other, with the same image. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { symlink } from "node:fs/promises";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -8,7 +9,7 @@ import { busyboxEntries } from "../test/support/busybox.ts";
 import { buildImage } from "../test/support/image-builder.ts";
 import { program } from "../test/support/programs.ts";
 import { Registry } from "../test/support/registry.ts";
-import { tempDir } from "../test/support/temp-dir.ts";
+import { tempDir, volatileDir } from "../test/support/temp-dir.ts";
 import { measure, type Result } from "./benchmark/measure.ts";
 import { startContainerd } from "./benchmark/containerd.ts";
 import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
@@ -27,16 +28,19 @@ interface Target extends AsyncDisposable {
 
 async function kobako(): Promise<Target> {
   const folder = await tempDir("bench");
+  const state = await volatileDir();
+  await symlink(state.path, join(folder.path, "run"));
   const begun = performance.now();
   const daemon = await startOwn(folder.path);
   const startMs = performance.now() - begun;
   return {
     name: "kobako",
     endpoint: daemon.socket,
-    marks: [daemon.folder],
+    marks: [daemon.folder, state.path],
     startMs,
     async [Symbol.asyncDispose]() {
       await stopOwn(daemon.folder);
+      await state[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };
