@@ -4,6 +4,7 @@
  * the answers is not read until it did.
  */
 import type { Duplex } from "node:stream";
+import { youngCollection } from "./young-collection.ts";
 
 /** Answers that may wait for a client that does not read. */
 const maxUnreadBytes = 256 << 10;
@@ -91,7 +92,10 @@ export class SocketTransport implements Transport {
         socket.uncork();
       });
     }
-    for (const part of parts) socket.write(part);
+    for (const part of parts) {
+      socket.write(part);
+      youngCollection.flowed(part.length);
+    }
     if (socket.writableLength > maxUnreadBytes && !this.#pausedByUnread) {
       this.#pausedByUnread = true;
       this.#applyPause();
@@ -132,6 +136,7 @@ export class SocketTransport implements Transport {
 
   #take(bytes: Buffer): void {
     if (this.#ended || this.#closed) return;
+    youngCollection.flowed(bytes.length);
     try {
       this.#events?.data(bytes);
     } catch (error) {

@@ -63,8 +63,8 @@ describe.each(transports)("by %s", (transport) => {
     const [code] = await once(child, "close");
     expect([code, text.trim()]).toEqual([0, String(bytes)]);
     const [ofDaemon = 0, ...ofMonitors] = memory.growth;
-    // The daemon's heap of young objects takes up to 32 MiB before it is looked through.
-    expect(ofDaemon).toBeLessThan(64);
+
+    expect(ofDaemon).toBeLessThan(32);
     expect(Math.max(...ofMonitors)).toBeLessThan(4);
   });
 
