@@ -10,6 +10,7 @@ import type { Config, ConfigOptions } from "../config/config.ts";
 import { errorText, RuntimeError } from "../errors/runtime-error.ts";
 import { CliError, exitCode } from "./cli-error.ts";
 import type { OutputFormat } from "./output.ts";
+import { defaultDetachKeys } from "./stream/detach-keys.ts";
 
 /** What only the daemon's own code can do. Loaded when needed. */
 export interface DaemonHooks {
@@ -23,6 +24,7 @@ export interface CliOptions {
   readonly version: string;
   readonly hooks: () => Promise<DaemonHooks>;
   readonly env?: NodeJS.ProcessEnv;
+  readonly stdin?: NodeJS.ReadStream;
   readonly stdout?: NodeJS.WriteStream;
   readonly stderr?: NodeJS.WriteStream;
 }
@@ -32,6 +34,7 @@ export interface Context {
   readonly address: string;
   readonly output: OutputFormat;
   readonly version: string;
+  readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
 }
@@ -86,6 +89,10 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
   const context = (): Context => ({
     ...program.opts<{ address: string; output: OutputFormat }>(),
     version: o.version,
+    // Looked at only by those who read it: a closed one is no failure of the others.
+    get stdin() {
+      return o.stdin ?? process.stdin;
+    },
     stdout,
     stderr,
   });
@@ -171,15 +178,27 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
       (await import("./commands/run.ts")).run(context(), image, rest, flags),
     );
 
-  command("exec", "run a command in a container")
+  withSession(command("exec", "run a command in a container"))
     .argument("<container>", "name or id")
     .argument("<command...>")
-    .option("-i, --interactive", "with standard input (not in this version)")
-    .option("-t, --tty", "with a terminal (not in this version)")
-    .option("--timeout <seconds>", "kill it after this time", "0")
+    .option("--timeout <seconds>", "kill it after this time; its output then comes at its end", "0")
     .passThroughOptions()
     .action(async (container, argv, flags) =>
       setCode(await (await import("./commands/exec.ts")).exec(context(), container, argv, flags)),
+    );
+
+  withSession(command("attach", "show what a container writes from now on, and with -i write to it"))
+    .argument("<container>", "name or id")
+    .action(async (container, flags) =>
+      setCode(await (await import("./commands/attach.ts")).attach(context(), container, flags)),
+    );
+
+  command("port-forward", "forward ports of this host into a pod")
+    .argument("<pod>", "name or id")
+    .argument("<ports...>", "[LOCAL:]REMOTE; :REMOTE takes any port that is free")
+    .option("--listen <address...>", "addresses of this host to listen on", ["127.0.0.1"])
+    .action(async (pod, ports, flags) =>
+      (await import("./commands/port-forward.ts")).portForward(context(), pod, ports, flags),
     );
 
   command("logs", "show a container's log")
@@ -245,6 +264,13 @@ interface ConfigFlags {
   readonly socket?: string;
   readonly logLevel?: string;
   readonly set?: readonly string[];
+}
+
+function withSession(command: Command): Command {
+  return command
+    .option("-i, --interactive", "with standard input")
+    .option("-t, --tty", "with a terminal")
+    .option("--detach-keys <keys>", 'keys that leave it, with -it; "" for none', defaultDetachKeys);
 }
 
 function withConfig(command: Command): Command {

@@ -1,0 +1,203 @@
+/** exec, attach and port-forward as a person with the kobako command uses them. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "vitest";
+import { kobako } from "../../support/daemon.ts";
+import { inTime } from "../../support/monitor.ts";
+import { container, runPod, startContainer } from "../../support/pods.ts";
+import { useNode } from "../../support/use-node.ts";
+import { waitFor } from "../../support/wait.ts";
+
+const node = useNode();
+const sh = (script: string): string[] => ["/bin/sh", "-c", script];
+
+/** The command under way. */
+class Session implements Disposable {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<number>;
+  stdout = "";
+  stderr = "";
+
+  /** With `terminal` it has one of 99 columns and 33 rows, by script(1). */
+  constructor(args: readonly string[], o: { terminal?: boolean } = {}) {
+    const env = { ...process.env, KOBAKO_ADDRESS: `unix://${node().daemon.socket}` };
+    const quoted = [kobako, ...args].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(" ");
+    const limit = { env, timeout: 60_000, killSignal: "SIGKILL" } as const;
+    this.child =
+      o.terminal === true
+        ? spawn(
+            "script",
+            ["-qec", `stty cols 99 rows 33; ${quoted}; echo "code $?"; stty -a`, "/dev/null"],
+            limit,
+          )
+        : spawn(kobako, [...args], limit);
+    this.child.stdin.on("error", () => {});
+    this.child.stdout.on("data", (bytes: Buffer) => {
+      this.stdout += bytes.toString();
+    });
+    this.child.stderr.on("data", (bytes: Buffer) => {
+      this.stderr += bytes.toString();
+    });
+    this.ended = once(this.child, "close").then(([code]) => (code as number | null) ?? 128);
+  }
+
+  async says(what: string | RegExp): Promise<void> {
+    const said = () => (typeof what === "string" ? this.stdout.includes(what) : what.test(this.stdout));
+    await waitFor(`${what} of kobako, not ${this.stdout}${this.stderr}`, said, { timeoutMs: 20_000 });
+  }
+
+  type(input: string): void {
+    this.child.stdin.write(input);
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill("SIGKILL");
+  }
+}
+
+async function kobakoEnds(args: readonly string[], input?: string) {
+  using session = new Session(args);
+  session.child.stdin.end(input ?? "");
+  const code = await session.ended;
+  return { code, stdout: session.stdout, stderr: session.stderr };
+}
+
+async function started(more: Parameters<typeof container>[1] = {}) {
+  const { daemon, image } = node();
+  const sandbox = await runPod(daemon);
+  return { daemon, sandbox, id: await startContainer(daemon, sandbox, container(image, more)) };
+}
+
+const parrot = sh('while read -r line; do echo "you said $line"; [ "$line" = end ] && exit 5; done; exit 6');
+
+describe("kobako exec", () => {
+  it("brings output as it comes, errors, and the exit code", async () => {
+    const { id } = await started();
+    expect(await kobakoEnds(["exec", id, ...sh("echo out; echo err >&2; exit 3")])).toEqual({
+      code: 3,
+      stdout: "out\n",
+      stderr: "err\n",
+    });
+    using session = new Session(["exec", id, ...sh("echo first; sleep 1000")]);
+    await session.says("first\n");
+  });
+
+  it("tells its own failures from the command's by 125", async () => {
+    const { id } = await started();
+    const { code, stderr } = await kobakoEnds(["exec", id, "/nonexistent"]);
+    expect([code, stderr]).toEqual([125, expect.stringContaining("/nonexistent")]);
+    expect((await kobakoEnds(["exec", "--timeout", "1", id, "sleep", "100"])).code).toBe(125);
+    expect((await kobakoEnds(["exec", "--timeout", "9", id, ...sh("exit 4")])).code).toBe(4);
+  });
+
+  it("-i gives it input to its end", async () => {
+    const { id } = await started();
+    expect(
+      await kobakoEnds(["exec", "-i", id, ...sh("wc -c; echo over")], "x".repeat(3_000_000)),
+    ).toMatchObject({
+      code: 0,
+      stdout: "3000000\nover\n",
+    });
+    // Without -i it has none.
+    expect((await kobakoEnds(["exec", id, "cat"], "not me")).stdout).toBe("");
+  });
+
+  it("-it is a terminal of the same size, keys go through as they are, and the exit code comes back", async () => {
+    const { id } = await started();
+    using session = new Session(["exec", "-it", id, "/bin/sh"], { terminal: true });
+    session.type("stty size; echo marker-$((40+2))\r");
+    await session.says(/33 99\r/);
+    await session.says("marker-42");
+    // An interrupt is the shell's, not ours.
+    session.type("echo begin; sleep 1000\r");
+    await session.says(/\nbegin\r/);
+    session.type("\u0003");
+    await session.says(/\^C/);
+    session.type("echo alive-$((6*7)); exit 9\r");
+    await session.says("alive-42");
+    await session.says("code 9");
+    expect(await session.ended).toBe(0);
+    // The terminal is as it was.
+    expect(session.stdout).toMatch(/ echo /);
+  });
+
+  it("-it is left by ctrl-p ctrl-q, which ends the command", async () => {
+    const { id } = await started();
+    using session = new Session(["exec", "-it", id, ...sh("echo here; exec sleep 4242")], { terminal: true });
+    await session.says("here");
+    session.type("\u0010\u0011");
+    await session.says("code 0");
+    expect(session.stdout).toContain("left: the command was ended");
+    await waitFor("the command to end", async () => {
+      const { stdout } = await kobakoEnds(["exec", id, "ps"]);
+      return !stdout.includes("sleep 4242");
+    });
+  });
+});
+
+describe("kobako attach", () => {
+  it("-i writes to the container, shows its answers, and ends with its exit code", async () => {
+    const { id } = await started({ command: parrot, stdin: true });
+    using watching = new Session(["attach", id]);
+    using session = new Session(["attach", "-i", id]);
+    await waitFor(
+      "an answer",
+      () => {
+        session.type("hello\n");
+        return session.stdout.includes("you said hello\n");
+      },
+      { intervalMs: 200 },
+    );
+    session.type("end\n");
+    expect(await session.ended).toBe(5);
+    expect(await watching.ended).toBe(5);
+    expect(watching.stdout).toContain("you said end\n");
+    const again = await kobakoEnds(["attach", id]);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("does not run")]);
+  });
+
+  it("-it is left by ctrl-p ctrl-q, and the container goes on for the next", async () => {
+    const { id } = await started({ command: parrot, stdin: true, tty: true });
+    for (const word of ["one", "two"]) {
+      using session = new Session(["attach", "-it", id], { terminal: true });
+      await waitFor(
+        "an answer",
+        () => {
+          session.type(`${word}\r`);
+          return session.stdout.includes(`you said ${word}`);
+        },
+        { intervalMs: 200 },
+      );
+      session.type("\u0010\u0011");
+      await session.says("code 0");
+      expect(session.stdout).toContain("left: the container goes on");
+    }
+  });
+});
+
+describe("kobako port-forward", () => {
+  it("reaches the pod's loopback, with half-closed connections, and says what can't be reached", async () => {
+    const { sandbox, id } = await started({
+      command: sh("echo 'wc -c; echo bye' > /tmp/s; while :; do nc -l -p 8080 -e sh /tmp/s; done"),
+    });
+    await waitFor("the server", async () =>
+      (await kobakoEnds(["exec", id, "netstat", "-lnt"])).stdout.includes(":8080"),
+    );
+    using session = new Session(["port-forward", sandbox.id, ":8080", ":81"]);
+    await session.says(/-> 8080\n.*-> 81\n/s);
+    const [served = 0, refused = 0] = [...session.stdout.matchAll(/127\.0\.0\.1:(\d+) ->/g)].map(([, port]) =>
+      Number(port),
+    );
+    const socket = connect({ port: served, host: "127.0.0.1", allowHalfOpen: true });
+    socket.end("x".repeat(1_000_000));
+    expect(await inTime("the answer", text(socket))).toBe("1000000\nbye\n");
+    const nobody = connect({ port: refused, host: "127.0.0.1" }).resume();
+    nobody.on("error", () => {}); // a reset: what is not there is not an empty answer
+    await inTime("the end", once(nobody, "close"));
+    await waitFor("the reason", () => /port 81.*[Cc]onnection refused/.test(session.stderr));
+    session.child.kill("SIGINT");
+    expect(await inTime("its end", session.ended)).toBe(0);
+  });
+});
