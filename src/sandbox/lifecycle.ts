@@ -6,7 +6,7 @@
  * Never: speaks CRI, or holds a pod's lock while it waits for a container to end by itself.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
@@ -19,9 +19,9 @@ import { type CgroupTree, endCgroup } from "./cgroup-tree.ts";
 import type { PodConfig } from "./config.ts";
 import type { Connections } from "./connections.ts";
 import { Creations } from "./creation.ts";
-import { hostsFile, resolvConf } from "./files.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import { makeLogFolder, writeFiles, writeHosts } from "./pod-folder.ts";
 import { type Sandbox, sandboxName } from "./sandbox.ts";
 import { transition } from "./state.ts";
 import { validatePodConfig } from "./validate.ts";
@@ -346,7 +346,10 @@ export class SandboxLifecycle {
     });
 
     const signal = AbortSignal.timeout(makeTimeoutMs);
-    this.#writeFiles(sandbox);
+    writeFiles(sandbox);
+    // It may be on any filesystem, a hanging one too: not on the event loop.
+    const logFolder = config.logDirectory === "" ? undefined : makeLogFolder(config.logDirectory);
+    logFolder?.catch(() => undefined); // awaited below
     const pending: SandboxEvent[] = [];
     let deliver = (event: SandboxEvent): void => void pending.push(event);
     const wanted = sandbox;
@@ -378,8 +381,9 @@ export class SandboxLifecycle {
     if (attaching !== undefined) {
       const attachment = await attaching;
       sandbox = { ...sandbox, network: attachment };
-      this.#writeHosts(sandbox, attachment.ips);
+      writeHosts(sandbox, attachment.ips);
     }
+    await logFolder;
     sandboxes.put({ ...sandbox, state: transition("creating", "made") });
     undo.move();
     deliver = (event) => this.#onEvent(id, event);
@@ -473,25 +477,6 @@ export class SandboxLifecycle {
       podCgroup: pauseCgroup(sandbox),
       oomScoreAdj: -999,
     } as const;
-  }
-
-  /** A handful of small files in memory: written at once, they cost less than one hand-over to a thread. */
-  #writeFiles(sandbox: Sandbox): void {
-    const { config, folder } = sandbox;
-    mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(join(folder, "hostname"), config.hostname === "" ? "" : `${config.hostname}\n`, {
-      mode: 0o644,
-    });
-    if (config.dns === undefined) copyFileSync("/etc/resolv.conf", join(folder, "resolv.conf"));
-    else writeFileSync(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
-    this.#writeHosts(sandbox, []);
-    if (config.logDirectory !== "") mkdirSync(config.logDirectory, { recursive: true, mode: 0o755 });
-  }
-
-  #writeHosts(sandbox: Sandbox, ips: readonly string[]): void {
-    const path = join(sandbox.folder, "hosts");
-    if (sandbox.netnsPath === undefined) copyFileSync("/etc/hosts", path);
-    else writeFileSync(path, hostsFile(sandbox.config.hostname, ips), { mode: 0o644 });
   }
 }
 

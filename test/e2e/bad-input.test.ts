@@ -293,6 +293,26 @@ describe("containers that cannot be", () => {
     await fails(run({ "net.ipv4.ip_forward": "1" }, 2), status.INVALID_ARGUMENT, /net\.ipv4\.ip_forward/);
   });
 
+  it("a folder or a mount source where nothing can be made is named, and holds nobody up", async () => {
+    const { daemon, image } = node();
+    const nowhere = "/proc/1/no/such";
+    await fails(
+      daemon.client.runPodSandbox({ config: pod(daemon, { logDirectory: nowhere }) }, { timeoutMs: 5000 }),
+      status.INVALID_ARGUMENT,
+      /log_directory .*\/proc\/1\/no\/such/,
+    );
+    const sandbox = await runPod(daemon);
+    await fails(
+      createContainer(
+        daemon,
+        sandbox,
+        container(image, { mounts: [{ hostPath: nowhere, containerPath: "/m" }] }),
+      ),
+      status.FAILED_PRECONDITION,
+      /mount source .*\/proc\/1\/no\/such/,
+    );
+  });
+
   it("a handler that is not configured", async () => {
     const { daemon } = node();
     await fails(

@@ -1,8 +1,9 @@
 /** Gathers what the pure spec builder needs to know of the host: once at start, and per request. */
 import { constants, readFileSync, type Stats } from "node:fs";
-import { lstat, mkdir, open, readdir, readFile, realpath } from "node:fs/promises";
+import { lstat, open, readdir, readFile, realpath } from "node:fs/promises";
 import { arch, hostname, release } from "node:os";
 import { RuntimeError, errorKind } from "../../errors/runtime-error.ts";
+import { makeFolder } from "../../process/make-folder.ts";
 import type { ContainerConfig } from "../config.ts";
 import { capabilityNames } from "./capability.ts";
 import type { DeviceNode, HostFacts, MountSource, RequestFacts } from "./facts.ts";
@@ -98,7 +99,7 @@ async function sourcePath(hostPath: string): Promise<string> {
   try {
     return await realpath(hostPath).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
-      await mkdir(hostPath, { recursive: true, mode: 0o755 });
+      await makeFolder(hostPath, 0o755);
       return await realpath(hostPath);
     });
   } catch (cause) {
