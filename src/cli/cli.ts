@@ -201,14 +201,16 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
       (await import("./commands/port-forward.ts")).portForward(context(), pod, ports, flags),
     );
 
-  command("logs", "show a container's log")
-    .argument("<container>", "name or id")
-    .option("-f, --follow", "go on until the container has ended")
-    .option("--tail <lines>", "only the last lines")
+  command("logs", "show the logs of containers")
+    .argument("[container...]", "names or ids; of several, each line begins with the name")
+    .option("-f, --follow", "go on until they have ended")
+    .option("--previous", "of the attempt before this one")
+    .option("-p, --pod <pod>", "of all containers of this pod (name or id)")
+    .option("--tail <lines>", "only the last lines, of each")
     .option("--since <time>", "only since then: 5m, 2h, or 2026-01-02T15:04:05Z")
     .option("-t, --timestamps", "with the time of each line")
-    .action(async (container, flags) =>
-      (await import("./commands/logs.ts")).logs(context(), container, flags),
+    .action(async (containers, flags) =>
+      (await import("./commands/logs.ts")).logs(context(), containers, flags),
     );
 
   command("stop", "stop pods: their containers end, their network is given back")

@@ -177,6 +177,45 @@ describe("kobako attach", () => {
   });
 });
 
+describe("kobako logs", () => {
+  it("of several containers, or of a pod, begins each line with the name, in the order of time", async () => {
+    const { daemon, image } = node();
+    const sandbox = await runPod(daemon);
+    const say = (name: string, script: string, attempt = 0) =>
+      startContainer(
+        daemon,
+        sandbox,
+        container(image, {
+          metadata: { name, attempt },
+          logPath: `${name}_${attempt}.log`,
+          command: sh(script),
+        }),
+      );
+    const one = await say("one", "printf first; sleep 0.3; echo; echo trouble >&2; exit 0");
+    await waitFor("its end", async () => (await kobakoEnds(["logs", one])).stderr === "trouble\n");
+    const two = await say("two", "echo second");
+    await waitFor("its line", async () => (await kobakoEnds(["logs", two])).stdout === "second\n");
+    expect(await kobakoEnds(["logs", two, one])).toEqual({
+      code: 0,
+      stdout: "[one] first\n[two] second\n",
+      stderr: "[one] trouble\n",
+    });
+    expect((await kobakoEnds(["logs", "-f", "--pod", sandbox.id, "-t"])).stdout).toMatch(
+      /^\[one\] 2\S+Z first\n\[two\] 2\S+Z second\n$|^\[two\] 2\S+Z second\n\[one\] 2\S+Z first\n$/,
+    );
+    const again = await say("one", "echo third; sleep 1000", 1);
+    await waitFor("its line", async () => (await kobakoEnds(["logs", again])).stdout === "third\n");
+    expect((await kobakoEnds(["logs", "--previous", again])).stdout).toBe("first\n");
+    expect((await kobakoEnds(["logs", "--tail", "1", "--pod", sandbox.id])).stdout).toBe(
+      "[two] second\n[one] third\n",
+    );
+    const none = await kobakoEnds(["logs", "--previous", two]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("two has no previous attempt")]);
+    expect((await kobakoEnds(["logs"])).code).toBe(2);
+    expect((await kobakoEnds(["logs", one, "--pod", sandbox.id])).code).toBe(2);
+  });
+});
+
 describe("kobako port-forward", () => {
   it("reaches the pod's loopback, with half-closed connections, and says what can't be reached", async () => {
     const { sandbox, id } = await started({
