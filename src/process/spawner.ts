@@ -72,7 +72,7 @@ export class Spawner {
     const done = new Promise<Outcome>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
     });
-    this.#hold(child, true);
+    if (this.#waiting.size === 1) this.#hold(child, true);
     child.stdin?.write(encodeRun(id, order));
     return {
       done,
