@@ -69,6 +69,9 @@ export interface Node extends AsyncDisposable {
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
 }
 
+/** A CNI plugin that does not say at once whether it is ready must not keep the node from starting. */
+const pluginPatienceMs = 1_000;
+
 /** The stamps of everything that this process says of itself. */
 export const nowNs = wallClock();
 
@@ -105,7 +108,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     log,
   });
   undo.defer(() => network.close());
-  await Promise.all([layers.open(), snapshots.open(), network.open(AbortSignal.timeout(30_000))]);
+  await Promise.all([layers.open(), snapshots.open(), network.open(AbortSignal.timeout(pluginPatienceMs))]);
 
   const images = new Images({
     layers,

@@ -25,7 +25,8 @@ import type { Collection } from "../store/collection.ts";
 import type { ContainerConfig, ContainerResources } from "./config.ts";
 import { type Container, containerName } from "./container.ts";
 import { Endings, isAlive, latest } from "./endings.ts";
-import { mergeResources, refusedLimit } from "./resources.ts";
+import { refusedCreation, refusedLimit } from "./refusal.ts";
+import { mergeResources } from "./resources.ts";
 import { signalNumber } from "./signal.ts";
 import { usesPodShm } from "./spec/spec.ts";
 import type { SpecMaker } from "./spec-maker.ts";
@@ -371,20 +372,24 @@ export class ContainerLifecycle implements SandboxContainers {
     const spec = await specs.make({ container, config, sandbox, image, user }, signal);
     this.#endings.hold(id);
     undo.defer(() => void this.#endings.release(id));
-    const created = await connection.create(
-      {
-        containerId: id,
-        bundle,
-        spec,
-        logPath: container.logPath === "" ? null : container.logPath,
-        logRoot: container.logPath === "" ? null : sandbox.config.logDirectory,
-        tty: config.tty,
-        stdin: config.stdin,
-        stdinOnce: config.stdinOnce,
-        shm: usesPodShm(config.mounts, sandbox.config.namespaces.ipc === "node"),
-      },
-      signal,
-    );
+    const created = await connection
+      .create(
+        {
+          containerId: id,
+          bundle,
+          spec,
+          logPath: container.logPath === "" ? null : container.logPath,
+          logRoot: container.logPath === "" ? null : sandbox.config.logDirectory,
+          tty: config.tty,
+          stdin: config.stdin,
+          stdinOnce: config.stdinOnce,
+          shm: usesPodShm(config.mounts, sandbox.config.namespaces.ipc === "node"),
+        },
+        signal,
+      )
+      .catch((error: unknown) => {
+        throw refusedCreation(error, config);
+      });
     containers.put({
       ...container,
       state: transition("creating", "made"),

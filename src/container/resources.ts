@@ -1,4 +1,3 @@
-import { RuntimeError } from "../errors/runtime-error.ts";
 import type { ContainerResources } from "./config.ts";
 
 /**
@@ -23,20 +22,4 @@ export function mergeResources(
     unified: { ...before.unified, ...change.unified },
     memorySwapLimitBytes: change.memorySwapLimitBytes || before.memorySwapLimitBytes,
   };
-}
-
-/** What the kernel said of a limit, as the asker's mistake where it is one. Pure. */
-export function refusedLimit(error: unknown): unknown {
-  if (!(error instanceof RuntimeError) || error.kind !== "internal") return error;
-  const more = { subject: { ...error.subject }, cause: error };
-  switch (error.subject.errno) {
-    case "EBUSY":
-      return new RuntimeError("failed-precondition", "the container uses more than the new limit", more);
-    case "EINVAL":
-    case "ERANGE":
-    case "EACCES":
-      return new RuntimeError("invalid-argument", "the kernel does not take this limit", more);
-    default:
-      return error;
-  }
 }

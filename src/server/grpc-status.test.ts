@@ -19,6 +19,11 @@ describe("gRPC statuses", () => {
       "ask the registry: connect refused",
     ],
     [new TypeError("a bug"), "INTERNAL", "a bug"],
+    [
+      Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" }),
+      "RESOURCE_EXHAUSTED",
+      "ENOSPC: no space left on device",
+    ],
     ["thrown text", "INTERNAL", "thrown text"],
     [new DOMException("The operation was aborted", "AbortError"), "CANCELLED", "The operation was aborted"],
     [

@@ -313,6 +313,30 @@ describe("containers that cannot be", () => {
     );
   });
 
+  it("paths and limits that can't be had are the asker's mistakes, by their names", async () => {
+    const { daemon, image } = node();
+    const sandbox = await runPod(daemon);
+    const create = (more: Parameters<typeof container>[1]) =>
+      createContainer(daemon, sandbox, container(image, more));
+    await fails(create({ logPath: "no/folder/0.log" }), status.INVALID_ARGUMENT, /log .*no\/folder/);
+    await fails(create({ workingDir: "/etc/passwd" }), status.INVALID_ARGUMENT, /\/etc\/passwd/);
+    await fails(
+      create({ mounts: [{ hostPath: "/etc/hostname", containerPath: "/bin" }] }),
+      status.INVALID_ARGUMENT,
+      /"\/bin"/,
+    );
+    await fails(
+      create({ linux: { resources: { cpusetCpus: "4000" } } }),
+      [status.INVALID_ARGUMENT, status.FAILED_PRECONDITION],
+      /4000/,
+    );
+    await fails(
+      create({ linux: { resources: { memoryLimitInBytes: 1000n } } }),
+      [status.INVALID_ARGUMENT, status.FAILED_PRECONDITION],
+      /memory/,
+    );
+  });
+
   it("a handler that is not configured", async () => {
     const { daemon } = node();
     await fails(
