@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "monitor/conn_internal.h"
+#include "monitor/member.h"
 #include "monitor/pod.h"
 
 #define READ_MAX 16384
@@ -177,7 +178,10 @@ static void end_input(struct conn *c)
 
 void conn_read(struct conn *c)
 {
-	ssize_t n = read(c->watch.fd, scratch, sizeof(scratch));
+	/* Streams carry no requests, and much. */
+	bool streams = c->mode == CONN_STREAM;
+	char *bytes = streams ? pump_buffer() : scratch;
+	ssize_t n = read(c->watch.fd, bytes, streams ? PUMP_MAX : sizeof(scratch));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -185,8 +189,11 @@ void conn_read(struct conn *c)
 		conn_end(c, true);
 	} else if (n == 0) {
 		end_input(c);
+	} else if (streams) {
+		pump_used((size_t)n);
+		take(c, bytes, (size_t)n);
 	} else {
-		take(c, scratch, (size_t)n);
-		memset(scratch, 0, (size_t)n); /* later children must not find this request's secrets */
+		take(c, bytes, (size_t)n);
+		memset(bytes, 0, (size_t)n); /* later children must not find this request's secrets */
 	}
 }

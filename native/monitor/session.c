@@ -3,6 +3,7 @@
 #include "session_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@
 #include "cgroup/cgroup.h"
 
 /* Longest frame that is sent, so that streams of one connection take turns. */
-#define FRAME_MAX 32768
+#define FRAME_MAX PUMP_MAX
+/* What a pipe holds once much goes through it: the kernel's 64 KiB make its two ends wait for each other. */
+#define BUSY_PIPE (256 * 1024)
 /* Reading of a process' output in one turn of the loop. */
 #define TURN_MAX (8 * FRAME_MAX)
 /* An attached client that takes nothing for so long is cut off: it holds up the container. */
@@ -101,6 +104,15 @@ static void send_status(struct session *s, int status, const char *more)
 	s->conn = NULL;
 }
 
+/* Once for each pipe that was full. Best effort: a terminal is none, and root's pipes may be too many. */
+static void widen(int fd, bool *wide)
+{
+	if (*wide)
+		return;
+	*wide = true;
+	fcntl(fd, F_SETPIPE_SZ, BUSY_PIPE);
+}
+
 static struct watch *input_of(struct session *s)
 {
 	return s->is_exec ? &s->in : &s->member->in;
@@ -141,6 +153,8 @@ static size_t take_stdin(void *arg, const char *bytes, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
+			if (s->is_exec)
+				widen(in->fd, &s->in_wide);
 			in->ready = s->is_exec ? on_stdin_writable : on_member_stdin_writable;
 			loop_watch(in, EPOLLOUT);
 			return done;
@@ -254,6 +268,8 @@ static bool relay(struct session_out *o, size_t most)
 		o->drain = 0;
 		return false;
 	}
+	if (n == FRAME_MAX)
+		widen(o->watch.fd, &o->wide);
 	o->drain = o->drain > (size_t)n ? o->drain - (size_t)n : 0;
 	pump_used((size_t)n);
 	conn_frame(s->conn, o->stream, bytes, (size_t)n);

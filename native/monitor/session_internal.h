@@ -18,11 +18,13 @@ struct session {
 	struct stream_parser parser;
 	struct stream_sink sink;
 	struct watch in;      /* exec: the process' stdin, -1: none or ended */
+	bool in_wide;         /* its pipe was made larger */
 	struct session_out {
 		struct watch watch;
 		struct session *session;
 		uint8_t stream;
 		size_t drain; /* bytes to read after the process ended */
+		bool wide;    /* its pipe was made larger */
 	} out[2];
 
 	struct child child;   /* exec */
