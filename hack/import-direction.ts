@@ -74,6 +74,7 @@ export const includes: Readonly<Record<string, readonly string[]>> = {
   "native/base": [],
   "native/launcher": ["native/base"],
   "native/unpack": ["native/base"],
+  "native/spawner": ["native/base"],
   "native/spec": ["native/base"],
   "native/cgroup": ["native/base", "native/spec"],
   "native/container": ["native/base", "native/spec", "native/cgroup"],
