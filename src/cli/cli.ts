@@ -193,6 +193,15 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
       setCode(await (await import("./commands/attach.ts")).attach(context(), container, flags)),
     );
 
+  command("cp", "copy files and folders out of containers and into them")
+    .argument("<from>", "CONTAINER:PATH, or a path of this host (one with a colon begins with ./ or /)")
+    .argument("<to>", "likewise; into a folder that is there, or as that name")
+    .addHelpText(
+      "after",
+      "\nFolders are copied whole; FROM/. is what is in it. Copies belong to root, without set-user-ID bits.",
+    )
+    .action(async (from, to) => setCode(await (await import("./commands/cp.ts")).cp(context(), from, to)));
+
   command("port-forward", "forward ports of this host into a pod")
     .argument("<pod>", "name or id")
     .argument("<ports...>", "[LOCAL:]REMOTE; :REMOTE takes any port that is free")

@@ -1,12 +1,15 @@
 /** exec, attach and port-forward as a person with the kobako command uses them. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { kobako } from "../../support/daemon.ts";
 import { inTime } from "../../support/monitor.ts";
 import { container, runPod, startContainer } from "../../support/pods.ts";
+import { tempDir } from "../../support/temp-dir.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -174,6 +177,65 @@ describe("kobako attach", () => {
       await session.says("code 0");
       expect(session.stdout).toContain("left: the container goes on");
     }
+  });
+});
+
+describe("kobako cp", () => {
+  it("copies folders out and in, between containers too, whatever the image has", async () => {
+    const { id } = await started({
+      command: sh(
+        "mkdir -p /data/sub; echo one > /data/one; ln -s /etc/passwd /data/sub/up; mkfifo /data/pipe; sleep 1000",
+      ),
+    });
+    const other = await started();
+    await using folder = await tempDir("cp");
+    await waitFor("the data", async () => (await kobakoEnds(["exec", id, "ls", "/data/pipe"])).code === 0);
+    expect(await kobakoEnds(["cp", `${id}:/data`, folder.path])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: 'left out: "/data/pipe" is neither a file, a folder nor a link\n',
+    });
+    expect(await readFile(join(folder.path, "data/one"), "utf8")).toBe("one\n");
+    expect(await readlink(join(folder.path, "data/sub/up"))).toBe("/etc/passwd");
+    await writeFile(join(folder.path, "data/two"), Buffer.alloc(3_000_000, "2"));
+    expect((await kobakoEnds(["cp", `${join(folder.path, "data")}/.`, `${id}:/tmp/back`])).code).toBe(0);
+    expect(
+      (
+        await kobakoEnds([
+          "exec",
+          id,
+          ...sh("cat /tmp/back/one; wc -c < /tmp/back/two; stat -c '%u %a' /tmp/back/two"),
+        ])
+      ).stdout,
+    ).toBe("one\n3000000\n0 644\n");
+    expect((await kobakoEnds(["cp", `${id}:/tmp/back/one`, `${other.id}:/tmp/from-another`])).code).toBe(0);
+    expect((await kobakoEnds(["exec", other.id, "cat", "/tmp/from-another"])).stdout).toBe("one\n");
+  });
+
+  it("follows no link out of the container, in either direction", async () => {
+    await using folder = await tempDir("cp");
+    const secret = join(folder.path, "secret");
+    await writeFile(secret, "secret");
+    const { id } = await started({
+      command: sh(
+        `mkdir -p /tmp/trap; ln -s ${secret} /tmp/link; ln -s ../../../../../../..${folder.path} /tmp/trap/out; ln -s /proc/1/root${secret} /tmp/magic; sleep 1000`,
+      ),
+    });
+    await waitFor(
+      "the links",
+      async () => (await kobakoEnds(["exec", id, "readlink", "/tmp/magic"])).code === 0,
+    );
+    for (const path of ["/tmp/link", "/tmp/trap/out/secret", "/tmp/magic", `/../../..${secret}`]) {
+      const { code, stderr } = await kobakoEnds(["cp", `${id}:${path}`, join(folder.path, "got")]);
+      expect([path, code, stderr]).toEqual([path, 1, expect.stringMatching(/No such file|Symbolic link loop/)]);
+    }
+    await writeFile(join(folder.path, "mine"), "mine");
+    const { code } = await kobakoEnds(["cp", join(folder.path, "mine"), `${id}:/tmp/trap/out/secret`]);
+    expect(code).toBe(1);
+    expect((await readdir(folder.path)).sort()).toEqual(["mine", "secret"]);
+    expect(await readFile(secret, "utf8")).toBe("secret");
+    expect((await kobakoEnds(["cp", "/a", "/b"])).code).toBe(2);
+    expect((await kobakoEnds(["cp", "nobody:/a", folder.path])).code).toBe(1);
   });
 });
 
