@@ -80,7 +80,8 @@ async function pod(conf: Conf, portMappings: Conf[] = [], more: Conf = {}): Prom
   };
 }
 
-const rules = async () => (await node.run("nft", "list", "ruleset")).out;
+// Protocols by number: their names come from /etc/protocols, which a small machine does not have.
+const rules = async () => (await node.run("nft", "-p", "list", "ruleset")).out;
 
 describe("bridge and host-local", () => {
   it("give a pod an address of each family, a way to the node, to other pods and to itself", async () => {
@@ -431,7 +432,7 @@ describe("portmap", () => {
     expect(JSON.parse(failed.out).msg).toContain(`host port *:8085/tcp is taken by ${web.id}/eth0`);
     expect(await rules()).not.toContain("8086");
     await plugins.ok("portmap", "DEL", other.id, other.netns.path, { ...conf });
-    expect(await rules()).toContain("tcp . 8085");
+    expect(await rules()).toContain("6 . 8085");
   });
 
   it("CHECK notices a flush; the next pod's ADD brings the rules back (N6)", async () => {
@@ -460,9 +461,9 @@ describe("portmap", () => {
       "cni.dev/valid-attachments": valid,
     });
     const left = await rules();
-    expect(left).toContain("tcp . 8089");
+    expect(left).toContain("6 . 8089");
     expect(left).not.toContain("8090");
-    expect(left).toContain("tcp . 8091");
+    expect(left).toContain("6 . 8091");
   });
 
   it.each([

@@ -128,13 +128,13 @@ describe("an exec", () => {
       pod,
       id,
       sh("trap '' TERM; (sleep 1000; true) & echo on; sleep 1000; true"),
-      {
-        timeout_ms: 200,
-      },
+      { timeout_ms: 2000 },
     );
     await connection.output(/on/);
-    const tree = [pid, ...childrenOf(pid)];
-    expect(tree).toHaveLength(3);
+    const tree = await waitFor("the children", () => {
+      const found = [pid, ...childrenOf(pid)];
+      return found.length === 3 && found;
+    });
     expect((await connection.collect()).status).toEqual({ exit_code: 137, signal: 9, timed_out: true });
     await waitFor("end of the children", () => !tree.some(isAlive));
     await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);

@@ -260,18 +260,8 @@ describe("port-forward", () => {
   it("that nobody accepts is given up in time, or when its client loses patience", async () => {
     await using serving = await Serving.start();
     const { pod } = serving;
-    execFileSync("nsenter", [
-      `--net=${pod.netnsPin}`,
-      "iptables",
-      "-A",
-      "INPUT",
-      "-p",
-      "tcp",
-      "--dport",
-      "9",
-      "-j",
-      "DROP",
-    ]);
+    const silent = "table inet silent { chain in { type filter hook input priority 0; tcp dport 9 drop; }; }";
+    execFileSync("nsenter", [`--net=${pod.netnsPin}`, "nft", silent]);
     const [impatient, patient] = await Promise.all([
       refusal(open(pod, 9, AbortSignal.timeout(200))),
       refusal(open(pod, 9)),

@@ -27,8 +27,8 @@ const execSync = (
 function lastLine(method: string): Record<string, unknown> {
   const lines = server
     .log()
-    .trim()
     .split("\n")
+    .slice(0, -1) // what follows the last line end is still being written
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   return lines.findLast((line) => line.method === method) ?? {};
 }

@@ -65,15 +65,13 @@ describe("the socket", () => {
     const path = join(folder.path, "k.sock");
     // The folder itself is open: only the socket's own mode is left to keep others out.
     chmodSync(folder.path, 0o755);
-    const script = `const net = require("node:net"); let open = 0, refused = 0;
+    const script = `process.setgroups([]); process.setgid(65534); process.setuid(65534);
+      const net = require("node:net"); let open = 0, refused = 0;
       const go = () => { const s = net.connect(process.argv[1]); s.on("connect", () => { open++; s.destroy(); setImmediate(go); });
         s.on("error", (e) => { if (e.code === "EACCES") refused++; setImmediate(go); }); };
       go(); process.on("SIGTERM", () => { console.log(JSON.stringify({ open, refused })); process.exit(0); });`;
-    const other = spawn(process.execPath, ["-e", script, path], {
-      uid: 65534,
-      gid: 65534,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    // Another user from the inside: a checkout in root's home is closed to a Node that starts as nobody.
+    const other = spawn(process.execPath, ["-e", script, path], { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
     other.stdout.on("data", (chunk) => {
       text += chunk;
