@@ -2,10 +2,14 @@
  * hack/test: runs the stages one after the other, all of them also when one fails, and sums up.
  * What counts: each vitest test, each native test program, each check that is not a test (types, lint, ...).
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { allPids, processInfo } from "../test/support/host.ts";
 import type { TestResults } from "../test/support/results.ts";
+import { runFiles } from "../test/support/run.ts";
+import { leftInTheKernel, mountPoints } from "./leftovers.ts";
 import { run } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -77,7 +81,47 @@ async function native(): Promise<void> {
   add("native", code, counts.length > 0 ? { passed, failed, skipped: [] } : undefined);
 }
 
+/** Outside programs that tests use: built here, where it may take minutes, and not within the time of a test. */
+async function tools(): Promise<void> {
+  const names = ["crictl", "cni-bridge", "cni-host-local"];
+  const { code, output } = await run([join(root, "hack/tools"), ...names]);
+  if (code !== 0) console.log(output.trimEnd());
+  add("tools", code, undefined);
+}
+
+/** Processes, mounts, namespaces, cgroups, links, firewall tables and files that the tests did not take back. */
+function left(runFolder: string, mountsBefore: ReadonlySet<string>): string[] {
+  return [
+    // All processes of this namespace but the first (the shell that buries orphans) and ourselves.
+    ...allPids()
+      .filter((pid) => pid !== 1 && pid !== process.pid)
+      .map((pid) => processInfo(pid))
+      .filter((info) => info !== undefined && info.state !== "Z" && info.state !== "X")
+      .map((info) => `process ${info?.name} (${info?.pid})`),
+    ...mountPoints()
+      .filter((point) => !mountsBefore.has(point))
+      .map((point) => `mount ${point}`),
+    ...readdirSync("/run/netns").map((name) => `network namespace ${name}`),
+    ...leftInTheKernel(runFolder),
+    ...runFiles(runFolder).map((name) => `file ${name}`),
+  ];
+}
+
+/** Asked after all stages; what goes on its own within 10 s is no fault. */
+async function nothingLeft(runFolder: string, mountsBefore: ReadonlySet<string>): Promise<void> {
+  const end = performance.now() + 10_000;
+  let found = left(runFolder, mountsBefore);
+  for (; found.length > 0 && performance.now() < end; found = left(runFolder, mountsBefore)) await delay(100);
+  if (found.length > 0) console.log(`left behind by the tests:\n  ${found.join("\n  ")}`);
+  if (found.length > 0) total.failed.push("nothing is left behind");
+  else total.passed++;
+}
+
+const { KOBAKO_RUN: runFolder } = process.env;
+if (runFolder === undefined) throw new Error("started by hack/test only");
+const mountsBefore = new Set(mountPoints());
 mkdirSync(resultsFolder, { recursive: true });
+if (asked.length === 0 || asked.includes("integration") || asked.includes("e2e")) await tools();
 for (const stage of stages.filter((name) => asked.length === 0 || asked.includes(name))) {
   const started = performance.now();
   console.log(`== ${stage}`);
@@ -86,6 +130,7 @@ for (const stage of stages.filter((name) => asked.length === 0 || asked.includes
   else await vitest(stage);
   times.push(`${stage} ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
+await nothingLeft(runFolder, mountsBefore);
 
 console.log(`\ntimes: ${times.join(", ")}`);
 const byReason = Map.groupBy(total.skipped, (skip) => skip.reason);

@@ -401,7 +401,8 @@ describe("C5: odd messages", () => {
     const dice = new Dice();
     const client = new Client(`unix:${daemon.socket}`, credentials.createInsecure());
     const before = pssKib(pid).total;
-    const config = pod(daemon);
+    // No log folder: a changed name would be one anywhere on this machine.
+    const config = pod(daemon, { logDirectory: "" });
     const seeds: Uint8Array[] = [
       Buffer.from(runtimeService.runPodSandbox.request.encode({ config })),
       Buffer.from(

@@ -10,6 +10,7 @@ import { type CriClient, criClient } from "./cri-client.ts";
 import { removeCgroups, type Scope } from "./host.ts";
 import { instanceNames } from "../../src/config/instance.ts";
 import { expectNoLeak, type Snapshot, snapshot } from "./oracle.ts";
+import { ownName, recordRoot } from "./run.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
 
 const repository = join(import.meta.dirname, "../..");
@@ -44,8 +45,6 @@ export async function testDaemon(o: DaemonOptions = {}): Promise<TestDaemon> {
   }
 }
 
-let clients = 0;
-
 export class TestDaemon implements AsyncDisposable {
   readonly folder: string;
   readonly root: string;
@@ -78,8 +77,9 @@ export class TestDaemon implements AsyncDisposable {
       root: this.root,
       state: this.state,
       ...instanceNames(this.root),
-      cgroupParents: [`/kobako-test-${process.pid}-${++clients}`],
+      cgroupParents: [`/${ownName()}`],
     };
+    recordRoot(this.root);
   }
 
   get pid(): number {

@@ -22,6 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { encodeMessage, encodeStreamHeader, FrameReader } from "../../src/runtime/monitor/frames.ts";
+import { ownName } from "./run.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -246,7 +247,7 @@ function removeCgroups(folder: string): void {
 export class MonitorPod implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "kobako-monitor-"));
   readonly runDir = join(this.folder, "run");
-  readonly name = `kobako-mt-${randomBytes(6).toString("hex")}`;
+  readonly name = ownName();
   readonly netnsPin = `/run/netns/${this.name}`;
   readonly id = randomBytes(32).toString("hex");
   readonly options: MonitorOptions;

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Cgroups } from "../../../src/cgroup/cgroup.ts";
+import { ownName } from "../../support/run.ts";
 
 const cgroups = new Cgroups();
 const mounts =
@@ -13,11 +14,10 @@ const mounts =
 const signal = () => AbortSignal.timeout(10_000);
 
 let base: string;
-let run = 0;
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
-  base = `/kobako-test-${process.pid}-${run++}`;
+  base = `/${ownName()}`;
 });
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");

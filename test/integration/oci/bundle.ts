@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ownName } from "../../support/run.ts";
 
 export const binary = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
 
@@ -118,7 +119,7 @@ function defaultSpec(id: string): Spec {
       { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
     ],
     linux: {
-      cgroupsPath: `/kobako-oci-test-${id}`,
+      cgroupsPath: `/${ownName()}-${id}`,
       namespaces: ["pid", "network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
       maskedPaths: ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
       readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],

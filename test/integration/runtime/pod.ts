@@ -32,6 +32,7 @@ import type {
   SandboxSpec,
 } from "../../../src/runtime/handler.ts";
 import type { PodConfig } from "../../../src/sandbox/config.ts";
+import { ownName } from "../../support/run.ts";
 
 export const monitorBinary = new URL("../../../build/bin/kobako-monitor", import.meta.url).pathname;
 export const handler = new BuiltinHandler({
@@ -75,12 +76,13 @@ export class TestPod implements AsyncDisposable {
     this.folder = mkdtempSync(join(tmpdir(), "kobako-pod-"));
     this.runDir = join(this.folder, "run");
     mkdirSync(this.runDir, { mode: 0o700 });
-    this.cgroup = `/kobako-test-${id.slice(0, 12)}`;
+    const name = ownName();
+    this.cgroup = `/${name}`;
     const { network, ipc, pid } = this.config.namespaces;
     this.spec = {
       id,
       runDir: this.runDir,
-      netnsPin: network === "pod" ? `/run/netns/kobako-test-${id.slice(0, 12)}` : null,
+      netnsPin: network === "pod" ? `/run/netns/${name}` : null,
       namespaces: {
         network: network === "node" ? "host" : "pod",
         ipc: ipc === "node" ? "host" : "pod",

@@ -1,5 +1,4 @@
 /** The default profile in force (K1): a program tries what must be refused, by each ABI of the kernel. */
-import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { readHostFacts } from "../../../src/container/spec/host.ts";
 import { specOf } from "../../../src/container/spec/spec.fixture.ts";
 import { run } from "../../../src/process/spawn.ts";
 import type { SeccompProfile } from "../../../src/sandbox/config.ts";
+import { ownName } from "../../support/run.ts";
 
 const oci = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
 const source = new URL("../../fixtures/programs/seccomp-probe.c", import.meta.url).pathname;
@@ -33,7 +33,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** "ABI NAME" -> result of each call. */
 async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): Promise<Map<string, number>> {
-  const id = `kobako-test-${randomBytes(6).toString("hex")}`;
+  const id = ownName();
   const { spec } = specOf({
     host,
     container: { command: ["/probe"] },
