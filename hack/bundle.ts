@@ -58,7 +58,7 @@ if (!existsSync(entry)) {
     },
     logLevel: "warning",
     plugins: [lazyBuiltins],
-  });
+  }).catch(() => process.exit(1)); // esbuild has said what and where
   await rename(`${out}.new`, out);
   if (process.argv.includes("--sizes")) {
     const bytes = new Map<string, number>();

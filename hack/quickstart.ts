@@ -100,7 +100,7 @@ async function down(): Promise<void> {
     const deadline = performance.now() + 5000;
     while (registryPid() !== undefined && performance.now() < deadline) await delay(20);
   }
-  for (const name of ["registry", "registry.pid", "pod-logs", "pod.json", "web.json"])
+  for (const name of ["registry", "registry.pid", "pod-logs", "pod.json", "web.json", "crictl.yaml"])
     await rm(join(folder, name), { recursive: true, force: true });
   if (existsSync(folder)) await rmdir(folder).catch(() => {});
   console.log(existsSync(folder) ? `kept: ${folder} holds files of others` : "every trace is removed");
@@ -245,6 +245,8 @@ async function up(): Promise<void> {
     )}\n`,
   );
   const endpoint = `unix://${daemon.socket}`;
+  const crictlConfig = join(folder, "crictl.yaml");
+  await writeFile(crictlConfig, `runtime-endpoint: ${endpoint}\nimage-endpoint: ${endpoint}\ntimeout: 30\n`);
   const repository = join(import.meta.dirname, "..");
   console.log(`Go on by hand:
   curl http://${ip}:8080/
@@ -254,7 +256,7 @@ async function up(): Promise<void> {
   ${kobako} --address ${endpoint} exec ${web.slice(0, 13)} /bin/ps
 
 with crictl (built from its Go module the first time, which takes minutes):
-  crictl="$(${repository}/hack/tools crictl) -r ${endpoint}"
+  crictl="$(${repository}/hack/tools crictl) -c ${crictlConfig}"
   $crictl ps
   $crictl run --no-pull ${folder}/web.json ${folder}/pod.json
   $crictl rmp -fa
