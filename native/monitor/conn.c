@@ -120,7 +120,7 @@ static bool queue(struct conn *c, const char *bytes, size_t len)
 		c->out_len = left;
 	}
 	if (left + len > c->out_room) {
-		size_t room = left + len > 2 * c->out_room ? left + len : 2 * c->out_room;
+		size_t room = conn_room(left + len > 2 * c->out_room ? left + len : 2 * c->out_room);
 
 		more = realloc(c->out, room);
 		if (!more)

@@ -120,7 +120,7 @@ static void take(struct conn *c, const char *bytes, size_t len)
 	ssize_t used;
 
 	if (c->in_len) {
-		whole = realloc(c->in, c->in_len + len);
+		whole = realloc(c->in, conn_room(c->in_len + len));
 		if (!whole) {
 			conn_end(c, true);
 			return;
@@ -138,7 +138,7 @@ static void take(struct conn *c, const char *bytes, size_t len)
 		size_t left = len - (size_t)used;
 
 		if (!whole)
-			whole = malloc(left);
+			whole = malloc(conn_room(left));
 		if (whole) {
 			memmove(whole, bytes + used, left);
 			c->in = whole;

@@ -29,6 +29,16 @@ struct conn {
 	struct stream *stream;
 };
 
+/*
+ * How much to ask malloc for when `len` bytes wait: what is no message soon takes pages of its own
+ * (musl maps from 128 KiB on; pages not touched cost nothing), which go back when it is freed. In the
+ * heap a burst of connections would leave hundreds of KiB behind.
+ */
+static inline size_t conn_room(size_t len)
+{
+	return len > 4096 && len < 132 * 1024 ? 132 * 1024 : len;
+}
+
 /* Watches for what the connection's mode lets happen next. */
 void conn_interest(struct conn *c);
 

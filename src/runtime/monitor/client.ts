@@ -74,6 +74,13 @@ export function openSocket(runDir: string, onRead: (bytes: Buffer) => boolean): 
   return socket;
 }
 
+/** The connection was there, and ended before it said anything. */
+class CutBeforeHello extends RuntimeError {
+  constructor({ kind, message, cause }: RuntimeError) {
+    super(kind, message, { cause });
+  }
+}
+
 /** A control connection after its hello. */
 export class MonitorConnection {
   readonly hello: Hello;
@@ -96,6 +103,20 @@ export class MonitorConnection {
    * come in time, `failed-precondition` for a protocol that this daemon does not speak.
    */
   static async open(
+    runDir: string,
+    options: MonitorConnectionOptions,
+    signal: AbortSignal,
+  ): Promise<MonitorConnection> {
+    try {
+      return await MonitorConnection.#greeted(runDir, options, signal);
+    } catch (error) {
+      if (!(error instanceof CutBeforeHello)) throw error;
+    }
+    // A monitor that is just dying accepts by its queue and cuts off: the second time tells.
+    return await MonitorConnection.#greeted(runDir, options, signal);
+  }
+
+  static async #greeted(
     runDir: string,
     options: MonitorConnectionOptions,
     signal: AbortSignal,
@@ -225,7 +246,8 @@ class Link {
     this.#ended = true;
     this.#fault ??= fault;
     this.#socket.destroy();
-    this.#onHello?.(socketFault(fault));
+    const why = socketFault(fault);
+    this.#onHello?.(why.kind === "unavailable" ? new CutBeforeHello(why) : why);
     for (const { method, settle } of [...this.#inFlight.values()]) settle(lost(method, fault));
     this.#settleClosed(fault);
   }

@@ -227,7 +227,11 @@ describe("kobako cp", () => {
     );
     for (const path of ["/tmp/link", "/tmp/trap/out/secret", "/tmp/magic", `/../../..${secret}`]) {
       const { code, stderr } = await kobakoEnds(["cp", `${id}:${path}`, join(folder.path, "got")]);
-      expect([path, code, stderr]).toEqual([path, 1, expect.stringMatching(/No such file|Symbolic link loop/)]);
+      expect([path, code, stderr]).toEqual([
+        path,
+        1,
+        expect.stringMatching(/No such file|Symbolic link loop/),
+      ]);
     }
     await writeFile(join(folder.path, "mine"), "mine");
     const { code } = await kobakoEnds(["cp", join(folder.path, "mine"), `${id}:/tmp/trap/out/secret`]);

@@ -244,8 +244,12 @@ describe("an exec", () => {
     const connection = await pod.connect();
     const id = await pod.shell(connection, "sleep 100");
     const process = { args: ["/bin/true"], env: [], cwd: "/", user: { uid: 0, gid: 0 } };
+    // In one piece: the second is read while the first is under way.
+    connection.socket.cork();
     const slow = connection.ask("prepare", pod.prepareParams("other"));
-    expect(await connection.refusal("exec", { container: id, process })).toBe("failed-precondition");
+    const refusal = connection.refusal("exec", { container: id, process });
+    connection.socket.uncork();
+    expect(await refusal).toBe("failed-precondition");
     await slow;
   });
 });
