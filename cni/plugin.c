@@ -96,7 +96,7 @@ int call_refuse_keys(struct cni_call *call, const char *const *keys, struct err 
 
 int call_print(const json_t *doc, struct err *e)
 {
-	cleanup_free char *text = json_dumps(doc, JSON_INDENT(2));
+	cleanup_free char *text = json_text(doc, JSON_INDENT(2));
 
 	if (!text)
 		return err_set(e, ENOMEM, "print result");

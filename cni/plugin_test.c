@@ -54,7 +54,7 @@ static void printed(int version, const char *name, const char *has, const char *
 		    "\"address\":\"10.0.0.2/24\",\"gateway\":\"10.0.0.1\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\",\"mtu\":1400}]}") == 0);
 	result.link[0].sandbox = "/n";
 	doc = result_json(&result, &call);
-	text = json_dumps(doc, JSON_COMPACT);
+	text = json_text(doc, JSON_COMPACT);
 	CHECK(strstr(text, has) && !strstr(text, has_not));
 	free(text);
 	json_decref(doc);

@@ -4,11 +4,54 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/mman.h>
+
 #include "cleanup.h"
+
+#ifndef __SANITIZE_ADDRESS__ /* under sanitizers the allocations of JSON are watched like all others */
+/*
+ * Memory for JSON, given back with the process: those that parse it live for milliseconds, and a specification is a
+ * thousand small allocations (parsing 11 KB: 0.9 ms with musl's malloc, 0.5 so).
+ */
+static void *json_alloc(size_t size)
+{
+	enum { PIECE = 256 << 10, ALIGN = 16 };
+	static char *at;
+	static size_t left;
+	void *taken;
+
+	if (size > SIZE_MAX - ALIGN)
+		return NULL;
+	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	if (size > left) {
+		size_t piece = size > PIECE ? size : PIECE;
+		char *p = mmap(NULL, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			return NULL;
+		at = p;
+		left = piece;
+	}
+	taken = at;
+	at += size;
+	left -= size;
+	return taken;
+}
+
+static void json_keep(void *p)
+{
+}
+
+static void __attribute__((constructor)) use_json_alloc(void)
+{
+	json_set_alloc_funcs(json_alloc, json_keep);
+}
+#endif
 
 /* What a number above 2^63-1 is turned into before jansson sees it. No OCI string starts so. */
 #define BIG "\001u64:"
@@ -95,6 +138,20 @@ int json_parse(const char *text, size_t len, json_t **ret, struct err *e)
 		return err_set(e, EINVAL, "parse JSON: line %d column %d: %s", why.line, why.column, why.text);
 	*ret = doc;
 	return 0;
+}
+
+char *json_text(const json_t *value, size_t flags)
+{
+	size_t len = json_dumpb(value, NULL, 0, flags);
+	char *text = len ? malloc(len + 1) : NULL;
+
+	if (text && json_dumpb(value, text, len, flags) != len) {
+		free(text);
+		return NULL;
+	}
+	if (text)
+		text[len] = '\0';
+	return text;
 }
 
 struct jnode json_top(const json_t *value, const char *name)

@@ -29,6 +29,9 @@ struct jnode {
  */
 int json_parse(const char *text, size_t len, json_t **ret, struct err *e);
 
+/* The value as text, terminated, free() it; NULL: no memory. Not json_dumps(): what that returns is not malloc's. */
+char *json_text(const json_t *value, size_t flags);
+
 /* The top of a document; `name` stands first in paths of errors ("" for none). */
 struct jnode json_top(const json_t *value, const char *name);
 

@@ -31,7 +31,7 @@ static char *state_text(const struct spec *s, const struct hook_state *state)
 
 	if (o && (!state->pid || json_object_set_new(o, "pid", json_integer(state->pid)) == 0) &&
 	    (!s->annotations || json_object_set(o, "annotations", (json_t *)s->annotations) == 0))
-		text = json_dumps(o, JSON_COMPACT);
+		text = json_text(o, JSON_COMPACT);
 	json_decref(o);
 	return text;
 }

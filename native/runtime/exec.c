@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/sys.h"
 #include "container/container.h"
 #include "runtime/commands.h"
@@ -83,7 +84,7 @@ static int process_from_options(const struct options *o, const struct state *s, 
 		r = parse_user(o->user, user, e);
 		json_object_set_new(process, "user", user);
 	}
-	*ret = r < 0 ? NULL : json_dumps(process, JSON_COMPACT);
+	*ret = r < 0 ? NULL : json_text(process, JSON_COMPACT);
 	json_decref(process);
 	return r < 0 ? r : *ret ? 0 : err_set(e, ENOMEM, "process of the exec");
 }

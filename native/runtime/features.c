@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/path.h"
 #include "runtime/commands.h"
 #include "spec/caps.h"
@@ -66,7 +67,7 @@ int command_features(const struct options *o, struct err *e)
 			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
 			"enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
-	text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
+	text = doc ? json_text(doc, JSON_INDENT(2)) : NULL;
 	json_decref(doc);
 	if (!text) {
 		err_set(e, ENOMEM, "features");

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/seal.h"
 #include "runtime/commands.h"
 
@@ -87,7 +88,7 @@ static void log_error(const struct options *o, const char *text)
 		return;
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	line = json_pack("{ss ss ss}", "level", "error", "msg", text, "time", stamp);
-	dump = o->log_json && line ? json_dumps(line, JSON_COMPACT) : NULL;
+	dump = o->log_json && line ? json_text(line, JSON_COMPACT) : NULL;
 	if (dump)
 		fprintf(f, "%s\n", dump);
 	else

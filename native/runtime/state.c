@@ -64,7 +64,7 @@ int state_save(struct state *s, struct err *e)
 		return err_set(e, errno, "open \"%s\"", s->dir);
 	o = json_pack("{si sI ss ss ss}", "pid", (int)s->pid, "startTime", (json_int_t)s->start_time, "bundle", s->bundle,
 		      "cgroup", s->cgroup, "created", s->created);
-	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	text = o ? json_text(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!text)
 		return err_set(e, ENOMEM, "write the state");
@@ -179,7 +179,7 @@ char *state_text(const struct state *s)
 		spec_free(&spec);
 	}
 	if (o)
-		text = json_dumps(o, JSON_INDENT(2));
+		text = json_text(o, JSON_INDENT(2));
 	json_decref(o);
 	return text;
 }
