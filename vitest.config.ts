@@ -22,6 +22,8 @@ export default defineConfig({
             "hack/**/*.test.ts",
             "test/support/**/*.test.ts",
           ],
+          // Thousands of damaged conversations take seconds where other work shares the processor.
+          testTimeout: minuteMs,
         },
       },
       { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...kernel } },
