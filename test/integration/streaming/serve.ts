@@ -37,11 +37,11 @@ export async function dialHost(_sandboxId: string, port: number, signal: AbortSi
 }
 
 export async function serving(o: Partial<StreamingOptions> = {}): Promise<Serving> {
-  const folder = await mkdtemp(join(tmpdir(), "kobako-streaming-"));
   const lines: string[] = [];
   const stream = { write: (line: string) => lines.push(line) };
   const log = createLogger({ level: "trace", stream });
   const streaming = await StreamingServer.listen({ dialer: { connect: dialHost }, log, ...o });
+  const folder = await mkdtemp(join(tmpdir(), "kobako-streaming-"));
   const scripts = new Map<string, Scripted>();
   const started: HostProcess[] = [];
   const open = async (id: string, cmd: readonly string[], signal: AbortSignal): Promise<ProcessStreams> => {
