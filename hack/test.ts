@@ -75,7 +75,9 @@ async function check(): Promise<void> {
 async function native(): Promise<void> {
   const { code, output } = await run(["make", "-s", "-C", join(root, "native"), "test"], { cwd: root });
   // Each program ends with a count of its own; the one of this run is the last line, and the only one.
-  process.stdout.write(output.replace(/^(\d+) passed, (\d+) failed$/gm, "$1 of the programs passed, $2 did not"));
+  process.stdout.write(
+    output.replace(/^(\d+) passed, (\d+) failed$/gm, "$1 of the programs passed, $2 did not"),
+  );
   const counts = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)];
   const failed = [...output.matchAll(/^FAIL (.*)$/gm)].map((match) => `native: ${match[1]}`);
   const passed = counts.reduce((sum, match) => sum + Number(match[1]), 0);
