@@ -12,7 +12,8 @@ export async function tempDir(name = "test", parent = tmpdir()): Promise<TempDir
   const path = await mkdtemp(join(parent, `kobako-${name}-`));
   return {
     path,
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    // A program that is being killed may make a last file while the folder goes: then it goes again.
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
   };
 }
 
