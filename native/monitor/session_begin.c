@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The requests that turn a connection into a stream: exec and attach. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,13 @@ struct exec_work {
 	const struct stdio *stdio;
 	const char *cgroup;
 };
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
 
 static int exec_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
@@ -51,6 +59,12 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 		break;
 	case EINVAL:
 		report->kind = KIND_INVALID_ARGUMENT;
+		break;
+	case ENOMEM: /* clone(2) says so in a PID namespace whose init has ended */
+		if (has_ended(m->pidfd)) {
+			err_set(&report->e, ESRCH, "container %s has ended", m->id);
+			report->kind = KIND_FAILED_PRECONDITION;
+		}
 		break;
 	default:
 		break;
