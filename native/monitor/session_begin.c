@@ -23,11 +23,12 @@ struct exec_work {
 	const char *cgroup;
 };
 
-static bool has_ended(int pidfd)
+/* Whether the process ends now: an init that was killed first waits for all that is in its PID namespace. */
+static bool ends(int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
-	return poll(&p, 1, 0) == 1;
+	return poll(&p, 1, 500) == 1;
 }
 
 static int exec_work(void *arg, struct runner_report *report, int *fd, struct text *body)
@@ -60,8 +61,8 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 	case EINVAL:
 		report->kind = KIND_INVALID_ARGUMENT;
 		break;
-	case ENOMEM: /* clone(2) says so in a PID namespace whose init has ended */
-		if (has_ended(m->pidfd)) {
+	case ENOMEM: /* clone(2) says so in a PID namespace whose init ends or has ended */
+		if (ends(m->pidfd)) {
 			err_set(&report->e, ESRCH, "container %s has ended", m->id);
 			report->kind = KIND_FAILED_PRECONDITION;
 		}
