@@ -109,13 +109,20 @@ describe("the daemon dies", () => {
     const sandbox = await runPod(daemon);
     for (let round = 0; round < scale(20, 500); round++) {
       const config = container(image);
-      const call = cutOff(startContainer(daemon, sandbox, config));
+      let answered: string | undefined;
+      const call = cutOff(
+        (async () => {
+          answered = await createContainer(daemon, sandbox, config);
+          await daemon.client.startContainer({ containerId: answered });
+        })(),
+      );
       await delay(dice.between(0, 12));
       await daemon.kill9();
       await call;
       await daemon.start();
       await expectAgreement(daemon);
-      const containerId = await persist(() => createContainer(daemon, sandbox, config));
+      // Who was told the id does not ask for it again.
+      const containerId = answered ?? (await persist(() => createContainer(daemon, sandbox, config)));
       const { state } = await containerStatus(daemon, containerId);
       if (state === ContainerState.CONTAINER_CREATED) await daemon.client.startContainer({ containerId });
       expect((await exec(daemon, containerId, "echo ok")).stdout, `seed ${dice.seed}`).toBe("ok\n");
