@@ -86,7 +86,7 @@ describe("runtime/v1/api.proto", () => {
 describe("cri-api/gen", () => {
   it.each(["runtime", "kobako"])("is what %s/v1/api.proto gives", (name) => {
     const proto = `${name}/v1/api.proto`;
-    const text = generate(proto, readFileSync(join(import.meta.dirname, proto), "utf8"));
+    const text = generate(`cri-api/${proto}`, readFileSync(join(import.meta.dirname, proto), "utf8"));
     expect(text).toBe(readFileSync(join(import.meta.dirname, `gen/${name}-v1.ts`), "utf8"));
   });
 

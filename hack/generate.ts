@@ -1,23 +1,25 @@
 /**
- * Writes cri-api/gen/ from the .proto files in cri-api/ (typed, static encode and decode code), and the reference in
- * docs/config.md from src/config/schema.ts.
+ * Writes cri-api/gen/ and src/ttrpc/gen/ from the .proto files beside them (typed, static encode and decode code), and
+ * the reference in docs/config.md from src/config/schema.ts.
  *
  *   hack/generate           writes the files
  *   hack/generate --check   compares, and exits with 1 when a file is not what it should be
  *
  * Enters: proto3 files of one package each, without imports, oneofs or recursive messages (it refuses those: the
  * decoder's nesting is bounded by the schema). Leaves: one module per file; the functions it calls are in
- * cri-api/wire.ts, the door to all of it is cri-api/index.ts.
+ * cri-api/wire.ts, the doors are cri-api/index.ts and src/ttrpc/message.ts.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import protobuf from "protobufjs";
 import { configReference } from "../src/config/print.ts";
 
-const api = join(import.meta.dirname, "..", "cri-api");
+const root = join(import.meta.dirname, "..");
+/** `wire`: the module with the run-time half, as seen from the one that is written. */
 const inputs = [
-  { proto: "runtime/v1/api.proto", module: "runtime-v1.ts" },
-  { proto: "kobako/v1/api.proto", module: "kobako-v1.ts" },
+  { proto: "cri-api/runtime/v1/api.proto", module: "cri-api/gen/runtime-v1.ts", wire: "../wire.ts" },
+  { proto: "cri-api/kobako/v1/api.proto", module: "cri-api/gen/kobako-v1.ts", wire: "../wire.ts" },
+  { proto: "src/ttrpc/shim.proto", module: "src/ttrpc/gen/shim.ts", wire: "../../../cri-api/wire.ts" },
 ];
 
 /** A scalar: its type in TypeScript, its default, the wire type, the pair of functions in wire.ts. */
@@ -204,12 +206,12 @@ function refuseRecursion(types: readonly protobuf.Type[]): void {
   for (const type of types) visit(type, []);
 }
 
-/** The text of the module for one .proto. */
-export function generate(proto: string, source: string): string {
-  const root = new protobuf.Root();
-  const { package: name } = protobuf.parse(source, root, { keepCase: true, alternateCommentMode: true });
-  root.resolveAll();
-  const space = root.lookup(name ?? "") as protobuf.Namespace;
+/** The text of the module for one .proto, a path below the checkout. */
+export function generate(proto: string, source: string, wire = "../wire.ts"): string {
+  const parsed = new protobuf.Root();
+  const { package: name } = protobuf.parse(source, parsed, { keepCase: true, alternateCommentMode: true });
+  parsed.resolveAll();
+  const space = parsed.lookup(name ?? "") as protobuf.Namespace;
   const types = space.nestedArray.filter((o) => o instanceof protobuf.Type);
   const enums = [space, ...types].flatMap((o) => o.nestedArray.filter((e) => e instanceof protobuf.Enum));
   const services = space.nestedArray.filter((o) => o instanceof protobuf.Service);
@@ -228,12 +230,12 @@ export function generate(proto: string, source: string): string {
   ];
   const own = new Set(types.flatMap((t) => [`r${t.name}`, `w${t.name}`]));
   return [
-    `// Made by hack/generate from cri-api/${proto}. Do not edit.`,
+    `// Made by hack/generate from ${proto}. Do not edit.`,
     `import { ${helpers
       .filter((h) => !own.has(h))
       .sort()
-      .join(", ")} } from "../wire.ts";`,
-    'import type { Codec, Reader, Writer } from "../wire.ts";',
+      .join(", ")} } from "${wire}";`,
+    `import type { Codec, Reader, Writer } from "${wire}";`,
     "",
     body,
   ].join("\n");
@@ -247,18 +249,18 @@ function withReference(page: string): string {
 
 if (import.meta.main) {
   const check = process.argv.includes("--check");
-  const docs = join(api, "../docs/config.md");
+  const docs = join(root, "docs/config.md");
   const outputs = [
-    ...inputs.map(({ proto, module }) => ({
-      path: join(api, "gen", module),
-      text: generate(proto, readFileSync(join(api, proto), "utf8")),
+    ...inputs.map(({ proto, module, wire }) => ({
+      path: join(root, module),
+      text: generate(proto, readFileSync(join(root, proto), "utf8"), wire),
     })),
     { path: docs, text: withReference(readFileSync(docs, "utf8")) },
   ];
   for (const { path, text } of outputs) {
     if (!check) writeFileSync(path, text);
     else if (text !== readFileSync(path, "utf8")) {
-      console.error(`${relative(join(api, ".."), path)} is not what its source gives: run hack/generate`);
+      console.error(`${relative(root, path)} is not what its source gives: run hack/generate`);
       process.exitCode = 1;
     }
   }
