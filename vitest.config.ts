@@ -1,5 +1,5 @@
 /**
- * unit: pure, beside the code, seconds. contract, integration, e2e: cross the kernel or the wire, as root.
+ * unit: pure, beside the code, seconds. contract, native (runtimes side by side), integration, e2e: cross the kernel or the wire, as root.
  * Started by hack/check and hack/test under the project's own Node; KOBAKO_SOAK=1 raises the counts.
  */
 import { defineConfig } from "vitest/config";
@@ -27,6 +27,9 @@ export default defineConfig({
         },
       },
       { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...kernel } },
+      {
+        test: { name: "native", include: ["test/native/**/*.test.ts"], ...kernel, maxWorkers: 2 },
+      },
       { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...kernel } },
       {
         test: {

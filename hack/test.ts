@@ -14,7 +14,9 @@ import { run } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
 const resultsFolder = join(root, "build/test-results");
-const stages = ["check", "native", "contract", "integration", "e2e"] as const;
+const stages = ["check", "native", "contract", "runtime", "integration", "e2e"] as const;
+/** Stages whose vitest project has another name: "native" are the C tests. */
+const projects: Partial<Record<Stage, string>> = { runtime: "native" };
 type Stage = (typeof stages)[number];
 
 const { positionals } = parseArgs({ allowPositionals: true, strict: false });
@@ -43,8 +45,9 @@ function readResults(file: string): TestResults | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as TestResults) : undefined;
 }
 
-async function vitest(project: string): Promise<void> {
-  const file = join(resultsFolder, `${project}.json`);
+async function vitest(stage: Stage): Promise<void> {
+  const project = projects[stage] ?? stage;
+  const file = join(resultsFolder, `${stage}.json`);
   rmSync(file, { force: true });
   const { code } = await run(
     [
@@ -57,7 +60,7 @@ async function vitest(project: string): Promise<void> {
     ],
     { cwd: root, env: { KOBAKO_RESULTS: file }, show: true },
   );
-  add(project, code, readResults(file));
+  add(stage, code, readResults(file));
 }
 
 async function check(): Promise<void> {
@@ -86,7 +89,7 @@ async function native(): Promise<void> {
 
 /** Outside programs that tests use: built here, where it may take minutes, and not within the time of a test. */
 async function tools(): Promise<void> {
-  const names = ["crictl", "cni-bridge", "cni-host-local"];
+  const names = ["crictl", "cni-bridge", "cni-host-local", "runc"];
   const { code, output } = await run([join(root, "hack/tools"), ...names]);
   if (code !== 0) console.log(output.trimEnd());
   add("tools", code, undefined);
@@ -124,7 +127,8 @@ const { KOBAKO_RUN: runFolder } = process.env;
 if (runFolder === undefined) throw new Error("started by hack/test only");
 const mountsBefore = new Set(mountPoints());
 mkdirSync(resultsFolder, { recursive: true });
-if (asked.length === 0 || asked.includes("integration") || asked.includes("e2e")) await tools();
+const needTools = ["runtime", "integration", "e2e"];
+if (asked.length === 0 || asked.some((name) => needTools.includes(name))) await tools();
 for (const stage of stages.filter((name) => asked.length === 0 || asked.includes(name))) {
   const started = performance.now();
   console.log(`== ${stage}`);

@@ -173,7 +173,9 @@ char *state_text(const struct state *s)
 	char *text = NULL;
 
 	if (o && spec_load(s->config, &spec, &ignored) == 0) {
-		json_object_set_new(o, "rootfs", json_string(spec.rootfs));
+		cleanup_free char *rootfs = spec.rootfs[0] == '/' ? strdup(spec.rootfs) : path_join(s->bundle, spec.rootfs);
+
+		json_object_set_new(o, "rootfs", json_string(rootfs));
 		if (spec.annotations)
 			json_object_set(o, "annotations", (json_t *)spec.annotations);
 		spec_free(&spec);

@@ -1,5 +1,6 @@
 /**
- * Bundles for kobako-oci: a busybox root filesystem, a specification that tests change, the real binary.
+ * Bundles for kobako-oci (and for the runtimes it is held against): a busybox root filesystem, a specification
+ * that tests change, the real binary.
  * Everything a bundle makes (state, cgroup, processes) is its own and goes with it.
  */
 import { spawnSync } from "node:child_process";
@@ -134,7 +135,11 @@ export class Bundle implements AsyncDisposable {
   readonly id = randomBytes(6).toString("hex");
   readonly spec = defaultSpec(this.id);
 
-  constructor(change?: (spec: Spec, bundle: Bundle) => void) {
+  readonly command: readonly string[];
+
+  /** command: the runtime, with what has to stand before its own arguments. */
+  constructor(change?: (spec: Spec, bundle: Bundle) => void, command: readonly string[] = [binary]) {
+    this.command = command;
     for (const name of ["bin", "proc", "sys", "dev", "tmp", "etc"])
       mkdirSync(join(this.rootfs, name), { recursive: true });
     copyFileSync("/bin/busybox", join(this.rootfs, "bin/busybox"));
@@ -146,9 +151,10 @@ export class Bundle implements AsyncDisposable {
     return this.spec.linux.cgroupsPath;
   }
 
-  /** Runs kobako-oci with its own state folder. */
-  oci(args: readonly string[], input?: string): Result {
-    const r = spawnSync(binary, ["--root", this.state, ...args], {
+  /** Runs the runtime with a state folder of its own; `global`: options that stand before the command. */
+  oci(args: readonly string[], input?: string, global: readonly string[] = []): Result {
+    const [file = "", ...before] = this.command;
+    const r = spawnSync(file, [...before, "--root", this.state, ...global, ...args], {
       encoding: "utf8",
       env: {},
       input: input ?? "",
@@ -170,12 +176,13 @@ export class Bundle implements AsyncDisposable {
     return this.run();
   }
 
-  create(): Result {
+  /** options: of create, before the id. */
+  create(options: readonly string[] = []): Result {
     this.write();
     // Output to files: a pipe would be held open by the container and keep us waiting.
     const r = spawnSync(
       "/bin/sh",
-      ["-c", `"$0" "$@" >create.out 2>create.err`, binary, ...this.createArgs()],
+      ["-c", `"$0" "$@" >create.out 2>create.err`, ...this.createArgs(options)],
       {
         cwd: this.folder,
         env: {},
@@ -231,8 +238,8 @@ export class Bundle implements AsyncDisposable {
     writeFileSync(join(this.folder, "config.json"), JSON.stringify(this.spec));
   }
 
-  private createArgs(): string[] {
-    return ["--root", this.state, "create", "-b", this.folder, this.id];
+  private createArgs(options: readonly string[]): string[] {
+    return [...this.command, "--root", this.state, "create", "-b", this.folder, ...options, this.id];
   }
 }
 
