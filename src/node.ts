@@ -23,12 +23,12 @@ import { Images } from "./image/images.ts";
 import { storedRecords } from "./image/stored-records.ts";
 import type { Log } from "./log/log.ts";
 import { Network } from "./network/network.ts";
-import { hostPlatform } from "./oci/platform.ts";
+import { hostPlatform, parsePlatform, type Platform } from "./oci/platform.ts";
 import { wallClock } from "./process/clock.ts";
 import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
-import { BuiltinHandler } from "./runtime/builtin.ts";
 import type { RuntimeHandler } from "./runtime/handler.ts";
+import { makeHandlers } from "./runtime/handlers.ts";
 import { Connections } from "./sandbox/connections.ts";
 import { KeyedLock } from "./sandbox/keyed-lock.ts";
 import { SandboxLifecycle } from "./sandbox/lifecycle.ts";
@@ -117,14 +117,14 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
       userAgent: `kobako/${version}`,
     }),
     records: storedRecords(store, unreadable),
-    platform: hostPlatform(),
+    platform: (handler) => platformOf(config(), handler),
     log,
     inUse: (imageId) => containers.values().some((container) => container.imageId === imageId),
   });
   await images.load();
   undo.defer(() => images.close());
 
-  const handlers = makeHandlers(config(), programs);
+  const handlers = await handlersOf(config(), programs, log);
   const connections = new Connections();
   undo.defer(() => connections.closeAll());
   const events = new EventStream({ sandboxes, containers, nowNs });
@@ -162,10 +162,11 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     images,
     layers,
     snapshots,
+    snapshotOptions: (handler) => runtimeOf(config(), handler).snapshotOptions,
     specs: new SpecMaker({
       host: readHostFacts(cgroups.facts),
       containers,
-      allowedAnnotations: (handler) => config().runtimes[handler]?.annotations ?? [],
+      allowedAnnotations: (handler) => runtimeOf(config(), handler).annotations,
       log,
     }),
     cgroups,
@@ -204,35 +205,36 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   };
 }
 
-function makeHandlers(config: Config, programs: Programs): ReadonlyMap<string, RuntimeHandler> {
-  const handlers = new Map<string, RuntimeHandler>();
+/** `builtin` is always there, and first. */
+async function handlersOf(
+  config: Config,
+  programs: Programs,
+  log: Log,
+): Promise<ReadonlyMap<string, RuntimeHandler>> {
   const { flushInterval, flushBytes } = config.logs;
   const names = new Set(["builtin", ...Object.keys(config.runtimes)]);
-  for (const name of names) {
-    const type = config.runtimes[name]?.type ?? "builtin";
-    if (type !== "builtin") {
-      throw new RuntimeError(
-        "unimplemented",
-        `runtimes.${name}.type "${type}" is not offered by this version: use "builtin"`,
-      );
-    }
-    handlers.set(
-      name,
-      new BuiltinHandler({
-        name,
-        monitorBinary: programs.monitor,
-        features: { recursiveReadOnlyMounts: true, userNamespaces: false },
-        ...(flushInterval === 0 ? {} : { logFlush: { intervalMs: flushInterval, bytes: flushBytes } }),
-      }),
-    );
-  }
-  if (!handlers.has(config.defaultRuntime)) {
-    throw new RuntimeError(
-      "invalid-argument",
-      `default_runtime "${config.defaultRuntime}" is not one of [runtimes]: ${[...handlers.keys()].join(", ")}`,
-    );
-  }
-  return handlers;
+  const settings = [...names].map((name) => {
+    const { type, path, options, timeout } = runtimeOf(config, name);
+    return { name, type, path, options, timeoutMs: timeout };
+  });
+  return await makeHandlers(settings, {
+    monitorBinary: programs.monitor,
+    logFlush: flushInterval === 0 ? undefined : { intervalMs: flushInterval, bytes: flushBytes },
+    log,
+  });
+}
+
+/** What images for this handler are made for; "" is the default handler. */
+function platformOf(config: Config, handler: string): Platform {
+  const { platform } = runtimeOf(config, handler || config.defaultRuntime);
+  return platform === "" ? hostPlatform() : parsePlatform(platform);
+}
+
+/** The section of a handler. One that is not configured any more, but still has pods, has the defaults. */
+function runtimeOf(config: Config, handler: string): Config["runtimes"][string] {
+  const found = config.runtimes[handler] ?? config.runtimes.builtin;
+  if (found === undefined) throw new Error("builtin is always configured");
+  return found;
 }
 
 /** Folders that only root may enter, also after an upgrade from open modes. */

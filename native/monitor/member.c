@@ -78,7 +78,7 @@ struct member *member_of(struct json_view params, struct reply *r)
 /* Refuses when something else happens to m, or when it is in another state than needed. */
 static bool refuse_unless(struct member *m, enum member_state needed, const char *what, struct reply *r)
 {
-	static const char *const busy[] = { "", "prepared", "created", "started", "updated" };
+	static const char *const busy[] = { "", "prepared", "created", "started", "updated", "paused or resumed" };
 
 	if (m->deleting)
 		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "container %s is being deleted", m->id);
@@ -433,6 +433,9 @@ void member_kill(struct json_view params, struct reply *r)
 		reply_error(r, KIND_INVALID_ARGUMENT, &e);
 		return;
 	}
+	/* A frozen process of cgroup v1 takes even SIGKILL only when it is thawed. */
+	if (sig == SIGKILL && m->paused && cgroup_freeze(m->cgroup, false, 0, &e) == 0)
+		m->paused = false;
 	reply_ok(r, "{}", 2);
 }
 
@@ -468,6 +471,44 @@ void member_update(struct json_view params, struct reply *r)
 	}
 	m->busy = BUSY_UPDATING;
 	m->reply = r;
+}
+
+static void frozen(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct member *m = owner;
+
+	if (!report->e.code)
+		m->paused = !m->paused;
+	updated(owner, report, fd, body);
+}
+
+static void freeze(struct json_view params, struct reply *r, bool pause)
+{
+	struct member *m = member_of(params, r);
+	struct err e;
+
+	if (!m || refuse_unless(m, MEMBER_RUNNING, pause ? "pause" : "resume", r))
+		return;
+	if (m->paused == pause) {
+		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "container %s is %s", m->id, pause ? "paused already" : "not paused");
+		return;
+	}
+	if (freeze_begin(m, pause, frozen, &e) < 0) {
+		reply_error(r, error_kind_of(e.code), &e);
+		return;
+	}
+	m->busy = BUSY_FREEZING;
+	m->reply = r;
+}
+
+void member_pause(struct json_view params, struct reply *r)
+{
+	freeze(params, r, true);
+}
+
+void member_resume(struct json_view params, struct reply *r)
+{
+	freeze(params, r, false);
 }
 
 void member_reopen_log(struct json_view params, struct reply *r)

@@ -25,7 +25,7 @@
 #define MEMBERS_MAX 512
 
 enum member_state { MEMBER_NEW, MEMBER_PREPARED, MEMBER_CREATED, MEMBER_RUNNING, MEMBER_EXITED };
-enum member_busy { BUSY_NOT, BUSY_PREPARING, BUSY_CREATING, BUSY_STARTING, BUSY_UPDATING };
+enum member_busy { BUSY_NOT, BUSY_PREPARING, BUSY_CREATING, BUSY_STARTING, BUSY_UPDATING, BUSY_FREEZING };
 
 struct session;
 struct member;
@@ -47,6 +47,7 @@ struct member {
 	char *cgroup;             /* below each hierarchy's root; NULL or "": none */
 	bool tty, stdin_once;
 	bool shm;                 /* add the pod's /dev/shm */
+	bool paused;              /* all its processes are frozen */
 
 	int mntns_fd;             /* -1: none */
 	struct watch start;       /* our end of the start socket */
@@ -91,6 +92,8 @@ void member_create(struct json_view params, struct reply *r);
 void member_start(struct json_view params, struct reply *r);
 void member_kill(struct json_view params, struct reply *r);
 void member_update(struct json_view params, struct reply *r);
+void member_pause(struct json_view params, struct reply *r);
+void member_resume(struct json_view params, struct reply *r);
 void member_reopen_log(struct json_view params, struct reply *r);
 /* r NULL: nobody waits (the pod is shut down). */
 void member_delete(struct member *m, struct reply *r);

@@ -241,3 +241,31 @@ int update_begin(struct member *m, struct json_view params, runner_done done, st
 		return err_set(e, ENOTSUP, "update: container %s has no cgroup", m->id);
 	return runner_start(update_work, &work, NULL, 0, RUNNER_LIMIT_MS, done, m, e);
 }
+
+struct freeze_work {
+	struct member *m;
+	bool pause;
+};
+
+#define FREEZE_LIMIT_MS 10000
+
+static int freeze_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	struct freeze_work *w = arg;
+	struct err ignored;
+
+	if (cgroup_freeze(w->m->cgroup, w->pause, FREEZE_LIMIT_MS, &report->e) == 0)
+		return 0;
+	if (w->pause) /* half frozen is neither */
+		cgroup_freeze(w->m->cgroup, false, 0, &ignored);
+	return -1;
+}
+
+int freeze_begin(struct member *m, bool pause, runner_done done, struct err *e)
+{
+	struct freeze_work work = { m, pause };
+
+	if (!m->cgroup || !m->cgroup[0])
+		return err_set(e, ENOTSUP, "pause: container %s has no cgroup", m->id);
+	return runner_start(freeze_work, &work, NULL, 0, RUNNER_LIMIT_MS, done, m, e);
+}

@@ -16,6 +16,9 @@ int clean_up_begin(struct member *m, runner_done done, struct err *e);
 
 int update_begin(struct member *m, struct json_view params, runner_done done, struct err *e);
 
+/* Freezes or thaws all processes of m; on failure they run. */
+int freeze_begin(struct member *m, bool pause, runner_done done, struct err *e);
+
 /* Two pipes or a console socket for a process to be made. Ends of ours are non-blocking. */
 struct stdio {
 	int theirs[3]; /* -1: /dev/null */

@@ -91,6 +91,7 @@ static const struct {
 	{ "exec", session_exec },	       { "attach", session_attach },	{ "update", member_update },
 	{ "reopen_log", member_reopen_log },   { "net_stats", do_net_stats },	{ "delete", do_delete },
 	{ "shutdown", do_shutdown },	       { "port_forward", forward_begin },
+	{ "pause", member_pause },	       { "resume", member_resume },
 };
 
 void request_handle(const char *method, struct json_view params, struct reply *r)

@@ -123,6 +123,13 @@ describe("configuration", () => {
     ["a value for a table", "server = 1", ":1: server must be a table, such as [server]"],
     ["a host with a scheme", '[registries."https://x"]', ':1: registries: "https://x" must be a host'],
     ["a handler name with a slash", '[runtimes."../x"]', ':1: runtimes: "../x" must be a handler name'],
+    [
+      "options of the builtin handler",
+      "[runtimes.x]\noptions = { a = 'b' }",
+      'runtimes.x.options is not for type "builtin"',
+    ],
+    ["a path as snapshot option", "[runtimes.x]\nsnapshot_options = ['lowerdir=/etc']", "must be a word"],
+    ["a platform without architecture", "[runtimes.x]\nplatform = 'linux'", 'such as "linux/arm64"'],
     ["a handler without program", "[runtimes.x]\ntype='oci'", 'runtimes.x.path must be set for type "oci"'],
     ["an unknown default handler", "default_runtime = 'x'", 'default_runtime "x" is not one of builtin'],
     ["a driver of cgroups that is not there yet", "\ncgroup_driver = 'systemd'", ":2: cgroup_driver"],

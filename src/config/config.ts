@@ -19,6 +19,9 @@ import { schema, type Values } from "./schema.ts";
 export type Config = Values<typeof schema>;
 
 export const defaultConfigFile = "/etc/kobako/config.toml";
+/** As the monitor takes it: no paths, no separators. */
+const snapshotOption = /^[a-z_]+(=[a-z0-9_]+)?$/;
+const platformPattern = /^[a-z]+\/[\w-]+(\/\w+)?$/;
 const maxFileBytes = 256 << 10;
 
 export interface ConfigOptions {
@@ -257,6 +260,16 @@ function finish(values: Config, origins: Origins): Config {
     if (needs && !has)
       throw bad("configuration", `runtimes.${name}.path must be set for type "${runtime.type}"`);
     if (has && !needs) throw bad("configuration", `runtimes.${name}.path is not for type "builtin"`);
+    if (!needs && Object.keys(runtime.options).length > 0)
+      throw bad("configuration", `runtimes.${name}.options is not for type "builtin"`);
+    const wrong = runtime.snapshotOptions.find((option) => !snapshotOption.test(option));
+    if (wrong !== undefined)
+      throw bad(
+        "configuration",
+        `runtimes.${name}.snapshot_options: ${JSON.stringify(wrong)} must be a word or word=word, such as "volatile"`,
+      );
+    if (runtime.platform !== "" && !platformPattern.test(runtime.platform))
+      throw bad("configuration", `runtimes.${name}.platform must be such as "linux/arm64" or "linux/arm/v7"`);
   }
   for (const [host, registry] of Object.entries(values.registries)) {
     if ((registry.cert === "") !== (registry.key === ""))

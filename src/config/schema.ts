@@ -84,9 +84,24 @@ export const schema = {
         "`builtin`: kobako's own; `oci`: a program with runc's command line; `shim-v2`: a containerd shim.",
       ),
       path: path("", "The program; not for `builtin`."),
-      root: path("", "Where the program keeps its state. Default: a folder of this handler in `state`."),
-      options: pairs("Options of the program, by name."),
+      options: pairs(
+        "Options of the program, by name: for `oci` its global flags without the dashes, an empty text for one without a value.",
+      ),
+      timeout: duration(
+        30_000,
+        1_000,
+        600_000,
+        "How long one run of the program (`oci`) or one call (`shim-v2`) may take before it is killed or given up.",
+      ),
       annotations: texts([], "Pod annotations that are handed to the program: exact names, none by default."),
+      platform: text(
+        "",
+        "Images that are pulled for this handler are of this platform, such as `linux/arm64`. Default: the machine's own.",
+      ),
+      snapshot_options: texts(
+        [],
+        "More mount options of the containers' root filesystems, such as `volatile`: names of overlayfs, without paths.",
+      ),
     },
     "A handler that a RuntimeClass can name. `builtin` is always there.",
     (name) => {

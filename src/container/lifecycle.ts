@@ -46,6 +46,8 @@ export interface ContainerLifecycleDeps {
   readonly images: Images;
   readonly layers: LayerStore;
   readonly snapshots: Snapshotter;
+  /** More mount options of a root filesystem, by the handler's configuration. */
+  readonly snapshotOptions: (handler: string) => readonly string[];
   readonly specs: SpecMaker;
   readonly cgroups: CgroupTree;
   readonly locks: KeyedLock;
@@ -364,7 +366,11 @@ export class ContainerLifecycle implements SandboxContainers {
     });
 
     mkdirSync(bundle, { mode: 0o700 });
-    const rootfs = await snapshots.create(id, this.#layersOf(image));
+    const snapshot = await snapshots.create(id, this.#layersOf(image));
+    const rootfs = {
+      ...snapshot,
+      options: [...snapshot.options, ...this.#deps.snapshotOptions(sandbox.handler)],
+    };
     const user = await connection.prepare(
       { containerId: id, bundle, rootfs, ...specs.userOf(config, image) },
       signal,

@@ -8,7 +8,8 @@
 import type { LayerStore } from "../content/layer-store.ts";
 import { errorKind, errorText, RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
-import { formatPlatform, type Platform } from "../oci/platform.ts";
+import { configPlatform } from "../oci/image-config.ts";
+import { formatPlatform, type Platform, platformDistance } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import { Credential, type RegistryAuth, type RegistryClient } from "../registry/client.ts";
 import { Catalog } from "./catalog.ts";
@@ -36,7 +37,8 @@ export interface ImagesOptions {
   readonly layers: LayerStore;
   readonly registry: RegistryClient;
   readonly records: ImageRecords;
-  readonly platform: Platform;
+  /** What images for this runtime handler must be made for; "": for the default one. */
+  readonly platform: (runtimeHandler: string) => Platform;
   readonly log: Log;
   /** Whether a container is made from this image. */
   readonly inUse: (imageId: string) => boolean;
@@ -48,6 +50,7 @@ export interface ImagesOptions {
 
 export interface PullOptions {
   readonly auth?: RegistryAuth | undefined;
+  /** The image is pulled for this handler's platform. */
   readonly runtimeHandler?: string;
   readonly onProgress?: OnProgress;
 }
@@ -158,7 +161,8 @@ export class Images {
     return await this.#pulls.join(
       key,
       o.onProgress,
-      (report, inner) => this.#pull(reference, o.auth, report, inner),
+      (report, inner) =>
+        this.#pull(reference, o.auth, this.#o.platform(o.runtimeHandler ?? ""), report, inner),
       signal,
     );
   }
@@ -166,6 +170,7 @@ export class Images {
   async #pull(
     reference: Reference,
     auth: RegistryAuth | undefined,
+    platform: Platform,
     report: OnProgress,
     signal: AbortSignal,
   ): Promise<Image> {
@@ -175,7 +180,7 @@ export class Images {
       const target = await repository.resolve(signal);
       const names = namesOf(reference, target.digest);
       const known = this.#catalog.byManifest(target.digest);
-      if (known) {
+      if (known && runsOn(platform, known)) {
         // Being here is no permission: the registry decides for each caller, also about a digest.
         if (reference.digest) await repository.confirm(reference.digest, signal);
         return await this.#rename(known, names, report);
@@ -185,7 +190,7 @@ export class Images {
         target,
         {
           layers: this.#o.layers,
-          platform: this.#o.platform,
+          platform,
           slots: this.#slots,
           hold: held.add,
           report,
@@ -343,6 +348,11 @@ export class Images {
 
   /** For messages. */
   get platform(): string {
-    return formatPlatform(this.#o.platform);
+    return formatPlatform(this.#o.platform(""));
   }
+}
+
+/** One index may have been pulled for another handler's platform. An image that names none runs anywhere. */
+function runsOn(platform: Platform, { config }: Image): boolean {
+  return config.architecture === "" || platformDistance(platform, configPlatform(config)) !== undefined;
 }

@@ -53,6 +53,18 @@ export function hostPlatform(): Platform {
   });
 }
 
+/** @throws RuntimeError `invalid-argument` for what is not `os/architecture[/variant]`. */
+export function parsePlatform(text: string): Platform {
+  const match = /^([a-z]+)\/([\w-]+)(?:\/(\w+))?$/.exec(text);
+  if (match === null)
+    throw new RuntimeError(
+      "invalid-argument",
+      `platform ${JSON.stringify(text.slice(0, 80))}: expected os/architecture[/variant], such as linux/arm64`,
+    );
+  const [, os = "", architecture = "", variant = ""] = match;
+  return normalizePlatform({ os, architecture, variant });
+}
+
 /** `os/architecture[/variant]`, the implied variant left out. */
 export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant } = normalizePlatform(platform);

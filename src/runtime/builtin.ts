@@ -1,10 +1,12 @@
 /**
- * The builtin handler: each pod has a kobako-monitor with the bundled runtime linked in.
+ * Pods of a kobako-monitor: what the handlers `builtin` and `oci` have in common. With `builtin` the monitor makes
+ * containers itself, by the runtime that is linked in.
  * Enters: specs and requests as values. Leaves: the verbs of handler.ts over the monitor protocol.
  * Keeps on disk: `config.json` in a bundle; the monitor keeps its socket and log in the run folder.
  */
 import { writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
+import { version } from "../config/version.ts";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { OciResources } from "../oci/runtime-spec.ts";
 import { run } from "../process/spawn.ts";
@@ -18,7 +20,8 @@ import type {
   PrepareRequest,
   ProcessStreams,
   ResolvedUser,
-  RuntimeFeatures,
+  HandlerInfo,
+  HandlerType,
   RuntimeHandler,
   RuntimeSandbox,
   SandboxEvent,
@@ -50,11 +53,10 @@ import { openStreams } from "./monitor/streams.ts";
 /** Longest answer line of a starting monitor. */
 const maxAnswerBytes = 16 << 10;
 
-export interface BuiltinOptions {
+export interface MonitorHandlerOptions {
   readonly name: string;
   /** Absolute path of kobako-monitor. */
   readonly monitorBinary: string;
-  readonly features: RuntimeFeatures;
   /** Undefined: each line of a log is written at once. */
   readonly logFlush?: LogFlush | undefined;
 }
@@ -63,15 +65,24 @@ type OnEvent = (event: SandboxEvent) => void;
 
 export class BuiltinHandler implements RuntimeHandler {
   readonly name: string;
-  readonly features: RuntimeFeatures;
+  readonly type: HandlerType = "builtin";
+  readonly program = "";
   readonly #monitorBinary: string;
   readonly #logFlush: LogFlush | undefined;
 
-  constructor(options: BuiltinOptions) {
+  constructor(options: MonitorHandlerOptions) {
     this.name = options.name;
-    this.features = options.features;
     this.#monitorBinary = options.monitorBinary;
     this.#logFlush = options.logFlush;
+  }
+
+  async info(): Promise<HandlerInfo> {
+    return {
+      features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+      version: `kobako ${version}`,
+      ociVersion: "1.3.0",
+      missing: [],
+    };
   }
 
   async startSandbox(
@@ -171,14 +182,14 @@ async function connectMonitor(
       early = undefined;
       for (const event of waiting) onEvent(event);
     });
-    return new BuiltinSandbox(connection, identity, initial, logFlush);
+    return new MonitorSandbox(connection, identity, initial, logFlush);
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
-class BuiltinSandbox implements RuntimeSandbox {
+class MonitorSandbox implements RuntimeSandbox {
   readonly identity: SandboxIdentity;
   readonly initial: SandboxStatus;
   readonly closed: Promise<Error | undefined>;
@@ -201,6 +212,8 @@ class BuiltinSandbox implements RuntimeSandbox {
   async state(signal: AbortSignal): Promise<SandboxStatus> {
     return parseStatus(await this.#connection.request("state", {}, signal));
   }
+
+  async networkReady(): Promise<void> {}
 
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser> {
     return parseUser(await this.#connection.request("prepare", prepareParams(request), signal));
@@ -238,6 +251,14 @@ class BuiltinSandbox implements RuntimeSandbox {
 
   async update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void> {
     await this.#connection.request("update", { container: containerId, resources }, signal);
+  }
+
+  async pause(containerId: string, signal: AbortSignal): Promise<void> {
+    await this.#connection.request("pause", { container: containerId }, signal);
+  }
+
+  async resume(containerId: string, signal: AbortSignal): Promise<void> {
+    await this.#connection.request("resume", { container: containerId }, signal);
   }
 
   async reopenLog(containerId: string, signal: AbortSignal): Promise<void> {

@@ -217,6 +217,11 @@ export interface RuntimeSandbox {
   readonly closed: Promise<Error | undefined>;
 
   state(signal: AbortSignal): Promise<SandboxStatus>;
+  /**
+   * Called once, when the pod's network is attached and before the first `prepare`: what a runtime needs
+   * in a pod beside its containers (a guest, a sandbox process) begins here. On failure the sandbox is shut down.
+   */
+  networkReady(signal: AbortSignal): Promise<void>;
   /** @throws `invalid-argument` for a user or group that does not exist. */
   prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser>;
   create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer>;
@@ -234,6 +239,10 @@ export interface RuntimeSandbox {
    */
   portForward(port: number, signal: AbortSignal): Promise<Duplex>;
   update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void>;
+  /** Freezes every process of a running container. @throws `unimplemented` where the handler can't. */
+  pause(containerId: string, signal: AbortSignal): Promise<void>;
+  /** Lets a paused container go on. @throws `failed-precondition` when it is not paused. */
+  resume(containerId: string, signal: AbortSignal): Promise<void>;
   reopenLog(containerId: string, signal: AbortSignal): Promise<void>;
   /** Counters of the pod's network namespace. */
   netStats(signal: AbortSignal): Promise<readonly InterfaceCounters[]>;
@@ -251,10 +260,31 @@ export interface RuntimeFeatures {
   readonly userNamespaces: boolean;
 }
 
+/** What a handler is and can, as asked from its program. */
+export interface HandlerInfo {
+  readonly features: RuntimeFeatures;
+  /** The program's own words, on one line. */
+  readonly version: string;
+  /** The highest `ociVersion` of a config.json that it takes. */
+  readonly ociVersion: string;
+  /** What it can't do that the builtin handler can, as sentences for people. */
+  readonly missing: readonly string[];
+}
+
+export type HandlerType = "builtin" | "oci" | "shim-v2";
+
 export interface RuntimeHandler {
   /** As configured: the key below [runtimes]. */
   readonly name: string;
-  readonly features: RuntimeFeatures;
+  readonly type: HandlerType;
+  /** Absolute path of its program; "" for the builtin one. */
+  readonly program: string;
+  /**
+   * Asked from the program when it is another file than last time; else from memory, in microseconds.
+   * @throws `failed-precondition` when there is no such program or it is not what it should be,
+   * `deadline-exceeded` when it does not answer.
+   */
+  info(signal: AbortSignal): Promise<HandlerInfo>;
   /**
    * Makes a sandbox: its namespaces exist when this returns.
    * `onEvent` is called in order, never before this returned, and must not throw.

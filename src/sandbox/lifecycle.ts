@@ -383,6 +383,7 @@ export class SandboxLifecycle {
       sandbox = { ...sandbox, network: attachment };
       writeHosts(sandbox, attachment.ips);
     }
+    await connection.networkReady(signal);
     await logFolder;
     sandboxes.put({ ...sandbox, state: transition("creating", "made") });
     undo.move();

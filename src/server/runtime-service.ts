@@ -22,6 +22,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Collection } from "../store/collection.ts";
 import type { StreamingServer } from "../streaming/server.ts";
 import type { EventStream } from "./event-stream.ts";
+import { askHandlers } from "./handler-info.ts";
 import type { StatsService } from "./stats-service.ts";
 import { streamingHandlers } from "./streaming-service.ts";
 import type { Handlers } from "./unary.ts";
@@ -83,20 +84,23 @@ function nodeHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
       };
     },
 
-    async status(request) {
+    async status(request, signal) {
       const network = deps.network.status();
       const conditions: RuntimeConditionInit[] = [
         { type: "RuntimeReady", status: true, reason: "", message: "" },
         { type: "NetworkReady", status: network.ready, reason: network.reason, message: network.message },
       ];
-      const runtimeHandlers: RuntimeHandlerInit[] = [...deps.handlers.values()].map(wireHandler);
-      const byDefault = deps.handlers.get(deps.defaultHandler);
-      if (byDefault !== undefined) runtimeHandlers.unshift({ ...wireHandler(byDefault), name: "" });
+      const known = await askHandlers(deps.handlers, signal);
+      const runtimeHandlers: RuntimeHandlerInit[] = known.map(({ name, features }) => ({ name, features }));
+      const byDefault = known.find(({ name }) => name === deps.defaultHandler);
+      if (byDefault !== undefined) runtimeHandlers.unshift({ name: "", features: byDefault.features });
       return {
         status: { conditions },
         runtimeHandlers,
         features: { supplementalGroupsPolicy: true },
-        info: request.verbose ? { config: JSON.stringify(deps.describeConfig()) } : {},
+        info: request.verbose
+          ? { config: JSON.stringify(deps.describeConfig()), handlers: JSON.stringify(known) }
+          : {},
       };
     },
 
@@ -245,10 +249,6 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
 /** Seconds of the wire to milliseconds; more than a day is a day. */
 function milliseconds(seconds: bigint): number {
   return Number(seconds > 86_400n ? 86_400n : seconds) * 1000;
-}
-
-function wireHandler(handler: RuntimeHandler): RuntimeHandlerInit {
-  return { name: handler.name, features: handler.features };
 }
 
 function sandboxMatches(sandbox: Sandbox, filter: PodSandboxFilter | undefined): boolean {

@@ -125,7 +125,6 @@ describe("BuiltinHandler.connect", () => {
   const handler = new BuiltinHandler({
     name: "builtin",
     monitorBinary: "/nonexistent",
-    features: { recursiveReadOnlyMounts: true, userNamespaces: false },
   });
   const status = { pod: { pid_mode: "container", pause_pid: null }, containers: [] };
 

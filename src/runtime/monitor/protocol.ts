@@ -36,6 +36,8 @@ export type Method =
   | "attach"
   | "port_forward"
   | "update"
+  | "pause"
+  | "resume"
   | "reopen_log"
   | "net_stats"
   | "delete"
@@ -56,6 +58,8 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   attach: 10_000,
   port_forward: 20_000,
   update: 10_000,
+  pause: 30_000,
+  resume: 30_000,
   reopen_log: 10_000,
   net_stats: 5_000,
   delete: 60_000,

@@ -5,7 +5,7 @@ import { LayerStore } from "../../../src/content/layer-store.ts";
 import { Images, type ImagesOptions } from "../../../src/image/images.ts";
 import { storedRecords } from "../../../src/image/stored-records.ts";
 import { createLogger } from "../../../src/log/log.ts";
-import { hostPlatform } from "../../../src/oci/platform.ts";
+import { hostPlatform, type Platform } from "../../../src/oci/platform.ts";
 import { RegistryClient, type RegistryHosts } from "../../../src/registry/client.ts";
 import { Store } from "../../../src/store/store.ts";
 import { type TempDir, tempDir } from "../../support/temp-dir.ts";
@@ -44,7 +44,7 @@ export class ImagesFixture implements AsyncDisposable {
   /** @param o.root a folder to keep at the end, e.g. of the fixture before: as a restarted daemon would. */
   static async open(
     o: { root?: string; hosts?: RegistryHosts } & Partial<
-      Pick<ImagesOptions, "orphanGraceMs" | "platform">
+      Pick<ImagesOptions, "orphanGraceMs"> & { platform: Platform | ImagesOptions["platform"] }
     > = {},
   ): Promise<ImagesFixture> {
     const folder = o.root === undefined ? await tempDir("images") : undefined;
@@ -58,13 +58,14 @@ export class ImagesFixture implements AsyncDisposable {
     });
     const registry = new RegistryClient({ hosts: () => o.hosts ?? {}, timing: fastTiming });
     const used = new Set<string>();
+    const platform = typeof o.platform === "object" ? o.platform : hostPlatform();
     const images = new Images({
       layers,
       registry,
       records: storedRecords(store, (_, error) => {
         throw error;
       }),
-      platform: o.platform ?? hostPlatform(),
+      platform: typeof o.platform === "function" ? o.platform : () => platform,
       log,
       inUse: (id) => used.has(id),
       ...(o.orphanGraceMs === undefined ? {} : { orphanGraceMs: o.orphanGraceMs }),

@@ -115,6 +115,30 @@ describe("a pull", () => {
     expect(image.repoDigests).toEqual([`${registry.host}/a@${index.manifest.digest}`]);
   });
 
+  it("takes for a handler of another platform that platform's image, also when the index is known", async () => {
+    await using registry = await ScriptedRegistry.start();
+    await using node = await ImagesFixture.open({
+      platform: (handler) => ({
+        os: "linux",
+        architecture: handler === "emulated" ? "s390x" : "arm64",
+        variant: "",
+      }),
+    });
+    const images = await Promise.all(
+      ["arm64", "s390x"].map(async (architecture) => {
+        const platform = { os: "linux", architecture };
+        return { image: await buildImage({ layers: [[{ name: architecture }]], platform }), platform };
+      }),
+    );
+    const ref = registry.add("a", "v1", buildIndex(images));
+    for (const [runtimeHandler, place] of [
+      ["", 0],
+      ["emulated", 1],
+      ["runc", 0],
+    ] as const)
+      expect((await node.images.pull(ref, { runtimeHandler }, soon())).id).toBe(images[place]?.image.id);
+  });
+
   it("of what is here asks for its digest and nothing else", async () => {
     await using registry = await ScriptedRegistry.start();
     await using node = await ImagesFixture.open();

@@ -1,5 +1,5 @@
 /**
- * A pod of the builtin handler without a daemon: real monitor, real runtime, specs of the spec builder,
+ * A pod of any handler without a daemon: real monitor, real runtime, specs of the spec builder,
  * a root filesystem of busybox. Everything it makes is its own and goes with it.
  */
 import { randomBytes } from "node:crypto";
@@ -23,10 +23,10 @@ import { containerSpec, usesPodShm } from "../../../src/container/spec/spec.ts";
 import { userRequest } from "../../../src/container/spec/user.ts";
 import type { OciProcess, OciSpec } from "../../../src/oci/runtime-spec.ts";
 import { run } from "../../../src/process/spawn.ts";
-import { BuiltinHandler } from "../../../src/runtime/builtin.ts";
 import { type CollectedExec, collectExec } from "../../../src/runtime/exec-output.ts";
 import type {
   ContainerExit,
+  RuntimeHandler,
   RuntimeSandbox,
   SandboxEvent,
   SandboxSpec,
@@ -35,11 +35,6 @@ import type { PodConfig } from "../../../src/sandbox/config.ts";
 import { ownName } from "../../support/run.ts";
 
 export const monitorBinary = new URL("../../../build/bin/kobako-monitor", import.meta.url).pathname;
-export const handler = new BuiltinHandler({
-  name: "builtin",
-  monitorBinary,
-  features: { recursiveReadOnlyMounts: true, userNamespaces: false },
-});
 export const cgroups = new Cgroups();
 const host = readHostFacts(cgroups.facts);
 
@@ -68,9 +63,11 @@ export class TestPod implements AsyncDisposable {
   readonly events: SandboxEvent[] = [];
   readonly config: PodConfig;
   readonly spec: SandboxSpec;
+  readonly handler: RuntimeHandler;
   sandbox!: RuntimeSandbox;
 
-  private constructor(change: Partial<PodConfig>) {
+  private constructor(handler: RuntimeHandler, change: Partial<PodConfig>) {
+    this.handler = handler;
     this.config = { ...pod, ...change };
     const id = randomBytes(32).toString("hex");
     this.folder = mkdtempSync(join(tmpdir(), "kobako-pod-"));
@@ -101,10 +98,11 @@ export class TestPod implements AsyncDisposable {
     makeRootfs(join(this.folder, "layer"));
   }
 
-  static async start(change: Partial<PodConfig> = {}): Promise<TestPod> {
-    const made = new TestPod(change);
+  static async start(handler: RuntimeHandler, change: Partial<PodConfig> = {}): Promise<TestPod> {
+    const made = new TestPod(handler, change);
     try {
       made.sandbox = await handler.startSandbox(made.spec, (event) => made.events.push(event), within());
+      await made.sandbox.networkReady(within());
       return made;
     } catch (error) {
       await made[Symbol.asyncDispose](); // the cgroup of monitors is its caller's
@@ -115,7 +113,11 @@ export class TestPod implements AsyncDisposable {
   /** Connects again, as a new daemon would. */
   async reconnect(): Promise<void> {
     this.sandbox.close();
-    this.sandbox = await handler.connect(this.sandbox.identity, (event) => this.events.push(event), within());
+    this.sandbox = await this.handler.connect(
+      this.sandbox.identity,
+      (event) => this.events.push(event),
+      within(),
+    );
   }
 
   async create(change: ContainerChange = {}): Promise<TestContainer> {

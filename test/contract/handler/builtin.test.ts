@@ -1,0 +1,9 @@
+/** The builtin handler: kobako-monitor with the bundled runtime linked in. */
+import { BuiltinHandler } from "../../../src/runtime/builtin.ts";
+import { handlerContract } from "./contract.ts";
+import { monitorBinary } from "./pod.ts";
+
+handlerContract(new BuiltinHandler({ name: "builtin", monitorBinary }), {
+  hostProcesses: true,
+  pause: true,
+});

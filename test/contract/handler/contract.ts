@@ -1,0 +1,369 @@
+/**
+ * The contract of src/runtime/handler.ts as tests: every handler passes the same ones, against real programs, as root.
+ * A handler's own test file calls `handlerContract`; what it can't do it says in its `limits`, and then must refuse.
+ */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { collectExec } from "../../../src/runtime/exec-output.ts";
+import { namespaces } from "../../../src/container/spec/spec.fixture.ts";
+import { readInterfaces } from "../../../src/stats/stats.ts";
+import type { RuntimeHandler } from "../../../src/runtime/handler.ts";
+import type { PodConfig } from "../../../src/sandbox/config.ts";
+import { cgroups, TestPod, within } from "./pod.ts";
+
+/** Gone, or a zombie where PID 1 is slow to reap. */
+function isDead(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("Z") === true;
+  } catch {
+    return true;
+  }
+}
+
+export interface HandlerLimits {
+  /** Processes of containers are processes of the host: pids, cgroups and signals are theirs. */
+  readonly hostProcesses: boolean;
+  readonly pause: boolean;
+}
+
+export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits): void {
+  const start = (change: Partial<PodConfig> = {}) => TestPod.start(handler, change);
+
+  describe("a sandbox", () => {
+    it("starts with its namespaces, and leaves nothing when it is shut down", async () => {
+      const pod = await start();
+      const { identity, initial } = pod.sandbox;
+      try {
+        expect(initial).toEqual({ pausePid: undefined, containers: [] });
+        expect(existsSync(pod.spec.netnsPin ?? "")).toBe(true);
+        expect(statSync(join(pod.runDir, "m.sock")).mode & 0o777).toBe(0o600);
+        expect((await pod.sandbox.netStats(within())).map(({ name }) => name)).toEqual([]);
+        await pod.sandbox.shutdown(within());
+        expect(await pod.sandbox.closed).toBeUndefined();
+        await expect.poll(() => isDead(identity.pid)).toBe(true);
+        expect(existsSync(join(pod.runDir, "m.sock"))).toBe(false);
+        expect(existsSync(pod.spec.netnsPin ?? "")).toBe(false);
+      } finally {
+        await pod[Symbol.asyncDispose]();
+      }
+      expect(cgroups.exists(pod.cgroup)).toBe(false);
+    });
+
+    it("is found again by a new connection, and is dead for one with another start time", async () => {
+      await using pod = await start();
+      const running = await pod.shell("sleep 100");
+      await pod.reconnect();
+      expect(pod.sandbox.initial.containers).toMatchObject([
+        { id: running.id, phase: "running", pid: running.pid },
+      ]);
+      const other = { ...pod.sandbox.identity, startTime: "1" };
+      await expect(handler.connect(other, () => {}, within())).rejects.toMatchObject({ kind: "not-found" });
+    });
+
+    it("tells of the death of its monitor", async () => {
+      await using pod = await start();
+      process.kill(pod.sandbox.identity.pid, "SIGKILL");
+      expect(await pod.sandbox.closed).toBeInstanceOf(Error);
+      await expect(handler.connect(pod.sandbox.identity, () => {}, within())).rejects.toMatchObject({
+        kind: "not-found",
+      });
+    });
+
+    it("that can't start says why, and leaves nothing", async () => {
+      const sysctls = { "kernel.core_pattern": "x" };
+      await expect(start({ sysctls })).rejects.toThrow(/core_pattern/);
+    });
+
+    it("is given up with its signal", async () => {
+      const abort = AbortSignal.abort(new Error("no more"));
+      await using pod = await start();
+      await expect(handler.startSandbox(pod.spec, () => {}, abort)).rejects.toMatchObject({
+        kind: "cancelled",
+      });
+      await expect(pod.sandbox.state(abort)).rejects.toMatchObject({ kind: "cancelled" });
+    });
+  });
+
+  describe("a container", () => {
+    it("runs, logs and ends, and its exit is told and on disk", async () => {
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/sh", "-c", "echo out; echo err >&2; exit 3"] });
+      const { startedAtNs } = await pod.sandbox.start(made.id, within());
+      const exit = await made.exited();
+      expect(exit).toMatchObject({ exitCode: 3, signal: 0, oomKilled: false, startedAtNs });
+      expect(exit.finishedAtNs).toBeGreaterThanOrEqual(startedAtNs);
+      expect(JSON.parse(readFileSync(join(made.bundle, "exit.json"), "utf8"))).toMatchObject({
+        exit_code: 3,
+      });
+      await expect.poll(() => made.output().split("\n").sort().join()).toBe(",err,out");
+      const [status] = (await pod.sandbox.state(within())).containers;
+      expect(status).toMatchObject({
+        phase: "exited",
+        exitCode: 3,
+        startedAtNs,
+        finishedAtNs: exit.finishedAtNs,
+      });
+    });
+
+    it("has the environment, user, capabilities and mounts of its spec", async () => {
+      await using pod = await start();
+      const made = await pod.shell(
+        "env; id -u; id -G; cat /etc/hostname; hostname; grep -E 'CapEff|CapInh|CapAmb|NoNewPrivs|Seccomp:' /proc/self/status; echo pid $$",
+        {
+          envs: [{ key: "A", value: Buffer.from("ü b") }],
+          security: { runAsUsername: "app", noNewPrivs: true, seccomp: { type: "runtime-default" } },
+        },
+      );
+      expect(await made.exited()).toMatchObject({ exitCode: 0 });
+      await expect.poll(() => made.output()).toContain("pid 1\n");
+      const text = made.output();
+      for (const part of [
+        "A=ü b\n",
+        "HOSTNAME=web-0\n",
+        "HOME=/home/app\n",
+        "PATH=/bin\n",
+        "\n1000\n1000 2000\n",
+        "hostname of the pod\nweb-0\n",
+      ]) {
+        expect(text).toContain(part);
+      }
+      expect(text).toMatch(/CapInh:\s0+\nCapEff:\s0+\nCapAmb:\s0+\nNoNewPrivs:\s1\nSeccomp:\s2\n/);
+    });
+
+    it("that can't be executed says so, with the path", async () => {
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/nothing"] });
+      await expect(pod.sandbox.start(made.id, within())).rejects.toMatchObject({
+        kind: "failed-precondition",
+        message: expect.stringMatching(/\/bin\/nothing/),
+      });
+    });
+
+    it("with an unknown user is refused", async () => {
+      await using pod = await start();
+      await expect(pod.create({ security: { runAsUsername: "nobody-here" } })).rejects.toMatchObject({
+        kind: "invalid-argument",
+      });
+    });
+
+    it("is killed by a signal, once", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      await pod.sandbox.kill({ containerId: made.id, signal: 9, all: false }, within());
+      expect(await made.exited()).toMatchObject({ exitCode: 137, signal: 9 });
+      const again = pod.sandbox.kill({ containerId: made.id, signal: 9, all: false }, within());
+      await expect(again).rejects.toMatchObject({ kind: "failed-precondition" });
+      const unknown = pod.sandbox.kill({ containerId: "f".repeat(64), signal: 9, all: false }, within());
+      await expect(unknown).rejects.toMatchObject({ kind: "not-found" });
+    });
+
+    it("uses its cgroup, and is deleted with it, twice", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100 & sleep 100");
+      const path = made.spec.linux.cgroupsPath;
+      expect(await cgroups.processes(path)).toContain(made.pid);
+      expect(cgroups.usage(path)?.processes).toBeGreaterThan(0n);
+      await pod.sandbox.delete(made.id, within());
+      expect(cgroups.exists(path)).toBe(false);
+      await pod.sandbox.delete(made.id, within());
+      expect((await pod.sandbox.state(within())).containers).toEqual([]);
+    });
+
+    it("of a pod with a shared PID namespace is no pid 1, and sees the others", async () => {
+      await using pod = await start({ namespaces: { ...namespaces, pid: "pod" } });
+      expect(pod.sandbox.initial.pausePid).toBeGreaterThan(0);
+      await pod.shell("sleep 4242");
+      const made = await pod.shell("sleep 100");
+      const { stdout } = await made.exec(["/bin/ps", "-o", "pid,args"]);
+      expect(stdout.toString()).toContain("sleep 4242");
+    });
+
+    it("changes its limits while it runs", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      await pod.sandbox.update(made.id, { memory: { limit: 64 << 20 } }, within());
+      expect(cgroups.usage(made.spec.linux.cgroupsPath)?.memoryLimitBytes).toBe(BigInt(64 << 20));
+    });
+
+    it("gives its network counters by its pid", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const [status] = (await pod.sandbox.state(within())).containers;
+      expect(readInterfaces(made.pid, status?.startTime ?? "")).toEqual([]);
+    });
+
+    it("stands still while it is paused, and goes on", async ({ skip }) => {
+      skip(!limits.pause, `${handler.name} offers no pause`);
+      await using pod = await start();
+      const made = await pod.shell("while sleep 0.02; do echo tick; done");
+      await expect.poll(() => made.output()).toContain("tick");
+      await pod.sandbox.pause(made.id, within());
+      const again = pod.sandbox.pause(made.id, within());
+      await expect(again).rejects.toMatchObject({ kind: "failed-precondition" });
+      const still = made.output().length;
+      await new Promise((resolve) => setTimeout(resolve, 200)); // ten ticks of a container that runs
+      expect(made.output().length).toBe(still);
+      await pod.sandbox.resume(made.id, within());
+      await expect.poll(() => made.output().length).toBeGreaterThan(still);
+      const resumed = pod.sandbox.resume(made.id, within());
+      await expect(resumed).rejects.toMatchObject({ kind: "failed-precondition" });
+      await pod.sandbox.pause(made.id, within());
+      await pod.sandbox.kill({ containerId: made.id, signal: 9, all: false }, within());
+      expect(await made.exited()).toMatchObject({ exitCode: 137 });
+    });
+
+    it("that is paused can be deleted", async ({ skip }) => {
+      skip(!limits.pause, `${handler.name} offers no pause`);
+      await using pod = await start();
+      const made = await pod.shell("sleep 100 & sleep 100");
+      await pod.sandbox.pause(made.id, within());
+      await pod.sandbox.delete(made.id, within());
+      expect(cgroups.exists(made.spec.linux.cgroupsPath)).toBe(false);
+    });
+
+    it("writes to a new file when its log is opened again", async () => {
+      await using pod = await start();
+      const made = await pod.shell("while sleep 0.02; do echo tick; done");
+      await expect.poll(() => existsSync(made.log) && made.output().length > 0).toBe(true);
+      const { renameSync } = await import("node:fs");
+      renameSync(made.log, `${made.log}.1`);
+      await pod.sandbox.reopenLog(made.id, within());
+      await expect.poll(() => existsSync(made.log) && made.output().includes("tick")).toBe(true);
+    });
+  });
+
+  describe("an exec", () => {
+    it("runs as the container's user with its environment, and gives both outputs and the code", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100", { security: { runAsUser: 1000n } });
+      const { stdout, stderr, end } = await made.exec([
+        "/bin/sh",
+        "-c",
+        "id -u; echo $HOSTNAME; echo e >&2; exit 7",
+      ]);
+      expect([stdout.toString(), stderr.toString(), end]).toEqual([
+        "1000\nweb-0\n",
+        "e\n",
+        { exitCode: 7, signal: 0, timedOut: false },
+      ]);
+    });
+
+    it("says what program is missing", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      await expect(made.exec(["/nope"])).rejects.toMatchObject({
+        kind: "failed-precondition",
+        message: expect.stringMatching(/nope/),
+      });
+    });
+
+    it("is killed with its children after its time", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const { end } = await made.exec(["/bin/sh", "-c", "sleep 1000 & sleep 1000"], {}, 100);
+      expect(end.timedOut).toBe(true);
+      await expect.poll(() => cgroups.processes(made.spec.linux.cgroupsPath)).toEqual([made.pid]); // sh and its sleep
+    });
+
+    it("ends with its process, whatever children keep its pipes open (U5)", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const before = performance.now();
+      const { stdout, end } = await made.exec(["/bin/sh", "-c", "sleep 50 & echo done"]);
+      expect([stdout.toString(), end.exitCode]).toEqual(["done\n", 0]);
+      expect(performance.now() - before).toBeLessThan(5000);
+    });
+
+    it("passes input on, and its end", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const process = { ...made.spec.process, args: ["/bin/wc", "-c"] };
+      using streams = await pod.sandbox.exec(
+        { containerId: made.id, process, tty: false, stdin: true, timeoutMs: 0 },
+        within(),
+      );
+      for (let i = 0; i < 20; i++) await streams.writeStdin(Buffer.alloc(100_000));
+      streams.endStdin();
+      const { stdout } = await collectExec(streams, 1000, within());
+      expect(stdout.toString().trim()).toBe("2000000");
+    });
+
+    it("loses no output when its process ends while input is still coming", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const process = {
+        ...made.spec.process,
+        args: ["/bin/sh", "-c", "head -c 10 >/dev/null; seq 1 2000; exit 5"],
+      };
+      for (let round = 0; round < 20; round++) {
+        using streams = await pod.sandbox.exec(
+          { containerId: made.id, process, tty: false, stdin: true, timeoutMs: 0 },
+          within(),
+        );
+        const feed = (async () => {
+          for (let i = 0; i < 100; i++) await streams.writeStdin(Buffer.alloc(100_000));
+        })();
+        const { stdout, end } = await collectExec(streams, 1 << 20, within());
+        await feed;
+        expect([stdout.toString().split("\n").length, end.exitCode]).toEqual([2001, 5]);
+      }
+    });
+
+    it("is held back while nobody reads, and goes on when somebody does", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const process = { ...made.spec.process, args: ["/bin/head", "-c", "20000000", "/dev/zero"] };
+      const streams = await pod.sandbox.exec(
+        { containerId: made.id, process, tty: false, stdin: false, timeoutMs: 0 },
+        within(),
+      );
+      const settled = await Promise.race([
+        streams.ended,
+        new Promise((resolve) => setTimeout(resolve, 300, "held")),
+      ]);
+      expect(settled).toBe("held");
+      let size = 0;
+      for await (const { data } of streams.output) size += data.length;
+      expect([size, (await streams.ended).exitCode]).toEqual([20_000_000, 0]);
+    });
+
+    it("dies when its client closes", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const process = { ...made.spec.process, args: ["/bin/sh", "-c", "sleep 1000 & sleep 1000"] };
+      const streams = await pod.sandbox.exec(
+        { containerId: made.id, process, tty: false, stdin: false, timeoutMs: 0 },
+        within(),
+      );
+      streams.close();
+      await expect.poll(() => cgroups.processes(made.spec.linux.cgroupsPath)).toEqual([made.pid]);
+    });
+
+    it("has a terminal of the size asked for", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const process = {
+        ...made.spec.process,
+        terminal: true,
+        args: ["/bin/sh", "-c", "tty; read line; stty size"],
+      };
+      using streams = await pod.sandbox.exec(
+        { containerId: made.id, process, tty: true, stdin: true, timeoutMs: 0 },
+        within(),
+      );
+      streams.resize(123, 45);
+      await streams.writeStdin(Buffer.from("\n"));
+      const { stdout } = await collectExec(streams, 1000, within());
+      expect(stdout.toString()).toMatch(/\/dev\/(pts\/\d+|console)/);
+      expect(stdout.toString()).toContain("45 123");
+    });
+
+    it("into a container that does not run is refused", async () => {
+      await using pod = await start();
+      const made = await pod.shell("true");
+      await made.exited();
+      await expect(made.exec(["/bin/true"])).rejects.toMatchObject({ kind: "failed-precondition" });
+    });
+  });
+}
