@@ -73,6 +73,7 @@ export const includes: Readonly<Record<string, readonly string[]>> = {
   "native/chk": [],
   "native/base": [],
   "native/launcher": ["native/base"],
+  "native/pause": [],
   "native/copy": ["native/base"],
   "native/unpack": ["native/base"],
   "native/spawner": ["native/base"],

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -33,6 +34,7 @@
 #include "monitor/member.h"
 #include "monitor/pod.h"
 #include "monitor/runner.h"
+#include "monitor/shim.h"
 #include "monitor/shutdown.h"
 
 #define REQUEST_MAX (1u << 20)
@@ -166,7 +168,8 @@ static void __attribute__((noreturn)) monitor(char *request, int sock)
 	pod.sysctls = (struct json_view){ 0 };
 	if (pod.pause_pid)
 		child_add(&pause_child, pod.pause_pid, on_pause_exit);
-	if (loop_open(&e) < 0 || take_signals(&e) < 0 || conn_listen(pod.run_dir, pod.socket, &e) < 0) {
+	if (loop_open(&e) < 0 || take_signals(&e) < 0 || (pod.shim_cgroup && shim_begin(&e) < 0) ||
+	    conn_listen(pod.run_dir, pod.socket, &e) < 0) {
 		pod_give_back(&pod);
 		answer_error(&e);
 		_exit(1);
@@ -266,12 +269,44 @@ static int unpin(const char *path)
 	return 1;
 }
 
+/* What is left of a shim whose monitor is dead. */
+static int end_cgroup(const char *path)
+{
+	char clean[CGROUP_PATH_MAX];
+	struct err e;
+
+	if (cgroup_path(path, "", clean, &e) == 0 && cgroup_kill_all(clean, &e) == 0 && cgroup_remove(clean, 5000, &e) == 0)
+		return 0;
+	note(&e);
+	return 1;
+}
+
+/* A root filesystem that a shim mounted. Not there, or no mount, is success. */
+static int unmount(const char *path)
+{
+	struct err e;
+
+	for (int i = 0; i < 16; i++)
+		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+			if (errno == EINVAL || errno == ENOENT)
+				return 0;
+			err_set(&e, errno, "unmount \"%s\"", path);
+			note(&e);
+			return 1;
+		}
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	struct err e;
 
 	if (argc == 3 && strcmp(argv[1], "--unpin") == 0)
 		return unpin(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--end-cgroup") == 0)
+		return end_cgroup(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--unmount") == 0)
+		return unmount(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		dprintf(STDOUT_FILENO, "kobako-monitor %s\n", KOBAKO_VERSION);
 		return 0;
@@ -279,6 +314,8 @@ int main(int argc, char *argv[])
 	if (argc != 1) {
 		dprintf(STDERR_FILENO, "usage: kobako-monitor < request.json\n"
 				       "       kobako-monitor --unpin PATH\n"
+				       "       kobako-monitor --unmount PATH\n"
+				       "       kobako-monitor --end-cgroup PATH\n"
 				       "       kobako-monitor --version\n");
 		return 2;
 	}

@@ -23,6 +23,7 @@
 #include "monitor/member_oom.h"
 #include "monitor/pod.h"
 #include "monitor/prepare.h"
+#include "monitor/shim.h"
 
 #define RUNNER_LIMIT_MS 120000
 
@@ -116,6 +117,7 @@ void member_free(struct member *m)
 			break;
 		}
 	loop_timer_stop(&m->delete_retry);
+	loop_timer_stop(&m->output_wait);
 	output_end(m);
 	loop_close(&m->start);
 	loop_close(&m->in);
@@ -124,6 +126,8 @@ void member_free(struct member *m)
 		close(m->mntns_fd);
 	if (m->pidfd >= 0)
 		close(m->pidfd);
+	if (m->external)
+		shim_forget(m);
 	free(m->bundle);
 	free(m->spec);
 	free(m->log_path);
@@ -273,6 +277,10 @@ void member_create(struct json_view params, struct reply *r)
 
 	if (!m || refuse_unless(m, MEMBER_PREPARED, "create", r))
 		return;
+	if (pod.shim_cgroup) {
+		reply_refuse(r, KIND_UNIMPLEMENTED, ENOTSUP, "container %s is made by the shim", m->id);
+		return;
+	}
 	m->reply = r;
 	m->busy = BUSY_CREATING;
 	if (create_begin(m, params, created, &e) < 0) {
@@ -382,6 +390,11 @@ static void exited(struct child *c, int status, int64_t at_ns)
 	m->exit_code = WIFSIGNALED(status) ? 128 + m->signal : WEXITSTATUS(status);
 	oom_decide(m);
 	loop_close(&m->oom);
+	member_finish(m);
+}
+
+void member_finish(struct member *m)
+{
 	output_drain(m);
 	output_flush(m);
 	record_exit(m);
@@ -540,6 +553,11 @@ void member_describe(const struct member *m, struct text *t)
 	if (m->state == MEMBER_EXITED)
 		text_fmt(t, ",\"finished_at_ns\":\"%lld\",\"exit_code\":%d,\"signal\":%d,\"oom_killed\":%s",
 			 (long long)m->finished_ns, m->exit_code, m->signal, m->oom_killed ? "true" : "false");
+	if (m->external) {
+		text_fmt(t, ",\"stdin_closed\":%s,\"orphans\":[", m->stdin_closed ? "true" : "false");
+		session_describe_orphans(m, t);
+		text_str(t, "]");
+	}
 	text_str(t, ",\"cgroup\":");
 	text_json(t, m->cgroup ? m->cgroup : "");
 	text_str(t, "}");

@@ -71,6 +71,12 @@ struct member {
 	uint64_t oom_kills;       /* told so far */
 	uint64_t oom_kills_at_our_kill; /* at the begin, then at each SIGKILL of ours */
 
+	bool external;            /* its processes are a shim's (shim.h): no pid, no cgroup */
+	bool ended;               /* external: the shim has told its exit; the last output may still come */
+	bool oom_told;            /* external */
+	bool stdin_closed;        /* external: the daemon has to tell the shim, too */
+	struct timer output_wait; /* external: from its end to the end of its output */
+
 	struct session *sessions; /* execs and attaches */
 	unsigned int execs;       /* number of the last one */
 
@@ -104,6 +110,9 @@ void member_free(struct member *m);
 
 /* Looks again whether the deletion can go on: a session of the member has ended. */
 void member_delete_step(struct member *m);
+
+/* It has ended, and how is known: its output is read, its end recorded and told. */
+void member_finish(struct member *m);
 
 /* The JSON object of `state`. */
 void member_describe(const struct member *m, struct text *t);
@@ -142,6 +151,14 @@ void session_output(struct member *m, enum cri_stream stream, const char *bytes,
 void session_member_exited(struct member *m);
 /* The member goes: ends its attaches; true while execs are left. */
 bool session_member_deleted(struct member *m);
+/* Standard input of an external member ends; the daemon is told, who tells the shim. */
+void session_close_stdin(struct member *m);
+
+/* session_external.c: execs whose process is a shim's */
+void session_exec_io(struct json_view params, struct reply *r);
+void session_external_exited(struct member *m, const char *exec, uint32_t code);
+/* The ids of those whose client is gone, separated by commas. */
+void session_describe_orphans(const struct member *m, struct text *t);
 
 /* Called when the last member is gone; main.c. */
 void pod_member_gone(void);

@@ -128,6 +128,18 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	return 0;
 }
 
+int create_io_begin(struct member *m, struct json_view params, bool *ret_stdin, struct err *e)
+{
+	if (take_path(params, "bundle", false, &m->bundle, e) < 0 ||
+	    take_path(params, "log_path", true, &m->log_path, e) < 0 ||
+	    take_path(params, "log_root", true, &m->log_root, e) < 0 ||
+	    take_path(params, "exit_file", false, &m->exit_file, e) < 0 || take_bool(params, "tty", &m->tty, e) < 0 ||
+	    take_bool(params, "stdin", ret_stdin, e) < 0 || take_bool(params, "stdin_once", &m->stdin_once, e) < 0 ||
+	    take_log_flush(m, params, e) < 0)
+		return -e->code;
+	return m->log_path ? cri_log_open(&m->log, m->log_root, m->log_path, e) : 0;
+}
+
 int create_begin(struct member *m, struct json_view params, runner_done done, struct err *e)
 {
 	bool with_stdin = false;
@@ -135,14 +147,8 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 	struct create_work work = { .m = m, .stdio = &stdio };
 	int pair[2], r;
 
-	if (take_path(params, "bundle", false, &m->bundle, e) < 0 || take_path(params, "spec", false, &m->spec, e) < 0 ||
-	    take_path(params, "log_path", true, &m->log_path, e) < 0 ||
-	    take_path(params, "log_root", true, &m->log_root, e) < 0 ||
-	    take_path(params, "exit_file", false, &m->exit_file, e) < 0 || take_bool(params, "tty", &m->tty, e) < 0 ||
-	    take_bool(params, "stdin", &with_stdin, e) < 0 || take_bool(params, "stdin_once", &m->stdin_once, e) < 0 ||
-	    take_bool(params, "shm", &m->shm, e) < 0 || take_log_flush(m, params, e) < 0)
-		return -e->code;
-	if (m->log_path && cri_log_open(&m->log, m->log_root, m->log_path, e) < 0)
+	if (take_path(params, "spec", false, &m->spec, e) < 0 || take_bool(params, "shm", &m->shm, e) < 0 ||
+	    create_io_begin(m, params, &with_stdin, e) < 0)
 		return -e->code;
 	if (stdio_open(&stdio, m->tty, with_stdin, e) < 0)
 		return -e->code;

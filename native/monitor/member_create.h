@@ -5,6 +5,9 @@
 
 #include "monitor/member.h"
 
+/* Takes what create says of the log and standard input, and opens the log. EINVAL: the request is wrong. */
+int create_io_begin(struct member *m, struct json_view params, bool *ret_stdin, struct err *e);
+
 /* Opens the log, the pipes or the console socket, and starts the runner. EINVAL: the request is wrong. */
 int create_begin(struct member *m, struct json_view params, runner_done done, struct err *e);
 

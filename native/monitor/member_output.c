@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "monitor/member.h"
+#include "monitor/shim.h"
 
 #define FAULT_EVENT_EVERY_MS 5000
 /* Most that one container is read in one turn of the loop: others come next. */
@@ -76,6 +76,7 @@ static size_t pump(struct output *o, size_t most)
 		loop_close(&o->watch);
 		cri_log_end(&o->member->log, o->stream);
 		tell_fault(o->member);
+		shim_output_ended(o->member);
 		return 0;
 	}
 	cri_log_feed(&o->member->log, o->stream, bytes, (size_t)n);

@@ -23,6 +23,7 @@ struct pod {
 	char *netns_pin;      /* NULL with the host's network */
 	char *hostname;       /* "" leaves the host's name */
 	char *monitor_cgroup; /* path below each hierarchy's root */
+	char *shim_cgroup;    /* of the shim that this monitor stands beside; NULL: it has none */
 	char *pod_cgroup;     /* of the pause process; NULL: it stays in the monitor's */
 	enum ns_mode network, ipc, uts, pid;
 	uint64_t shm_bytes;

@@ -72,6 +72,8 @@ static int check(const struct pod *p, struct err *e)
 		return err_set(e, EINVAL, "start request: monitor_cgroup \"%s\"", p->monitor_cgroup);
 	if (p->pod_cgroup && !clean_absolute(p->pod_cgroup))
 		return err_set(e, EINVAL, "start request: pod_cgroup \"%s\"", p->pod_cgroup);
+	if (p->shim_cgroup && !clean_absolute(p->shim_cgroup))
+		return err_set(e, EINVAL, "start request: shim_cgroup \"%s\"", p->shim_cgroup);
 	return 0;
 }
 
@@ -91,7 +93,8 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 	    take_string(request, "netns_pin", PATH_MAX - 64, true, &p->netns_pin, e) < 0 ||
 	    take_string(request, "hostname", 64, true, &p->hostname, e) < 0 ||
 	    take_string(request, "monitor_cgroup", 2048, false, &p->monitor_cgroup, e) < 0 ||
-	    take_string(request, "pod_cgroup", 2048, true, &p->pod_cgroup, e) < 0)
+	    take_string(request, "pod_cgroup", 2048, true, &p->pod_cgroup, e) < 0 ||
+	    take_string(request, "shim_cgroup", 2048, true, &p->shim_cgroup, e) < 0)
 		return -e->code;
 	namespaces = json_view_get(request, "namespaces");
 	if (take_mode(namespaces, "network", false, &p->network, e) < 0 ||

@@ -9,6 +9,7 @@
 #include "monitor/forward.h"
 #include "monitor/member.h"
 #include "monitor/pod.h"
+#include "monitor/shim.h"
 #include "monitor/shutdown.h"
 
 static void do_state(struct json_view params, struct reply *r)
@@ -21,6 +22,9 @@ static void do_state(struct json_view params, struct reply *r)
 		text_fmt(&t, "%d", (int)pod.pause_pid);
 	else
 		text_str(&t, "null");
+	/* For a runtime that joins the pod's namespaces by path. */
+	if (pod.shim_cgroup)
+		text_fmt(&t, ",\"ipc_fd\":%d,\"uts_fd\":%d,\"shm_fd\":%d", pod.ipc_fd, pod.uts_fd, pod.shm_fd);
 	text_str(&t, "},\"containers\":[");
 	for (const struct member *m = members; m; m = m->next) {
 		if (m->state == MEMBER_NEW)
@@ -94,6 +98,15 @@ static const struct {
 	{ "pause", member_pause },	       { "resume", member_resume },
 };
 
+/* Beside a shim there are these too. */
+static const struct {
+	const char *name;
+	void (*handle)(struct json_view params, struct reply *r);
+} shim_methods[] = {
+	{ "run", shim_run },	     { "create_io", shim_create_io }, { "exec_io", session_exec_io },
+	{ "started", shim_started }, { "exited", shim_exited },	      { "created", shim_created },
+};
+
 void request_handle(const char *method, struct json_view params, struct reply *r)
 {
 	if (shutdown_under_way()) {
@@ -106,6 +119,11 @@ void request_handle(const char *method, struct json_view params, struct reply *r
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(methods[i].name, method) == 0) {
 			methods[i].handle(params, r);
+			return;
+		}
+	for (size_t i = 0; pod.shim_cgroup && i < sizeof(shim_methods) / sizeof(shim_methods[0]); i++)
+		if (strcmp(shim_methods[i].name, method) == 0) {
+			shim_methods[i].handle(params, r);
 			return;
 		}
 	reply_refuse(r, KIND_UNIMPLEMENTED, ENOSYS, "no method \"%s\"", method);

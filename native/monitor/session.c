@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
+#include "monitor/shim.h"
 
 /* Longest frame that is sent, so that streams of one connection take turns. */
 #define FRAME_MAX PUMP_MAX
@@ -85,6 +86,10 @@ void session_end(struct session *s)
 		remove_cgroup(s->cgroup);
 	free(s->cgroup);
 	s->cgroup = NULL;
+	if (s->external)
+		fifos_remove(s->member->bundle, s->external);
+	free(s->external);
+	s->external = NULL;
 	loop_free(&s->in, s);
 }
 
@@ -174,8 +179,24 @@ static size_t take_stdin(void *arg, const char *bytes, size_t len)
  */
 static void end_member_stdin(struct session *s)
 {
-	if (s->with_stdin && s->member->stdin_once && !s->member->tty)
-		loop_close(&s->member->in);
+	if (!s->with_stdin || !s->member->stdin_once || s->member->tty)
+		return;
+	if (s->member->external)
+		session_close_stdin(s->member);
+	loop_close(&s->member->in);
+}
+
+void session_close_stdin(struct member *m)
+{
+	cleanup_text struct text t = { 0 };
+
+	if (m->stdin_closed)
+		return;
+	m->stdin_closed = true;
+	text_str(&t, "{\"container\":");
+	text_json(&t, m->id);
+	text_str(&t, "}");
+	conn_event("stdin_closed", &t);
 }
 
 static void end_stdin(void *arg)
@@ -229,7 +250,7 @@ void session_kill(struct session *s)
 
 	if (s->cgroup)
 		cgroup_kill_all(s->cgroup, &ignored);
-	if (s->running)
+	if (s->running && !s->external) /* an external one is killed by the shim, whom the daemon asks */
 		kill(s->child.pid, SIGKILL); /* our child, not reaped: nobody else's pid */
 }
 
@@ -266,6 +287,8 @@ static bool relay(struct session_out *o, size_t most)
 	if (n <= 0) {
 		loop_close(&o->watch);
 		o->drain = 0;
+		if (s->external)
+			session_external_output(s, true);
 		return false;
 	}
 	if (n == FRAME_MAX)
@@ -273,6 +296,8 @@ static bool relay(struct session_out *o, size_t most)
 	o->drain = o->drain > (size_t)n ? o->drain - (size_t)n : 0;
 	pump_used((size_t)n);
 	conn_frame(s->conn, o->stream, bytes, (size_t)n);
+	if (s->conn && s->external)
+		session_external_output(s, false);
 	return s->conn != NULL;
 }
 
@@ -283,8 +308,9 @@ static void pause_reading(struct session *s)
 }
 
 /* After the process: what it had written is sent, then the status. What background children write is not. */
-static void finish(struct session *s)
+void session_finish(struct session *s)
 {
+	s->finishing = true;
 	for (int i = 0; i < 2; i++) {
 		struct session_out *o = &s->out[i];
 
@@ -325,8 +351,8 @@ static void on_writable(struct stream *stream)
 	if (!s->is_exec) {
 		loop_timer_stop(&s->limit);
 		output_pause(s->member, false);
-	} else if (s->ended) {
-		finish(s);
+	} else if (s->ended && !(s->external && s->limit.armed)) {
+		session_finish(s);
 	} else {
 		for (int i = 0; i < 2; i++)
 			if (s->out[i].watch.fd >= 0)
@@ -359,13 +385,18 @@ void session_child_exited(struct child *c, int status, int64_t at_ns)
 						  (size_t)available :
 						  0;
 	}
-	finish(s);
+	session_finish(s);
 }
 
 static void on_limit(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, limit);
 
+	if (s->external) {
+		s->out[0].drain = s->out[1].drain = DRAIN_MAX;
+		session_finish(s);
+		return;
+	}
 	if (s->is_exec) {
 		s->timed_out = true;
 		session_kill(s);
@@ -423,6 +454,8 @@ void session_member_exited(struct member *m)
 
 	for (struct session *s = m->sessions, *next; s; s = next) {
 		next = s->next;
+		if (s->external && s->running) /* it ended with its container, whatever the shim still says */
+			session_external_exited(m, s->external, 128 + SIGKILL);
 		if (s->is_exec)
 			continue;
 		if (s->conn)
@@ -438,6 +471,13 @@ bool session_member_deleted(struct member *m)
 	for (struct session *s = m->sessions, *next; s; s = next) {
 		next = s->next;
 		if (s->is_exec) {
+			if (s->external) { /* the shim ends it, and has no more to say of it */
+				if (s->conn)
+					conn_drop(s->conn);
+				s->conn = NULL;
+				session_end(s);
+				continue;
+			}
 			execs = true;
 			if (s->running)
 				session_kill(s);

@@ -29,9 +29,12 @@ struct session {
 
 	struct child child;   /* exec */
 	bool running, ended, timed_out, forgotten;
+	bool finishing;       /* external: what is there is sent, then the status */
+	uint64_t output_until_ms; /* external: no output is waited for after this */
 	int status;
 	struct timer limit;   /* exec: its time; attach: a stalled client's */
 	char *cgroup;         /* exec: its own; NULL: none */
+	char *external;       /* exec of a shim: its id there; NULL: it is a child of ours */
 };
 
 /* A new session of m for the connection of r; NULL: no memory. */
@@ -45,5 +48,11 @@ void session_child_exited(struct child *c, int status, int64_t at_ns);
 
 /* Gives all back. May be called twice: a broken connection ends a session in the middle of a send. */
 void session_end(struct session *s);
+
+/* Of an external exec that has ended: all that it wrote is sent, unless more may come. */
+void session_external_output(struct session *s, bool ended);
+
+/* What there is of output is sent, then the status. */
+void session_finish(struct session *s);
 
 #endif

@@ -8,6 +8,7 @@
 #include "monitor/loop.h"
 #include "monitor/member.h"
 #include "monitor/pod.h"
+#include "monitor/shim.h"
 
 /* Processes that don't die (D state) are left to the daemon, which knows their cgroups. */
 #define SHUTDOWN_LIMIT_MS 20000
@@ -28,6 +29,8 @@ static void finish(void)
 	if (done)
 		return;
 	done = true;
+	if (pod.shim_cgroup)
+		shim_end();
 	pod_give_back(&pod);
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", pod.run_dir, pod.socket) < sizeof(path))
 		unlink(path);
