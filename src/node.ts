@@ -151,6 +151,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     netnsPrefix: names.netnsPrefix,
     cgroupRoot: names.cgroupRoot,
     unpin,
+    allowedAnnotations: (handler) => runtimeOf(config(), handler).annotations,
     nowNs,
     changed: (id, change, before) => events.tell(id, id, change, before),
   });

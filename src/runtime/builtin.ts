@@ -34,6 +34,7 @@ import {
   createParams,
   execParams,
   type LogFlush,
+  type Method,
   parseCreated,
   parseEvent,
   parseNetStats,
@@ -112,8 +113,13 @@ export class BuiltinHandler implements RuntimeHandler {
   }
 }
 
-/** Runs the monitor's program until it has set itself up, forked away and closed its output. */
-async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSignal): Promise<StartAnswer> {
+/** Runs the monitor's program until it has set itself up, forked away and closed its output. `more`: of the request. */
+export async function startMonitor(
+  binary: string,
+  spec: SandboxSpec,
+  signal: AbortSignal,
+  more: Wire = {},
+): Promise<StartAnswer> {
   const {
     code,
     signal: killedBy,
@@ -122,7 +128,7 @@ async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSign
     binary,
     [],
     {
-      stdin: JSON.stringify(startRequest(spec)),
+      stdin: JSON.stringify({ ...startRequest(spec), ...more }),
       stderrFile: `${spec.runDir}/monitor.log`,
       timeoutMs: startDeadlineMs,
       maxOutputBytes: maxAnswerBytes,
@@ -140,17 +146,19 @@ async function startMonitor(binary: string, spec: SandboxSpec, signal: AbortSign
 }
 
 /** Tells whatever monitor serves this folder to end with its containers. */
-async function abandonMonitor(runDir: string, signal: AbortSignal): Promise<void> {
+export async function abandonMonitor(runDir: string, signal: AbortSignal): Promise<void> {
   const connection = await MonitorConnection.open(runDir, {}, signal);
   await connection.request("shutdown", {}, signal).finally(() => connection.close());
 }
 
-async function connectMonitor(
+/** `onOther` gets the events that are no part of handler.ts's contract. */
+export async function connectMonitor(
   identity: SandboxIdentity,
   onEvent: OnEvent,
   logFlush: LogFlush | undefined,
   signal: AbortSignal,
-) {
+  onOther?: (message: Wire) => void,
+): Promise<MonitorSandbox> {
   // Events of the time between the subscription and the caller's getting hold of the sandbox wait here.
   let early: SandboxEvent[] | undefined = [];
   const connection = await MonitorConnection.open(
@@ -158,7 +166,7 @@ async function connectMonitor(
     {
       onEvent: (message) => {
         const event = parseEvent(message);
-        if (!event) return;
+        if (!event) return onOther?.(message);
         if (early) early.push(event);
         else onEvent(event);
       },
@@ -189,7 +197,7 @@ async function connectMonitor(
   }
 }
 
-class MonitorSandbox implements RuntimeSandbox {
+export class MonitorSandbox implements RuntimeSandbox {
   readonly identity: SandboxIdentity;
   readonly initial: SandboxStatus;
   readonly closed: Promise<Error | undefined>;
@@ -207,6 +215,11 @@ class MonitorSandbox implements RuntimeSandbox {
     this.identity = identity;
     this.initial = initial;
     this.closed = connection.closed;
+  }
+
+  /** For handlers whose monitor does more than these verbs. */
+  request(method: Method, params: Wire, signal: AbortSignal): Promise<Wire> {
+    return this.#connection.request(method, params, signal);
   }
 
   async state(signal: AbortSignal): Promise<SandboxStatus> {

@@ -33,6 +33,10 @@ export interface SandboxSpec {
   /** cgroup of the pod's reaping init, null when there is none. */
   readonly podCgroup: string | null;
   readonly oomScoreAdj: number;
+  /** Where the cgroups of the pod's containers are, below each hierarchy's root. */
+  readonly cgroupParent: string;
+  /** For a container that the runtime makes for the sandbox itself; as the containers get them. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** What must be recorded to find a sandbox again after a restart of the daemon. */

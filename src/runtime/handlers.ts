@@ -35,7 +35,8 @@ const makers: Readonly<Record<HandlerType, Make>> = {
   builtin: async ({ name }, { monitorBinary, logFlush }) =>
     new BuiltinHandler({ name, monitorBinary, logFlush }),
   oci: refuse,
-  "shim-v2": refuse,
+  "shim-v2": async (settings, tools) =>
+    new (await import("./shim-v2/handler.ts")).ShimHandler({ ...settings, ...tools }),
 };
 
 /** @throws RuntimeError naming the setting that is wrong. A program that is missing is told when it is used. */

@@ -14,6 +14,7 @@ import type { Attachment, Network } from "../network/network.ts";
 import { processStartTime } from "../process/start-time.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
+import { sandboxAnnotations } from "./annotation.ts";
 import { cgroupParentPath } from "./cgroup-parent.ts";
 import { type CgroupTree, endCgroup } from "./cgroup-tree.ts";
 import type { PodConfig } from "./config.ts";
@@ -66,6 +67,8 @@ export interface SandboxLifecycleDeps {
   readonly cgroupRoot: string;
   /** Unmounts and removes a namespace pin; one that does not exist is success. */
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
+  /** Pod annotations that a handler may see, by its configuration. */
+  readonly allowedAnnotations: (handler: string) => readonly string[];
   readonly nowNs: () => bigint;
   /** Told after each change that GetContainerEvents reports. */
   readonly changed: (
@@ -477,6 +480,8 @@ export class SandboxLifecycle {
       monitorCgroup: `${this.#deps.cgroupRoot}/monitors`,
       podCgroup: pauseCgroup(sandbox),
       oomScoreAdj: -999,
+      cgroupParent: sandbox.cgroupParent,
+      annotations: sandboxAnnotations(sandbox, this.#deps.allowedAnnotations(sandbox.handler)),
     } as const;
   }
 }

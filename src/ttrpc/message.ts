@@ -34,8 +34,8 @@ export function anyJson(url: string, value: unknown): AnyInit {
 }
 
 /** Whether `any` holds the message `name`, whatever host its URL begins with. */
-export function isAny(any: Any | undefined, name: string): any is Any {
-  return any !== undefined && (any.typeUrl === name || any.typeUrl.endsWith(`/${name}`));
+export function isAny(any: Any, name: string): boolean {
+  return any.typeUrl === name || any.typeUrl.endsWith(`/${name}`);
 }
 
 /** Nanoseconds since 1970; 0n for none, and for what is no time after that. */

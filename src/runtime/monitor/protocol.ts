@@ -41,7 +41,14 @@ export type Method =
   | "reopen_log"
   | "net_stats"
   | "delete"
-  | "shutdown";
+  | "shutdown"
+  // Beside a shim:
+  | "run"
+  | "create_io"
+  | "exec_io"
+  | "created"
+  | "started"
+  | "exited";
 
 /**
  * How long each request may take, in milliseconds. Longest: those that wait for disks (an overlay
@@ -64,6 +71,12 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   net_stats: 5_000,
   delete: 60_000,
   shutdown: 60_000,
+  run: 600_000, // it has a limit of its own
+  create_io: 10_000,
+  exec_io: 10_000,
+  created: 5_000,
+  started: 5_000,
+  exited: 5_000,
 };
 
 /** Time for a monitor to set itself up and answer on its standard output. */
@@ -332,23 +345,23 @@ export function asObject(value: unknown, what: string): Wire {
   return value as Wire;
 }
 
-function object(from: Wire, key: string): Wire {
+export function object(from: Wire, key: string): Wire {
   return asObject(from[key], key);
 }
 
-function list(from: Wire, key: string): readonly unknown[] {
+export function list(from: Wire, key: string): readonly unknown[] {
   const value = from[key];
   if (!Array.isArray(value)) throw malformed(key);
   return value;
 }
 
-function text(from: Wire, key: string): string {
+export function text(from: Wire, key: string): string {
   const value = from[key];
   if (typeof value !== "string") throw malformed(key);
   return value;
 }
 
-function integer(from: Wire, key: string): number {
+export function integer(from: Wire, key: string): number {
   const value = from[key];
   if (typeof value !== "number" || !Number.isSafeInteger(value)) throw malformed(key);
   return value;

@@ -26,10 +26,22 @@ export async function openStreams(
   params: Wire,
   signal: AbortSignal,
 ): Promise<ProcessStreams> {
+  return (await openStreamsOf(runDir, monitor, method, params, signal)).streams;
+}
+
+/** The same with what the monitor answered. */
+export async function openStreamsOf(
+  runDir: string,
+  monitor: MonitorProcess,
+  method: "exec" | "attach" | "exec_io",
+  params: Wire,
+  signal: AbortSignal,
+): Promise<{ readonly streams: ProcessStreams; readonly result: Wire }> {
   const inbox = new OutputQueue();
   const { connection, result } = await StreamConnection.open(runDir, monitor, method, params, inbox, signal);
   try {
-    return new MonitorStreams(connection, inbox, method, method === "exec" ? parsePid(result) : 0);
+    const pid = method === "exec" ? parsePid(result) : 0;
+    return { streams: new MonitorStreams(connection, inbox, method, pid), result };
   } catch (error) {
     connection.end();
     throw error;

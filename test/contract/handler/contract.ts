@@ -25,10 +25,15 @@ export interface HandlerLimits {
   /** Processes of containers are processes of the host: pids, cgroups and signals are theirs. */
   readonly hostProcesses: boolean;
   readonly pause: boolean;
+  /** An exec that is killed takes its children along; else those end with the container. Default: true. */
+  readonly execTrees?: boolean;
 }
 
 export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits): void {
   const start = (change: Partial<PodConfig> = {}) => TestPod.start(handler, change);
+  /** A command that lasts, with a child where that ends with it. */
+  const tree =
+    limits.execTrees === false ? ["/bin/sleep", "1000"] : ["/bin/sh", "-c", "sleep 1000 & sleep 1000"];
 
   describe("a sandbox", () => {
     it("starts with its namespaces, and leaves nothing when it is shut down", async () => {
@@ -261,7 +266,7 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
     it("is killed with its children after its time", async () => {
       await using pod = await start();
       const made = await pod.shell("sleep 100");
-      const { end } = await made.exec(["/bin/sh", "-c", "sleep 1000 & sleep 1000"], {}, 100);
+      const { end } = await made.exec(tree, {}, 100);
       expect(end.timedOut).toBe(true);
       await expect.poll(() => cgroups.processes(made.spec.linux.cgroupsPath)).toEqual([made.pid]); // sh and its sleep
     });
@@ -331,7 +336,7 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
     it("dies when its client closes", async () => {
       await using pod = await start();
       const made = await pod.shell("sleep 100");
-      const process = { ...made.spec.process, args: ["/bin/sh", "-c", "sleep 1000 & sleep 1000"] };
+      const process = { ...made.spec.process, args: tree };
       const streams = await pod.sandbox.exec(
         { containerId: made.id, process, tty: false, stdin: false, timeoutMs: 0 },
         within(),

@@ -92,6 +92,8 @@ export class TestPod implements AsyncDisposable {
       monitorCgroup: `${this.cgroup}/monitor`,
       podCgroup: pid === "pod" ? `${this.cgroup}/pause` : null,
       oomScoreAdj: 0,
+      cgroupParent: this.cgroup,
+      annotations: {},
     };
     for (const name of ["hosts", "hostname", "resolv.conf"])
       writeFileSync(join(this.runDir, name), `${name} of the pod\n`);

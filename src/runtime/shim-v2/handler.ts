@@ -1,0 +1,257 @@
+/**
+ * Pods whose containers are made by a containerd shim (runtime v2): gVisor's, Kata's, Firecracker's, runc's.
+ * Beside each shim stands a kobako-monitor (native/monitor/shim.h), so that this daemon may die at any moment.
+ * Enters: specs and requests as values. Leaves: the verbs of handler.ts over ttrpc and the monitor protocol.
+ * Keeps on disk: `shim.json` in the pod's run folder; in bundles what the shim itself keeps.
+ */
+import { readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import type { Log } from "../../log/log.ts";
+import { launch, run } from "../../process/spawn.ts";
+import { abandonMonitor, connectMonitor, startMonitor } from "../builtin.ts";
+import type {
+  HandlerInfo,
+  HandlerType,
+  RuntimeHandler,
+  RuntimeSandbox,
+  SandboxEvent,
+  SandboxIdentity,
+  SandboxSpec,
+} from "../handler.ts";
+import type { LogFlush, Wire } from "../monitor/protocol.ts";
+import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
+import { parseShimOptions } from "./options.ts";
+import { readRecord, type ShimRecord } from "./record.ts";
+import { shimBundle, shimNamespace, ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
+import { Task } from "./task.ts";
+
+/** A program that is asked for its version answers at once, or is none. */
+const infoMs = 10_000;
+/** For what is left of a pod whose monitor is dead: its shim is asked, and then killed. */
+const askMs = 5_000;
+const endMs = 30_000;
+
+export interface ShimHandlerOptions {
+  readonly name: string;
+  /** Absolute path of the shim. */
+  readonly path: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly monitorBinary: string;
+  readonly logFlush?: LogFlush | undefined;
+  readonly log: Log;
+}
+
+type OnEvent = (event: SandboxEvent) => void;
+
+export class ShimHandler implements RuntimeHandler {
+  readonly name: string;
+  readonly type: HandlerType = "shim-v2";
+  readonly program: string;
+  readonly #sandbox: ShimSandboxOptions;
+  #known: { readonly file: string; readonly info: HandlerInfo } | undefined;
+
+  /** @throws RuntimeError `invalid-argument` naming the option that is wrong. */
+  constructor({ name, path, options, timeoutMs, monitorBinary, logFlush, log }: ShimHandlerOptions) {
+    this.name = name;
+    this.program = path;
+    this.#sandbox = {
+      name,
+      program: path,
+      monitorBinary,
+      pauseBinary: join(dirname(monitorBinary), "kobako-pause"),
+      options: parseShimOptions(name, path, options),
+      timeoutMs,
+      logFlush,
+      log,
+    };
+  }
+
+  async info(signal: AbortSignal): Promise<HandlerInfo> {
+    const file = identityOf(this.program);
+    if (file === undefined)
+      throw new RuntimeError(
+        "failed-precondition",
+        `runtimes.${this.name}.path: there is no program ${this.program}`,
+      );
+    if (this.#known?.file === file) return this.#known.info;
+    const { code, stdout, stderr } = await run(
+      this.program,
+      ["-v"],
+      { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }, timeoutMs: infoMs, maxOutputBytes: 64 << 10 },
+      signal,
+    );
+    const said = Buffer.concat([stdout, stderr]);
+    if (code !== 0 || said.length === 0)
+      throw new RuntimeError(
+        "failed-precondition",
+        `${this.program} -v ended with code ${code} and said ${shown(said)}: a containerd shim tells its version`,
+      );
+    const info: HandlerInfo = {
+      features: { recursiveReadOnlyMounts: false, userNamespaces: false },
+      version: said.toString("utf8").split(/\s+/).join(" ").trim().slice(0, 200),
+      ociVersion: "1.1.0",
+      missing: [
+        "recursive read-only mounts are not asked for",
+        "user namespaces are not offered",
+        "the PID namespace of another container can be joined only where the shim's processes are the host's",
+      ],
+    };
+    this.#known = { file, info };
+    return info;
+  }
+
+  async startSandbox(
+    spec: SandboxSpec,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+    onNamespaces?: () => void,
+  ): Promise<RuntimeSandbox> {
+    const { monitorBinary, options } = this.#sandbox;
+    const cgroup = `${dirname(spec.monitorCgroup)}/shims/${spec.id.slice(0, 16)}`.replace("//", "/");
+    const { pid, startTime } = await startMonitor(monitorBinary, spec, signal, { shim_cgroup: cgroup });
+    const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
+    const record: ShimRecord = {
+      id: spec.id,
+      program: this.program,
+      cgroup,
+      sandboxed: options.sandboxContainer,
+      paths: { network: undefined, ipc: undefined, uts: undefined, pid: undefined },
+      address: undefined,
+    };
+    try {
+      onNamespaces?.();
+      return await this.#open(identity, record, onEvent, signal, spec);
+    } catch (error) {
+      // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
+      await abandonMonitor(spec.runDir, AbortSignal.timeout(askMs)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
+    const record = readRecord(identity.runDir);
+    try {
+      if (record === undefined)
+        throw new RuntimeError("not-found", `sandbox ${identity.id} has no shim: its creation was cut short`);
+      const sandbox = await this.#open(identity, record, onEvent, signal);
+      await sandbox.takeUp(signal);
+      return sandbox;
+    } catch (error) {
+      // Nobody stands beside the shim any more: it and its containers end with their monitor.
+      if (record !== undefined && error instanceof RuntimeError && error.kind === "not-found")
+        await this.#endShim(identity.runDir, record);
+      throw error;
+    }
+  }
+
+  async abandon(runDir: string, signal: AbortSignal): Promise<void> {
+    const record = readRecord(runDir);
+    try {
+      await abandonMonitor(runDir, signal);
+    } catch (error) {
+      if (record === undefined) throw error;
+      await this.#endShim(runDir, record);
+    }
+  }
+
+  async #open(
+    identity: SandboxIdentity,
+    record: ShimRecord,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+    spec?: SandboxSpec,
+  ): Promise<ShimSandbox> {
+    let sandbox: ShimSandbox | undefined;
+    const other = (message: Wire) => sandbox?.monitorEvent(message);
+    const monitor = await connectMonitor(identity, onEvent, this.#sandbox.logFlush, signal, other);
+    sandbox = new ShimSandbox(monitor, record, onEvent, this.#sandbox, spec);
+    return sandbox;
+  }
+
+  /** Ends a shim whose monitor is dead, with all that it has. Each step goes on where the one before failed. */
+  async #endShim(runDir: string, record: ShimRecord): Promise<void> {
+    const { log, monitorBinary, timeoutMs } = this.#sandbox;
+    const signal = AbortSignal.timeout(endMs);
+    const step = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+      await work().catch((error: unknown) =>
+        log.warn({ sandbox: record.id, error }, `end a shim without a monitor: ${what}`),
+      );
+    };
+    const containers = containersOf(runDir);
+    const { address } = record;
+    if (address !== undefined) {
+      await step("ask it", async () => {
+        const asked = AbortSignal.any([signal, AbortSignal.timeout(askMs)]);
+        const task = await Task.connect(address, shimNamespace, askMs, asked);
+        try {
+          for (const { id } of containers) {
+            await task.kill({ id }, 9, true, asked).catch(() => undefined); // ended, or never created
+            await task.wait({ id }, askMs, asked).catch(() => undefined);
+            await task.delete({ id }, asked).catch(() => undefined); // its program does it below
+          }
+          await task.shutdown(record.id, true, asked);
+        } finally {
+          task.close();
+        }
+      });
+    }
+    await step("kill it", () => succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal));
+    for (const { id, bundle } of containers) {
+      const shim = {
+        id,
+        namespace: shimNamespace,
+        eventsSocket: join(runDir, "e.sock"),
+        publishBinary: monitorBinary,
+      };
+      await step(`delete ${id}`, async () => {
+        // It finds the bundle in its working folder, too.
+        const child = await launch(
+          record.program,
+          shimArguments(shim, "delete", bundle),
+          { env: shimEnvironment(shim), timeoutMs, cwd: bundle },
+          signal,
+        );
+        child.stdin.end();
+        child.stdout.resume();
+        child.stderr?.resume();
+        const { code } = await child.ended;
+        if (code !== 0) throw new RuntimeError("internal", `delete ended with code ${code}`);
+      });
+      await step("unmount", () => succeed(monitorBinary, ["--unmount", join(bundle, "rootfs")], signal));
+    }
+    await step("unmount", () => succeed(monitorBinary, ["--unmount", join(runDir, "shm")], signal));
+    await step("end what delete left", () => succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal));
+  }
+}
+
+async function succeed(program: string, args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { code, stderr } = await run(program, args, {}, signal);
+  if (code !== 0) throw new RuntimeError("internal", `${args[0]} ended with code ${code}: ${shown(stderr)}`);
+}
+
+/** The shim's bundles in a run folder; the sandbox's own is among them. */
+function containersOf(runDir: string): { id: string; bundle: string }[] {
+  try {
+    return readdirSync(runDir, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && /^[0-9a-f]{16}$/.test(entry.name))
+      .flatMap(({ name: ours }) =>
+        readdirSync(join(runDir, ours), { withFileTypes: true })
+          .filter((entry) => entry.isDirectory() && /^[0-9a-f]{64}$/.test(entry.name))
+          .map(({ name: id }) => ({ id, bundle: shimBundle(join(runDir, ours), id) })),
+      );
+  } catch {
+    return []; // the folder is gone, and its bundles with it
+  }
+}
+
+/** What tells one version of a file from another; undefined: there is none. */
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino, size, mtimeMs } = statSync(path);
+    return `${dev}:${ino}:${size}:${mtimeMs}`;
+  } catch {
+    return undefined;
+  }
+}

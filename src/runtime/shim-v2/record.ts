@@ -1,0 +1,61 @@
+/**
+ * What is kept of a pod's shim in its run folder, `shim.json`: how a later daemon finds it, or ends what is left.
+ * Written before the shim is started (an intent), and again when it has told its address.
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ShimAddress } from "./bootstrap.ts";
+import type { PodNamespacePaths } from "./spec.ts";
+
+export interface ShimRecord {
+  /** Of the sandbox. */
+  readonly id: string;
+  readonly program: string;
+  /** The cgroup that the shim's processes are in. */
+  readonly cgroup: string;
+  readonly sandboxed: boolean;
+  readonly paths: PodNamespacePaths;
+  /** Undefined: it had not answered yet. */
+  readonly address: ShimAddress | undefined;
+}
+
+const fileName = "shim.json";
+
+export function writeRecord(runDir: string, record: ShimRecord): void {
+  const path = join(runDir, fileName);
+  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** Undefined: there is none that can be understood. */
+export function readRecord(runDir: string): ShimRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(join(runDir, fileName), "utf8"));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { id, program, cgroup, sandboxed, paths, address } = value as Record<string, unknown>;
+  if (typeof id !== "string" || typeof program !== "string" || typeof cgroup !== "string") return undefined;
+  return {
+    id,
+    program,
+    cgroup,
+    sandboxed: sandboxed === true,
+    paths: readPaths(paths),
+    address: readAddress(address),
+  };
+}
+
+function readPaths(value: unknown): PodNamespacePaths {
+  const from = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  const path = (key: string) => (typeof from[key] === "string" ? from[key] : undefined);
+  return { network: path("network"), ipc: path("ipc"), uts: path("uts"), pid: path("pid") };
+}
+
+function readAddress(value: unknown): ShimAddress | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { version, path } = value as Record<string, unknown>;
+  return (version === 2 || version === 3) && typeof path === "string" ? { version, path } : undefined;
+}

@@ -1,0 +1,657 @@
+/**
+ * A pod whose containers are a shim's: the monitor has its namespaces, FIFOs, logs and exit records, the shim its
+ * processes. What the monitor says of a container stands; the shim is asked where the monitor can't know.
+ * Never: takes a pid that a shim tells for a process of this host, unless that process is in the container's cgroup.
+ */
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import type { Log } from "../../log/log.ts";
+import type { OciResources } from "../../oci/runtime-spec.ts";
+import { processStartTime } from "../../process/start-time.ts";
+import { DeleteResponse, TaskStatus, timestampNs, type MountInit } from "../../ttrpc/message.ts";
+import type { MonitorSandbox } from "../builtin.ts";
+import type {
+  AttachRequest,
+  CreatedContainer,
+  CreateRequest,
+  ExecRequest,
+  InterfaceCounters,
+  KillRequest,
+  PrepareRequest,
+  ProcessStreams,
+  ResolvedUser,
+  RuntimeSandbox,
+  SandboxEvent,
+  SandboxIdentity,
+  SandboxNamespaces,
+  SandboxSpec,
+  SandboxStatus,
+} from "../handler.ts";
+import {
+  asObject,
+  createParams,
+  integer,
+  list,
+  text,
+  type LogFlush,
+  type Wire,
+} from "../monitor/protocol.ts";
+import { openStreamsOf } from "../monitor/streams.ts";
+import {
+  bootstrapInput,
+  parseBootstrap,
+  type ShimIdentity,
+  shimArguments,
+  shimEnvironment,
+  shown,
+} from "./bootstrap.ts";
+import { type ContainerUsage, parseUsage } from "./metrics.ts";
+import type { ShimOptions } from "./options.ts";
+import { type ShimRecord, writeRecord } from "./record.ts";
+import { overlayMount } from "./rootfs.ts";
+import { type PodNamespacePaths, sandboxSpec, shimSpec } from "./spec.ts";
+import { ShimStreams } from "./streams.ts";
+import { type ProcessRef, Task } from "./task.ts";
+
+/** Our containers are in a namespace of their own beside containerd's. */
+export const shimNamespace = "kobako";
+/** A container's end is waited for as long as it lives. */
+const foreverMs = 0x7fff_ffff;
+/** From SIGKILL to the end, when a container is deleted. */
+const killMs = 10_000;
+const killedCode = 137;
+
+export interface ShimSandboxOptions {
+  readonly name: string;
+  readonly program: string;
+  readonly monitorBinary: string;
+  /** The program of a sandbox's own container, static. */
+  readonly pauseBinary: string;
+  readonly options: ShimOptions;
+  readonly timeoutMs: number;
+  readonly logFlush: LogFlush | undefined;
+  readonly log: Log;
+}
+
+/** What is known of a container between its requests; gone with the daemon, like a half made container. */
+interface Pending {
+  readonly rootfs: MountInit;
+  /** Why the shim refused to create it: what `start` answers. */
+  refused?: RuntimeError;
+}
+
+export class ShimSandbox implements RuntimeSandbox {
+  readonly identity: SandboxIdentity;
+  readonly closed: Promise<Error | undefined>;
+  #initial: SandboxStatus;
+  readonly #monitor: MonitorSandbox;
+  readonly #options: ShimSandboxOptions;
+  readonly #onEvent: (event: SandboxEvent) => void;
+  readonly #pending = new Map<string, Pending>();
+  /** Ends the waits for containers: this daemon has no part in them any more. */
+  readonly #over = new AbortController();
+  /** Of a sandbox that was just started. */
+  readonly #spec: SandboxSpec | undefined;
+  #record: ShimRecord;
+  #task: Task | undefined;
+  /** True from the first sign of its end that was asked for. */
+  #ending = false;
+
+  constructor(
+    monitor: MonitorSandbox,
+    record: ShimRecord,
+    onEvent: (event: SandboxEvent) => void,
+    options: ShimSandboxOptions,
+    spec?: SandboxSpec,
+  ) {
+    this.#spec = spec;
+    this.#monitor = monitor;
+    this.#record = record;
+    this.#onEvent = onEvent;
+    this.#options = options;
+    this.identity = monitor.identity;
+    this.closed = monitor.closed;
+    this.#initial = monitor.initial;
+    void monitor.closed.then(() => this.#leave());
+  }
+
+  get initial(): SandboxStatus {
+    return this.#initial;
+  }
+
+  // --- the shim's own life ---
+
+  /** Starts the shim, and the sandbox's own container where it needs one. */
+  async #boot(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+    const { program, options, timeoutMs } = this.#options;
+    const bundle = shimBundle(join(spec.runDir, spec.id.slice(0, 16)), spec.id);
+    mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
+    const paths = await this.#paths(spec.namespaces, spec.netnsPin, signal);
+    const config = sandboxSpec({
+      id: spec.id,
+      hostname: spec.hostname,
+      namespaces: spec.namespaces,
+      paths,
+      cgroupsPath: `${spec.cgroupParent}/kobako-sandbox-${spec.id.slice(0, 16)}`,
+      annotations: spec.annotations,
+      sysctls: options.sandboxContainer ? spec.sysctls : {},
+    });
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    this.#record = { ...this.#record, paths };
+    writeRecord(spec.runDir, this.#record);
+    const answer = await this.#run("start", spec.id, bundle, signal);
+    if (answer.code !== 0) {
+      throw new RuntimeError(
+        "failed-precondition",
+        `${program} start ended with code ${answer.code} and said ${shown(answer.stderr.length > 0 ? answer.stderr : answer.stdout)}`,
+      );
+    }
+    const address = parseBootstrap(answer.stdout);
+    this.#record = { ...this.#record, address };
+    writeRecord(spec.runDir, this.#record);
+    const task = await Task.connect(address, shimNamespace, timeoutMs, signal);
+    this.#attend(task);
+    await task.connectTask(spec.id, signal);
+    if (options.sandboxContainer) await this.#startSandboxContainer(task, spec.id, bundle, signal);
+  }
+
+  async #startSandboxContainer(task: Task, id: string, bundle: string, signal: AbortSignal): Promise<void> {
+    const rootfs = join(bundle, "rootfs");
+    for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(rootfs, folder), { recursive: true });
+    copyFileSync(this.#options.pauseBinary, join(rootfs, "pause"));
+    await task.create({ id, bundle, options: this.#options.options.message }, signal);
+    await task.start({ id }, signal);
+    this.#watchSandboxContainer(task, id);
+  }
+
+  #watchSandboxContainer(task: Task, id: string): void {
+    void task.wait({ id }, foreverMs, this.#over.signal).then(
+      () => {
+        if (!this.#ending) this.#onEvent({ type: "pause-exit" });
+      },
+      () => undefined, // the connection ended: #lost tells, or nobody wants to know
+    );
+  }
+
+  #attend(task: Task): void {
+    this.#task = task;
+    void task.closed.then((error) => {
+      if (error === undefined || this.#ending || this.#over.signal.aborted) return;
+      this.#lost(error).catch((cause: unknown) =>
+        this.#options.log.error({ sandbox: this.identity.id, error: cause }, "end what a dead shim left"),
+      );
+    });
+  }
+
+  /** The shim is dead: its containers are ended by its program, and their ends recorded. */
+  async #lost(error: Error): Promise<void> {
+    const { log } = this.#options;
+    log.warn({ sandbox: this.identity.id, error }, "shim is lost: its containers are ended");
+    this.#ending = true;
+    const signal = AbortSignal.timeout(60_000);
+    const { containers } = await this.#monitor.state(signal);
+    for (const { id, phase } of containers) {
+      if (phase === "prepared" || phase === "exited") continue;
+      const code = await this.#cleanUp(id, signal).catch((cause: unknown) => {
+        log.warn({ container: id, error: cause }, "a dead shim's container is not cleaned up");
+        return killedCode;
+      });
+      await this.#monitor.request("exited", { container: id, exit_code: code }, signal);
+    }
+    if (this.#record.sandboxed)
+      await this.#cleanUp(this.identity.id, signal).catch((cause: unknown) =>
+        log.warn({ sandbox: this.identity.id, error: cause }, "a dead shim's sandbox is not cleaned up"),
+      );
+    this.#onEvent({ type: "pause-exit" });
+  }
+
+  /** The shim's program ends a container whose shim is dead. Gives the exit code that it found. */
+  async #cleanUp(id: string, signal: AbortSignal): Promise<number> {
+    const bundle = shimBundle(join(this.identity.runDir, id.slice(0, 16)), id);
+    const { code, stdout, stderr } = await this.#run("delete", id, bundle, signal);
+    if (code !== 0) throw new RuntimeError("internal", `delete ended with code ${code}: ${shown(stderr)}`);
+    return DeleteResponse.decode(stdout).exitStatus & 255;
+  }
+
+  /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
+  async takeUp(signal: AbortSignal): Promise<void> {
+    const { address, sandboxed } = this.#record;
+    const { id } = this.identity;
+    try {
+      if (address === undefined) throw new RuntimeError("not-found", "the shim never told its address");
+      const task = await Task.connect(address, shimNamespace, this.#options.timeoutMs, signal);
+      this.#attend(task);
+      await task.connectTask(id, signal);
+      if (sandboxed) this.#watchSandboxContainer(task, id);
+      await this.#agree(task, signal);
+    } catch (error) {
+      this.#task?.close();
+      await this.#lost(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#initial = await this.#monitor.state(signal);
+  }
+
+  async #agree(task: Task, signal: AbortSignal): Promise<void> {
+    const wire = await this.#monitor.request("state", {}, signal);
+    for (const row of list(wire, "containers")) {
+      const container = asObject(row, "containers");
+      const id = text(container, "id");
+      if (container.state !== "created" && container.state !== "running") continue;
+      const state = await task.state({ id }, signal).catch((error: unknown) => {
+        if (error instanceof RuntimeError && error.kind === "not-found") return undefined;
+        throw error;
+      });
+      if (state === undefined) {
+        // Never created, or the shim lost it: there is nothing that could still end.
+        await this.#monitor.request("exited", { container: id, exit_code: killedCode }, signal);
+        continue;
+      }
+      if (state.status === TaskStatus.TASK_STOPPED) {
+        await this.#tellExit(id, state.exitStatus, timestampNs(state.exitedAt), signal);
+        continue;
+      }
+      const runs = state.status !== TaskStatus.TASK_CREATED;
+      if (runs) {
+        if (container.state === "created") await this.#monitor.request("started", { container: id }, signal);
+        this.#watch(task, id);
+      }
+      for (const orphan of Array.isArray(container.orphans) ? container.orphans : [])
+        if (typeof orphan === "string") await this.#endOrphan(task, { id, execId: orphan }, signal);
+      if (container.stdin_closed === true) await this.#quietly(task.closeStdin({ id }, signal));
+    }
+  }
+
+  async #endOrphan(task: Task, process: ProcessRef, signal: AbortSignal): Promise<void> {
+    await this.#quietly(task.kill(process, 9, true, signal));
+    await this.#quietly(task.wait(process, killMs, signal));
+    await this.#quietly(task.delete(process, signal));
+    const params = { container: process.id, exec: process.execId, exit_code: killedCode };
+    await this.#monitor.request("exited", params, signal);
+  }
+
+  /** A wait beside the shim's events: one of the two may be lost. */
+  #watch(task: Task, id: string): void {
+    task
+      .wait({ id }, foreverMs, this.#over.signal)
+      .then(({ exitStatus, exitedAt }) =>
+        this.#tellExit(id, exitStatus, timestampNs(exitedAt), AbortSignal.timeout(killMs)),
+      )
+      .catch(() => undefined); // the connection ended, or the container is deleted
+  }
+
+  async #tellExit(id: string, code: number, atNs: bigint, signal: AbortSignal): Promise<void> {
+    const at = atNs === 0n ? {} : { finished_at_ns: String(atNs) };
+    await this.#monitor.request("exited", { container: id, exit_code: code, ...at }, signal);
+  }
+
+  /** An event of the monitor that only a shim's pod has. */
+  monitorEvent(message: Wire): void {
+    if (message.event !== "stdin_closed" || this.#task === undefined) return;
+    const id = text(asObject(message.params, "params"), "container");
+    void this.#quietly(this.#task.closeStdin({ id }, AbortSignal.timeout(this.#options.timeoutMs)));
+  }
+
+  // --- the verbs ---
+
+  async networkReady(signal: AbortSignal): Promise<void> {
+    if (this.#spec === undefined) throw new Error("networkReady is for a sandbox that was just started");
+    await this.#boot(this.#spec, signal);
+  }
+
+  async state(signal: AbortSignal): Promise<SandboxStatus> {
+    return await this.#monitor.state(signal);
+  }
+
+  async prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser> {
+    const user = await this.#monitor.prepare(request, signal);
+    this.#pending.set(request.containerId, { rootfs: overlayMount(request.rootfs, request.bundle) });
+    return user;
+  }
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer> {
+    const { containerId: id } = request;
+    const bundle = shimBundle(request.bundle, id);
+    const pending = this.#pending.get(id);
+    if (pending === undefined)
+      throw new RuntimeError("failed-precondition", `container ${id} is not prepared`);
+    const task = this.#live();
+    const { paths, sandboxed } = this.#record;
+    const shm = request.shm ? join(this.identity.runDir, "shm") : undefined;
+    const spec = shimSpec(request.spec, paths, sandboxed, shm);
+    mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
+    for (const folder of [request.bundle, bundle])
+      writeFileSync(join(folder, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+    const io = await this.#monitor.request(
+      "create_io",
+      createParams(request, this.#options.logFlush),
+      signal,
+    );
+    try {
+      const { pid } = await task.create(
+        {
+          id,
+          bundle,
+          rootfs: [pending.rootfs],
+          terminal: request.tty,
+          stdin: text(io, "stdin"),
+          stdout: text(io, "stdout"),
+          stderr: text(io, "stderr"),
+          options: this.#options.options.message,
+        },
+        signal,
+      );
+      const cgroup = spec.linux.cgroupsPath;
+      if (!isInCgroup(pid, cgroup)) return { pid: 0, startTime: "", cgroup: "" };
+      await this.#monitor.request("created", { container: id, pid, cgroup }, signal);
+      return { pid, startTime: processStartTime(pid) ?? "", cgroup };
+    } catch (error) {
+      // Runtimes look for the program when they create; a container that can't be started is asked to start.
+      if (!isProgramFault(error)) throw error;
+      pending.refused = new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+      return { pid: 0, startTime: "", cgroup: "" };
+    }
+  }
+
+  async start(containerId: string, signal: AbortSignal): Promise<{ startedAtNs: bigint }> {
+    const refused = this.#pending.get(containerId)?.refused;
+    if (refused !== undefined) throw refused;
+    const task = this.#live();
+    try {
+      await task.start({ id: containerId }, signal);
+    } catch (error) {
+      throw isProgramFault(error)
+        ? new RuntimeError("failed-precondition", errorLine(error), { cause: error })
+        : error;
+    }
+    const answer = await this.#monitor.request("started", { container: containerId }, signal);
+    this.#watch(task, containerId);
+    return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
+  }
+
+  async kill(request: KillRequest, signal: AbortSignal): Promise<void> {
+    const { containerId: id } = request;
+    if (this.#pending.get(id)?.refused !== undefined) {
+      if (request.signal === 9) await this.#tellExit(id, killedCode, 0n, signal);
+      return;
+    }
+    try {
+      await this.#live().kill({ id }, request.signal, request.all, signal);
+    } catch (error) {
+      if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) {
+        const known = (await this.#monitor.state(signal)).containers.find((c) => c.id === id);
+        if (known === undefined) throw new RuntimeError("not-found", `no container ${id}`, { cause: error });
+        throw new RuntimeError("failed-precondition", `container ${id} is ${known.phase}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams> {
+    const { containerId: id, tty, stdin, timeoutMs } = request;
+    const task = this.#live();
+    const execId = `e${randomBytes(8).toString("hex")}`;
+    const process = { id, execId };
+    const { streams, result } = await openStreamsOf(
+      this.identity.runDir,
+      this.identity,
+      "exec_io",
+      { container: id, exec: execId, tty, stdin },
+      signal,
+    );
+    let added = false;
+    try {
+      const io = {
+        stdin: text(result, "stdin"),
+        stdout: text(result, "stdout"),
+        stderr: text(result, "stderr"),
+      };
+      await task.exec({ ...process, terminal: tty, ...io }, { ...request.process, terminal: tty }, signal);
+      added = true;
+      await task.start(process, signal);
+    } catch (error) {
+      streams.close();
+      const undo = AbortSignal.timeout(killMs);
+      if (added) await this.#quietly(task.delete(process, undo));
+      await this.#quietly(
+        this.#monitor.request("exited", { container: id, exec: execId, exit_code: 126 }, undo),
+      );
+      if (error instanceof RuntimeError && (isProgramFault(error) || isFinished(error)))
+        throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+      throw error;
+    }
+    return new ShimStreams({ streams, task, process, isExec: true, timeoutMs, report: this.#report });
+  }
+
+  async attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams> {
+    const streams = await this.#monitor.attach(request, signal);
+    return new ShimStreams({
+      streams,
+      task: this.#live(),
+      process: { id: request.containerId },
+      isExec: false,
+      timeoutMs: 0,
+      report: this.#report,
+    });
+  }
+
+  portForward(port: number, signal: AbortSignal): Promise<Duplex> {
+    return this.#monitor.portForward(port, signal);
+  }
+
+  async update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void> {
+    await this.#live().update(containerId, resources, signal);
+  }
+
+  async pause(containerId: string, signal: AbortSignal): Promise<void> {
+    await asked(this.#live().pause(containerId, signal));
+  }
+
+  async resume(containerId: string, signal: AbortSignal): Promise<void> {
+    await asked(this.#live().resume(containerId, signal));
+  }
+
+  /** Writes the container's state below `path`. @throws `unimplemented` where the shim can't. */
+  async checkpoint(containerId: string, path: string, signal: AbortSignal): Promise<void> {
+    await this.#live().checkpoint({ id: containerId, path }, signal);
+  }
+
+  /** What a container uses, as its shim counts it; undefined: the shim says nothing of use. */
+  async usage(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
+    return parseUsage(await this.#live().stats(containerId, signal));
+  }
+
+  reopenLog(containerId: string, signal: AbortSignal): Promise<void> {
+    return this.#monitor.reopenLog(containerId, signal);
+  }
+
+  netStats(signal: AbortSignal): Promise<readonly InterfaceCounters[]> {
+    return this.#monitor.netStats(signal);
+  }
+
+  async delete(containerId: string, signal: AbortSignal): Promise<void> {
+    if (this.#task !== undefined && !this.#ending)
+      await this.#endTask(this.#task, containerId, signal).catch((error: unknown) =>
+        this.#report("delete a container", error),
+      );
+    await this.#monitor.delete(containerId, signal);
+    this.#pending.delete(containerId);
+  }
+
+  async shutdown(signal: AbortSignal): Promise<void> {
+    const task = this.#task;
+    const { id } = this.identity;
+    if (task !== undefined && !this.#ending) {
+      this.#ending = true;
+      try {
+        const { containers } = await this.#monitor.state(signal);
+        for (const container of containers) await this.#endTask(task, container.id, signal);
+        if (this.#record.sandboxed) await this.#endTask(task, id, signal);
+        await task.shutdown(id, true, signal);
+      } catch (error) {
+        this.#report("shut the shim down", error); // the monitor kills what is left of it
+      }
+    }
+    this.#ending = true;
+    await this.#monitor.shutdown(signal);
+    this.#leave();
+  }
+
+  close(): void {
+    this.#leave();
+    this.#monitor.close();
+  }
+
+  // --- what the verbs have in common ---
+
+  #leave(): void {
+    this.#over.abort();
+    this.#task?.close();
+  }
+
+  #live(): Task {
+    if (this.#task === undefined || this.#ending)
+      throw new RuntimeError("unavailable", `the shim of sandbox ${this.identity.id} is gone`);
+    return this.#task;
+  }
+
+  readonly #report = (what: string, error: unknown): void => {
+    if (this.#over.signal.aborted) return;
+    this.#options.log.warn({ sandbox: this.identity.id, error }, `shim: ${what}`);
+  };
+
+  async #quietly(work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => {
+      if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
+      this.#report("a step that may fail", error);
+    });
+  }
+
+  /** Kills and deletes a task. One that the shim does not know is success. */
+  async #endTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
+    const gone = (error: unknown) => {
+      if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
+      throw error;
+    };
+    await task.kill({ id }, 9, true, signal).catch(gone);
+    await task.wait({ id }, killMs, signal).then(({ exitStatus, exitedAt }) => {
+      if (id === this.identity.id) return;
+      return this.#tellExit(id, exitStatus, timestampNs(exitedAt), signal).catch(gone);
+    }, gone);
+    await task.delete({ id }, signal).catch(gone);
+  }
+
+  async #run(
+    action: "start" | "delete",
+    id: string,
+    bundle: string,
+    signal: AbortSignal,
+  ): Promise<{ code: number; stdout: Buffer; stderr: Buffer }> {
+    const { program, options, timeoutMs } = this.#options;
+    const { runDir } = this.identity;
+    const shim = this.#shim(id);
+    const env = { ...shimEnvironment(shim), ...options.env };
+    const answer = await this.#monitor.request(
+      "run",
+      {
+        argv: [program, ...shimArguments(shim, action, action === "delete" ? bundle : undefined)],
+        env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
+        cwd: bundle,
+        limit_ms: timeoutMs,
+        ...(action === "start"
+          ? {
+              stdin: bootstrapInput(shim, runDir, options.message).toString("hex"),
+              log: join(bundle, "log"),
+            }
+          : {}),
+      },
+      signal,
+    );
+    return {
+      code: integer(answer, "exit_code"),
+      stdout: Buffer.from(text(answer, "stdout"), "hex"),
+      stderr: Buffer.from(text(answer, "stderr"), "hex"),
+    };
+  }
+
+  #shim(id: string): ShimIdentity {
+    return {
+      id,
+      namespace: shimNamespace,
+      eventsSocket: join(this.identity.runDir, "e.sock"),
+      publishBinary: this.#options.monitorBinary,
+    };
+  }
+
+  /** Where a runtime on the host finds the namespaces that the monitor holds. */
+  async #paths(
+    namespaces: SandboxNamespaces,
+    netnsPin: string | null,
+    signal: AbortSignal,
+  ): Promise<PodNamespacePaths> {
+    const pod = asObject((await this.#monitor.request("state", {}, signal)).pod, "pod");
+    const held = (key: string) => {
+      const fd = pod[key];
+      return typeof fd === "number" && fd >= 0 ? `/proc/${this.identity.pid}/fd/${fd}` : undefined;
+    };
+    return {
+      network: netnsPin ?? undefined,
+      ipc: namespaces.ipc === "pod" ? held("ipc_fd") : undefined,
+      uts: namespaces.uts === "pod" ? held("uts_fd") : undefined,
+      pid: typeof pod.pause_pid === "number" ? `/proc/${pod.pause_pid}/ns/pid` : undefined,
+    };
+  }
+}
+
+/**
+ * The shim's own bundle, below ours: shims keep files in it whose names others have too, and their program looks for
+ * a bundle by the container's id.
+ */
+export function shimBundle(bundle: string, id: string): string {
+  return join(bundle, id);
+}
+
+/** Whether `pid` is a process of this host in the cgroup that was asked for: then it is the container's. */
+function isInCgroup(pid: number, cgroupsPath: string): boolean {
+  if (pid <= 1) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8")
+      .split("\n")
+      .some((line) => line.slice(line.indexOf(":", line.indexOf(":") + 1) + 1) === cgroupsPath);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a runtime says that the program can't be executed: each has words of its own for it. */
+function isProgramFault(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError &&
+    /executable file not found|exec:|exec format error|no such file or directory|permission denied|is a directory/i.test(
+      error.message,
+    ) &&
+    !/mount|namespace|cgroup/i.test(error.message)
+  );
+}
+
+/** What a runtime refuses because of the container's state comes without a status of its own. */
+async function asked(work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (error instanceof RuntimeError && /cannot|can't|not (?:running|paused)|paused/i.test(error.message))
+      throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+    throw error;
+  });
+}
+
+function isFinished(error: RuntimeError): boolean {
+  return /already (?:finished|exited|stopped)|not running|process (?:is )?(?:not found|done)|no such process/i.test(
+    error.message,
+  );
+}
+
+function errorLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n").join(" ").slice(0, 1000);
+}

@@ -1,0 +1,126 @@
+/** A shim's task API: one method per verb, each with its deadline. Versions 2 and 3 differ in the service's name only. */
+import type { OciProcess, OciResources } from "../../oci/runtime-spec.ts";
+import { TtrpcClient } from "../../ttrpc/client.ts";
+import * as api from "../../ttrpc/message.ts";
+import type { ShimAddress } from "./bootstrap.ts";
+
+const { Empty } = api;
+
+/** Of one process: a container's first, or an exec. */
+export interface ProcessRef {
+  readonly id: string;
+  readonly execId?: string;
+}
+
+export class Task {
+  /** Settles when the connection to the shim ended. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #client: TtrpcClient;
+  readonly #service: string;
+  readonly #namespace: string;
+  readonly #timeoutMs: number;
+
+  private constructor(client: TtrpcClient, address: ShimAddress, namespace: string, timeoutMs: number) {
+    this.#client = client;
+    this.#service = api.service.task(address.version);
+    this.#namespace = namespace;
+    this.#timeoutMs = timeoutMs;
+    this.closed = client.closed;
+  }
+
+  static async connect(
+    address: ShimAddress,
+    namespace: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Task> {
+    return new Task(await TtrpcClient.connect(address.path, signal), address, namespace, timeoutMs);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Asks the shim who it is: what answers garbage here is no shim. */
+  connectTask(id: string, signal: AbortSignal): Promise<api.ConnectResponse> {
+    return this.#call("Connect", api.TaskRequest, api.ConnectResponse, { id }, signal);
+  }
+  state(process: ProcessRef, signal: AbortSignal): Promise<api.StateResponse> {
+    return this.#call("State", api.ProcessRequest, api.StateResponse, process, signal);
+  }
+  create(request: api.CreateTaskRequestInit, signal: AbortSignal): Promise<api.CreateTaskResponse> {
+    return this.#call("Create", api.CreateTaskRequest, api.CreateTaskResponse, request, signal);
+  }
+  start(process: ProcessRef, signal: AbortSignal): Promise<api.StartResponse> {
+    return this.#call("Start", api.ProcessRequest, api.StartResponse, process, signal);
+  }
+  delete(process: ProcessRef, signal: AbortSignal): Promise<api.DeleteResponse> {
+    return this.#call("Delete", api.ProcessRequest, api.DeleteResponse, process, signal);
+  }
+  /** Settles when the process has ended: `forMs` may be long. */
+  wait(process: ProcessRef, forMs: number, signal: AbortSignal): Promise<api.WaitResponse> {
+    return this.#call("Wait", api.ProcessRequest, api.WaitResponse, process, signal, forMs);
+  }
+  async kill(
+    process: ProcessRef,
+    signalNumber: number,
+    everyone: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const request = { ...process, signal: signalNumber, all: everyone };
+    await this.#call("Kill", api.KillRequest, Empty, request, signal);
+  }
+  async exec(
+    request: Omit<api.ExecProcessRequestInit, "spec">,
+    process: OciProcess,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const spec = api.anyJson(api.typeUrl.process, process);
+    await this.#call("Exec", api.ExecProcessRequest, Empty, { ...request, spec }, signal);
+  }
+  async resizePty(process: ProcessRef, width: number, height: number, signal: AbortSignal): Promise<void> {
+    await this.#call("ResizePty", api.ResizePtyRequest, Empty, { ...process, width, height }, signal);
+  }
+  async closeStdin(process: ProcessRef, signal: AbortSignal): Promise<void> {
+    await this.#call("CloseIO", api.CloseIoRequest, Empty, { ...process, stdin: true }, signal);
+  }
+  async update(id: string, resources: OciResources, signal: AbortSignal): Promise<void> {
+    const any = api.anyJson(api.typeUrl.resources, resources);
+    await this.#call("Update", api.UpdateTaskRequest, Empty, { id, resources: any }, signal);
+  }
+  async pause(id: string, signal: AbortSignal): Promise<void> {
+    await this.#call("Pause", api.TaskRequest, Empty, { id }, signal);
+  }
+  async resume(id: string, signal: AbortSignal): Promise<void> {
+    await this.#call("Resume", api.TaskRequest, Empty, { id }, signal);
+  }
+  async checkpoint(request: api.CheckpointTaskRequestInit, signal: AbortSignal): Promise<void> {
+    await this.#call("Checkpoint", api.CheckpointTaskRequest, Empty, request, signal);
+  }
+  /** Numbers in the shim's own counting: they are pids of the host only for some. */
+  async pids(id: string, signal: AbortSignal): Promise<number[]> {
+    const { processes } = await this.#call("Pids", api.TaskRequest, api.PidsResponse, { id }, signal);
+    return processes.map(({ pid }) => pid);
+  }
+  async stats(id: string, signal: AbortSignal): Promise<api.Any | undefined> {
+    return (await this.#call("Stats", api.TaskRequest, api.StatsResponse, { id }, signal)).stats;
+  }
+  async shutdown(id: string, now: boolean, signal: AbortSignal): Promise<void> {
+    await this.#call("Shutdown", api.ShutdownRequest, Empty, { id, now }, signal);
+  }
+
+  #call<Req, ReqInit, Res, ResInit>(
+    method: string,
+    request: api.Codec<Req, ReqInit>,
+    response: api.Codec<Res, ResInit>,
+    message: ReqInit,
+    signal: AbortSignal,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<Res> {
+    return this.#client.call(this.#service, method, request, response, message, {
+      timeoutMs,
+      signal,
+      metadata: { "containerd-namespace-ttrpc": this.#namespace },
+    });
+  }
+}
