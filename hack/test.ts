@@ -14,7 +14,7 @@ import { run } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
 const resultsFolder = join(root, "build/test-results");
-const stages = ["check", "native", "contract", "runtime", "integration", "e2e"] as const;
+const stages = ["check", "native", "contract", "runtime", "integration", "e2e", "guest"] as const;
 /** Stages whose vitest project has another name: "native" are the C tests. */
 const projects: Partial<Record<Stage, string>> = { runtime: "native" };
 type Stage = (typeof stages)[number];
@@ -29,6 +29,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+/** Exit code of hack/guest where QEMU or its kernel can't be had. */
+const noGuest = 20;
 const total: TestResults = { passed: 0, failed: [], skipped: [] };
 const times: string[] = [];
 
@@ -87,6 +89,20 @@ async function native(): Promise<void> {
   add("native", code, counts.length > 0 ? { passed, failed, skipped: [] } : undefined);
 }
 
+/** What needs cgroup v2 alone and AppArmor, in a machine that is emulated: the short part. */
+async function guest(): Promise<void> {
+  const file = join(resultsFolder, "guest.json");
+  rmSync(file, { force: true });
+  const { code, output } = await run([join(root, "hack/guest"), "test", "--short"], {
+    cwd: root,
+    env: { KOBAKO_GUEST_RESULTS: file },
+  });
+  process.stdout.write(output.replace(/^(\d+) passed, (\d+) failed$/gm, "$1 passed in the guest, $2 failed"));
+  const reason = `no guest here: ${output.trim().split("\n").at(-1)}`;
+  if (code === noGuest) total.skipped.push({ name: "guest: cgroup v2 and AppArmor", reason });
+  else add("guest", code, readResults(file));
+}
+
 /** Outside programs that tests use: built here, where it may take minutes, and not within the time of a test. */
 async function tools(): Promise<void> {
   const names = ["crictl", "cni-bridge", "cni-host-local", "runc"];
@@ -134,6 +150,7 @@ for (const stage of stages.filter((name) => asked.length === 0 || asked.includes
   console.log(`== ${stage}`);
   if (stage === "check") await check();
   else if (stage === "native") await native();
+  else if (stage === "guest") await guest();
   else await vitest(stage);
   times.push(`${stage} ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

@@ -31,42 +31,95 @@ static int throttle(struct limits *l, const struct jnode *blkio, const char *key
 		    (r = json_u64(&item, "rate", &rate, l->e)) < 0)
 			return r;
 		if (!v2)
-			r = limits_write(l, dir, v1_file, &item, "%" PRId64 ":%" PRId64 " %" PRIu64, major, minor, rate);
+			r = limits_write(l, dir, v1_file, &item, "rate", "%" PRId64 ":%" PRId64 " %" PRIu64, major, minor, rate);
 		else if (rate)
-			r = limits_write(l, dir, "io.max", &item, "%" PRId64 ":%" PRId64 " %s=%" PRIu64, major, minor,
+			r = limits_write(l, dir, "io.max", &item, "rate", "%" PRId64 ":%" PRId64 " %s=%" PRIu64, major, minor,
 					 v2_key, rate);
 		else
-			r = limits_write(l, dir, "io.max", &item, "%" PRId64 ":%" PRId64 " %s=max", major, minor, v2_key);
+			r = limits_write(l, dir, "io.max", &item, "rate", "%" PRId64 ":%" PRId64 " %s=max", major, minor, v2_key);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int weight(struct limits *l, const struct jnode *blkio)
+/*
+ * The file of a scheduler that has weights: BFQ's has the scale of v1 in both versions, v1's own was CFQ's (gone since
+ * 5.0), v2's own is that of the io.cost model. device: "8:0 ", or "" for all.
+ */
+static int write_weight(struct limits *l, int dir, bool v2, const struct jnode *of, const char *device, uint64_t value)
 {
-	struct jnode n = json_get(blkio, "weight"), devices = json_get(blkio, "weightDevice");
-	uint64_t value = 0;
+	bool one = *device;
+	int r = limits_write(l, dir, v2 ? "io.bfq.weight" : one ? "blkio.bfq.weight_device" : "blkio.bfq.weight", of,
+			     "weight", "%s%" PRIu64, device, value);
+
+	if (r != -ENOENT && !(v2 && one && r == -EOPNOTSUPP))
+		return r;
+	if (v2)
+		return limits_write(l, dir, "io.weight", of, "weight", "%s%" PRIu64, device, 1 + (value - 10) * 9999 / 990);
+	return limits_write(l, dir, one ? "blkio.weight_device" : "blkio.weight", of, "weight", "%s%" PRIu64, device, value);
+}
+
+static int check_weight(const struct jnode *n, const char *key, uint64_t *ret, struct err *e)
+{
+	struct jnode member = json_get(n, key);
+	int r = json_u64(n, key, ret, e);
+
+	if (r < 0)
+		return r;
+	return !*ret || (*ret >= 10 && *ret <= 1000) ? 0 : json_refuse(&member, e, "%" PRIu64 " is not 10 to 1000", *ret);
+}
+
+/* Leaves had a weight of their own only with CFQ. */
+static int write_leaf(struct limits *l, int dir, bool v2, const struct jnode *of, const char *device, uint64_t value)
+{
+	struct jnode member = json_get(of, "leafWeight");
+
+	if (v2)
+		return json_refuse(&member, l->e, "cgroup v2 has no leaf weights");
+	return limits_write(l, dir, *device ? "blkio.leaf_weight_device" : "blkio.leaf_weight", of, "leafWeight",
+			    "%s%" PRIu64, device, value);
+}
+
+/* weight and leafWeight of an object; with has_device for the device that it names. */
+static int weights_of(struct limits *l, const struct jnode *n, bool has_device)
+{
+	uint64_t weight = 0, leaf = 0;
+	int64_t major = 0, minor = 0;
+	char device[48] = "";
 	bool v2;
 	int r, dir;
 
-	if ((r = json_u64(blkio, "weight", &value, l->e)) < 0 || (r = json_want_array(&devices, l->e)) < 0)
+	if ((r = check_weight(n, "weight", &weight, l->e)) < 0 || (r = check_weight(n, "leafWeight", &leaf, l->e)) < 0)
 		return r;
-	if (json_count(&devices))
-		return json_refuse(&devices, l->e, "is not supported yet");
-	if (!value)
+	if (has_device) {
+		if ((r = json_need_i64(n, "major", &major, l->e)) < 0 || (r = json_need_i64(n, "minor", &minor, l->e)) < 0)
+			return r;
+		snprintf(device, sizeof(device), "%" PRId64 ":%" PRId64 " ", major, minor);
+	}
+	if (!weight && !leaf)
 		return 0;
-	if (value < 10 || value > 1000)
-		return json_refuse(&n, l->e, "is not 10 to 1000");
-	dir = limits_dir(l, CG_BLKIO, &n, &v2);
+	dir = limits_dir(l, CG_BLKIO, n, &v2);
 	if (dir < 0)
 		return dir;
-	/* The BFQ scheduler brings its own file, with the scale of v1 in both versions. */
-	r = limits_write(l, dir, v2 ? "io.bfq.weight" : "blkio.bfq.weight", &n, "%" PRIu64, value);
-	if (r != -ENOENT)
+	r = weight ? write_weight(l, dir, v2, n, device, weight) : 0;
+	return r == 0 && leaf ? write_leaf(l, dir, v2, n, device, leaf) : r;
+}
+
+static int weight(struct limits *l, const struct jnode *blkio)
+{
+	struct jnode devices = json_get(blkio, "weightDevice");
+	int r;
+
+	if ((r = json_want_array(&devices, l->e)) < 0 || (r = weights_of(l, blkio, false)) < 0)
 		return r;
-	return v2 ? limits_write(l, dir, "io.weight", &n, "%" PRIu64, 1 + (value - 10) * 9999 / 990) :
-		    limits_write(l, dir, "blkio.weight", &n, "%" PRIu64, value);
+	for (size_t i = 0; i < json_count(&devices); i++) {
+		struct jnode item = json_item(&devices, i);
+
+		if ((r = json_want_object(&item, l->e)) < 0 || (r = weights_of(l, &item, true)) < 0)
+			return r;
+	}
+	return 0;
 }
 
 int limits_blkio(struct limits *l, const struct jnode *resources)
@@ -115,7 +168,7 @@ int limits_rdma(struct limits *l, const struct jnode *resources)
 			snprintf(h, sizeof(h), "%" PRIu32, handles);
 		if (objects != UINT32_MAX)
 			snprintf(o, sizeof(o), "%" PRIu32, objects);
-		if ((r = limits_write(l, dir, "rdma.max", &item, "%s hca_handle=%s hca_object=%s", device, h, o)) < 0)
+		if ((r = limits_write(l, dir, "rdma.max", &item, NULL, "%s hca_handle=%s hca_object=%s", device, h, o)) < 0)
 			return r;
 	}
 	return 0;
@@ -135,7 +188,7 @@ int limits_network(struct limits *l, const struct jnode *resources)
 		dir = limits_dir(l, CG_NET_CLS, &n, &v2);
 		if (dir < 0)
 			return dir;
-		if ((r = limits_write(l, dir, "net_cls.classid", &n, "%" PRIu32, class_id)) < 0)
+		if ((r = limits_write(l, dir, "net_cls.classid", &n, "classID", "%" PRIu32, class_id)) < 0)
 			return r;
 	}
 	for (size_t i = 0; i < json_count(&list); i++) {
@@ -151,7 +204,7 @@ int limits_network(struct limits *l, const struct jnode *resources)
 		dir = limits_dir(l, CG_NET_PRIO, &item, &v2);
 		if (dir < 0)
 			return dir;
-		if ((r = limits_write(l, dir, "net_prio.ifpriomap", &item, "%s %" PRIu32, name, priority)) < 0)
+		if ((r = limits_write(l, dir, "net_prio.ifpriomap", &item, NULL, "%s %" PRIu32, name, priority)) < 0)
 			return r;
 	}
 	return 0;
@@ -184,6 +237,9 @@ int limits_unified(struct limits *l, const struct jnode *resources)
 		/* No path, and none of the cgroup.* files: those are the runtime's own. */
 		if (!file[len] || strchr(file, '/') || (len == 6 && !strncmp(file, "cgroup", 6)))
 			return json_refuse(&item, l->e, "is no controller's file");
+		/* The kernel reads one line and forgets the rest. */
+		if (strcspn(value, "\n") + 1 < strlen(value))
+			return json_refuse(&item, l->e, "is more than one line");
 		for (int c = 0; c < CG_CONTROLLERS; c++) {
 			const char *name = c == CG_BLKIO ? "io" : cgroup_controller_names[c];
 
@@ -196,7 +252,7 @@ int limits_unified(struct limits *l, const struct jnode *resources)
 		if (!found)
 			return err_set(l->e, ENOTSUP, "linux.resources.unified: cgroup v2 has no %.*s controller here",
 				       (int)len, file);
-		if ((r = limits_write(l, l->dirs[i], file, &item, "%s", value)) < 0)
+		if ((r = limits_write(l, l->dirs[i], file, &item, NULL, "%s", value)) < 0)
 			return r;
 	}
 	return 0;

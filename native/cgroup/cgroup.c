@@ -79,10 +79,87 @@ static int make_one(const struct cgroup_host *host, int i, const char *path, uin
 	return 0;
 }
 
+/* True when the words of a kernel file ("cpu io memory") have this one. */
+static bool has_word(const char *words, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = words; (p = strstr(p, name)); p += n)
+		if ((p == words || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
+}
+
+/* Calls `give` with each folder above the last one of the path, from the hierarchy's root down. */
+static int for_ancestors(const struct cgroup_hierarchy *h, const char *path, int (*give)(int dir, void *arg), void *arg)
+{
+	char full[256 + CGROUP_PATH_MAX];
+	size_t base = strlen(h->mount);
+	int r = 0;
+
+	snprintf(full, sizeof(full), "%s%s", h->mount, path);
+	for (size_t at = 0; path[at] && r == 0; at++) {
+		cleanup_fd int dir = -1;
+
+		if (path[at] != '/')
+			continue;
+		full[base + at] = '\0';
+		dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		full[base + at] = '/';
+		r = dir < 0 ? -errno : give(dir, arg);
+	}
+	return r;
+}
+
+static int give_one(int dir, void *arg)
+{
+	const char *name = arg;
+	char on[512], line[32];
+
+	if (io_read_small_at(dir, "cgroup.subtree_control", on, sizeof(on)) > 0 && has_word(on, name))
+		return 0;
+	snprintf(line, sizeof(line), "+%s", name);
+	return io_write_file_at(dir, "cgroup.subtree_control", line);
+}
+
+int cgroup_enable(const struct cgroup_host *host, int i, const char *path, enum cgroup_controller c)
+{
+	const char *name = c == CG_BLKIO ? "io" : cgroup_controller_names[c];
+
+	return for_ancestors(&host->list[i], path, give_one, (void *)name);
+}
+
+/* All that a folder has and its children have not. What can't be given is missed where a limit needs it. */
+static int give_all(int dir, void *arg)
+{
+	char have[512], on[512] = "", line[1024], *save = NULL;
+	size_t at = 0;
+	int r;
+
+	if (io_read_small_at(dir, "cgroup.controllers", have, sizeof(have)) <= 0)
+		return 0;
+	io_read_small_at(dir, "cgroup.subtree_control", on, sizeof(on));
+	line[0] = '\0';
+	for (char *name = strtok_r(have, " ", &save); name; name = strtok_r(NULL, " ", &save))
+		if (!has_word(on, name))
+			at += (size_t)snprintf(line + at, sizeof(line) - at, "%s+%s", at ? " " : "", name);
+	r = at ? io_write_file_at(dir, "cgroup.subtree_control", line) : 0;
+	/*
+	 * One write gives all or nothing: one that is refused (cpu while realtime threads live) must not cost the others.
+	 * But a folder with processes of its own gives none: those it could give would make it threaded.
+	 */
+	if (r == 0 || r == -EBUSY || r == -EOPNOTSUPP)
+		return 0;
+	for (char *name = strtok_r(line, " ", &save); name; name = strtok_r(NULL, " ", &save))
+		io_write_file_at(dir, "cgroup.subtree_control", name);
+	return 0;
+}
+
 int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);
 	struct cgroup_made made = { 0 };
+	int v2 = host ? cgroup_find_v2(host) : -1;
 
 	if (!host)
 		return -e->code;
@@ -91,6 +168,9 @@ int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e)
 			cgroup_undo(path, &made);
 			return -e->code;
 		}
+	/* On hybrid hosts v2 has what nobody mounted elsewhere; there it is given when a limit asks for it. */
+	if (v2 >= 0 && cgroup_find(host, CG_MEMORY) == v2)
+		for_ancestors(&host->list[v2], path, give_all, NULL);
 	*ret_made = made;
 	return 0;
 }
@@ -115,43 +195,6 @@ void cgroup_undo(const char *path, const struct cgroup_made *made)
 				break;
 		}
 	}
-}
-
-int cgroup_enable(const struct cgroup_host *host, int i, const char *path, enum cgroup_controller c)
-{
-	const char *name = c == CG_BLKIO ? "io" : cgroup_controller_names[c];
-	char full[256 + CGROUP_PATH_MAX], line[32];
-	size_t base = strlen(host->list[i].mount), len = strlen(path);
-
-	snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
-	snprintf(line, sizeof(line), "+%s", name);
-	/* Each ancestor, from the root down to the parent of the last folder. */
-	for (size_t at = 0; at < len; at++) {
-		cleanup_fd int dir = -1;
-		char on[512];
-		int r;
-
-		if (path[at] != '/')
-			continue;
-		full[base + at] = '\0';
-		dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		full[base + at] = '/';
-		if (dir < 0)
-			return -errno;
-		if (io_read_small_at(dir, "cgroup.subtree_control", on, sizeof(on)) > 0) {
-			size_t n = strlen(name);
-			const char *p = on;
-
-			while ((p = strstr(p, name)) && !((p == on || p[-1] == ' ') && (p[n] == ' ' || !p[n])))
-				p += n;
-			if (p)
-				continue;
-		}
-		r = io_write_file_at(dir, "cgroup.subtree_control", line);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e)

@@ -33,6 +33,7 @@ enum cgroup_controller { CG_CPU, CG_CPUACCT, CG_CPUSET, CG_MEMORY, CG_DEVICES, C
 
 struct cgroup_hierarchy {
 	char mount[256];      /* where it is mounted */
+	char device[16];      /* "0:29": of its superblock */
 	bool v2;
 	bool named;           /* a v1 hierarchy without controllers ("name=systemd") */
 	uint32_t controllers; /* bit N: enum cgroup_controller */
@@ -70,7 +71,10 @@ int cgroup_host_parse(const char *mountinfo, struct cgroup_host *ret);
  */
 int cgroup_path(const char *cgroups_path, const char *id, char ret[CGROUP_PATH_MAX], struct err *e);
 
-/* Makes the folder in every hierarchy, with missing parents; existing ones are taken over. */
+/*
+ * Makes the folder in every hierarchy, with missing parents; existing ones are taken over. Where v2 has the
+ * controllers they are let down to it, all that can be: usage is counted without a limit, too.
+ */
 int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e);
 
 /* Removes the empty folders that cgroup_create made, parents included. */

@@ -64,13 +64,15 @@ static void test_mountinfo(void)
 		"33 31 0:30 / /sys/fs/cgroup/my\\040mem rw - cgroup cgroup rw,memory\n"
 		"34 31 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
 		"35 31 0:32 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
-		"36 31 0:30 / /other rw - cgroup cgroup rw,memory\n";
+		"36 31 0:30 / /other rw - cgroup cgroup rw,memory\n"
+		"37 31 0:33 / /sys/fs/cgroup/mine rw - cgroup cgroup rw,name=mine\n";
 	struct cgroup_host h;
 
-	CHECK(cgroup_host_parse(hybrid, &h) == 0 && h.count == 4, "%d hierarchies", h.count);
+	CHECK(cgroup_host_parse(hybrid, &h) == 0 && h.count == 5, "%d hierarchies", h.count);
 	CHECK(cgroup_find(&h, CG_CPU) == 0 && cgroup_find(&h, CG_CPUACCT) == 0, "cpu,cpuacct");
 	CHECK(!strcmp(h.list[cgroup_find(&h, CG_MEMORY)].mount, "/sys/fs/cgroup/my mem"), "escaped space");
-	CHECK(cgroup_find(&h, CG_PIDS) == -1 && cgroup_find_v2(&h) == 3 && h.list[2].named, "the others");
+	CHECK(cgroup_find(&h, CG_PIDS) == -1 && cgroup_find_v2(&h) == 3 && h.list[2].named && h.list[4].named && !strcmp(h.list[4].mount, "/sys/fs/cgroup/mine"),
+	      "the others");
 	CHECK(cgroup_host_parse("1 1 0:1 / / rw - ext4 /dev/x rw\n", &h) == -ENOENT, "no cgroups");
 }
 

@@ -57,6 +57,11 @@ static int parse_rule(const struct jnode *n, struct device_rule *rule, struct er
 	return 0;
 }
 
+static bool is_everything(const struct device_rule *rule)
+{
+	return rule->type == 'a' && rule->major < 0 && rule->minor < 0 && rule->access == (R | W | M);
+}
+
 static int apply_v1(struct limits *l, int dir, const struct jnode *list, const struct device_rule *rules, size_t count)
 {
 	/* The kernel has one exception list and a default: rules go in one by one, in order. */
@@ -71,7 +76,7 @@ static int apply_v1(struct limits *l, int dir, const struct jnode *list, const s
 			snprintf(minor, sizeof(minor), "%" PRId64, rule->minor);
 		snprintf(text, sizeof(text), "%c %s:%s %s%s%s", rule->type, major, minor, rule->access & R ? "r" : "",
 			 rule->access & W ? "w" : "", rule->access & M ? "m" : "");
-		r = limits_write(l, dir, rule->allow ? "devices.allow" : "devices.deny", list, "%s", text);
+		r = limits_write(l, dir, rule->allow ? "devices.allow" : "devices.deny", list, NULL, "%s", text);
 		if (r < 0)
 			return r;
 	}
@@ -90,7 +95,7 @@ int limits_devices(struct limits *l, const struct jnode *resources)
 
 	if ((r = json_want_array(&list, l->e)) < 0)
 		return r;
-	rules = calloc(given + 1 + ALWAYS, sizeof(*rules));
+	rules = calloc(given * 2 + 1 + ALWAYS, sizeof(*rules));
 	if (!rules)
 		return err_set(l->e, ENOMEM, "read device rules");
 	/* Nothing said: nothing allowed but the default devices. */
@@ -99,11 +104,18 @@ int limits_devices(struct limits *l, const struct jnode *resources)
 	for (size_t k = 0; k < given; k++) {
 		struct jnode item = json_item(&list, k);
 
-		if ((r = parse_rule(&item, &rules[count++], l->e)) < 0)
+		if ((r = parse_rule(&item, &rules[count], l->e)) < 0)
 			return r;
+		count++;
+		/* To v1 an "a" means every device, whatever numbers and access stand beside it: said in two rules. */
+		if (rules[count - 1].type == 'a' && !is_everything(&rules[count - 1])) {
+			rules[count - 1].type = 'b';
+			rules[count] = rules[count - 1];
+			rules[count++].type = 'c';
+		}
 	}
 	/* After "all allowed" there is nothing to add (and v1 would take the exceptions for denials). */
-	if (!(rules[count - 1].allow && rules[count - 1].type == 'a' && rules[count - 1].access == (R | W | M))) {
+	if (!(rules[count - 1].allow && is_everything(&rules[count - 1]))) {
 		memcpy(rules + count, always, sizeof(always));
 		count += ALWAYS;
 	}

@@ -86,9 +86,12 @@ static void add_line(struct cgroup_host *h, char *line)
 		new->controllers = controllers_of(super, ",");
 		new->named = !new->controllers;
 	}
-	/* A hierarchy that is mounted twice (binds, nested mounts) counts once: the first. */
+	/* A hierarchy that is mounted twice (binds, nested mounts) counts once: the first. Its device number tells. */
+	if (strlen(fields[2]) >= sizeof(new->device))
+		return;
+	strcpy(new->device, fields[2]);
 	for (int i = 0; i < h->count; i++)
-		if (h->list[i].v2 == new->v2 && h->list[i].controllers == new->controllers)
+		if (!strcmp(h->list[i].device, new->device))
 			return;
 	h->count++;
 }

@@ -29,9 +29,9 @@ struct limits {
 
 /* The open folder of controller c; ENOTSUP with `what` in the text when there is none. */
 int limits_dir(struct limits *l, enum cgroup_controller c, const struct jnode *what, bool *ret_v2);
-/* Writes one file; `what` is named in the error. */
-int limits_write(struct limits *l, int dir, const char *file, const struct jnode *what, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+/* Writes one file; in the error member `key` of `of` is named, or with NULL `of` itself. */
+int limits_write(struct limits *l, int dir, const char *file, const struct jnode *of, const char *key,
+		 const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 int limits_memory(struct limits *l, const struct jnode *resources);
 int limits_cpu(struct limits *l, const struct jnode *resources);

@@ -26,6 +26,12 @@ int limits_dir(struct limits *l, enum cgroup_controller c, const struct jnode *w
 	*ret_v2 = l->host->list[i].v2;
 	if (*ret_v2) {
 		r = cgroup_enable(l->host, i, l->path, c);
+		/* A cgroup gives its children controllers or has processes of its own, never both (but the root). */
+		if (r == -EBUSY)
+			return err_set(l->e, EBUSY,
+				       "%s: let the %s controller reach cgroup %s: a cgroup above it has processes of its own, "
+				       "move them into one below that",
+				       json_path(what, path, sizeof(path)), cgroup_controller_names[c], l->path);
 		if (r < 0)
 			return err_set(l->e, -r, "%s: let the %s controller reach cgroup %s",
 				       json_path(what, path, sizeof(path)), cgroup_controller_names[c], l->path);
@@ -33,8 +39,10 @@ int limits_dir(struct limits *l, enum cgroup_controller c, const struct jnode *w
 	return l->dirs[i];
 }
 
-int limits_write(struct limits *l, int dir, const char *file, const struct jnode *what, const char *fmt, ...)
+int limits_write(struct limits *l, int dir, const char *file, const struct jnode *of, const char *key,
+		 const char *fmt, ...)
 {
+	struct jnode member = key ? json_get(of, key) : *of;
 	char text[512], path[160];
 	va_list ap;
 	int r;
@@ -43,10 +51,10 @@ int limits_write(struct limits *l, int dir, const char *file, const struct jnode
 	r = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if ((size_t)r >= sizeof(text))
-		return json_refuse(what, l->e, "longer than %s takes", file);
+		return json_refuse(&member, l->e, "longer than %s takes", file);
 	r = io_write_file_at(dir, file, text);
 	if (r < 0)
-		return err_set(l->e, -r, "%s: write \"%.60s\" to %s of cgroup %s", json_path(what, path, sizeof(path)),
+		return err_set(l->e, -r, "%s: write \"%.60s\" to %s of cgroup %s", json_path(&member, path, sizeof(path)),
 			       text, file, l->path);
 	return 0;
 }

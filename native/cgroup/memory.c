@@ -11,49 +11,62 @@
 
 /* The object's numbers; has_x tells 0 from absent. Bytes; -1: no limit. */
 struct memory {
-	bool has_limit, has_swap, has_reservation, has_kernel_tcp, has_swappiness, check;
-	int64_t limit, swap, reservation, kernel_tcp;
+	bool has_limit, has_swap, has_reservation, has_kernel, has_kernel_tcp, has_swappiness, has_oom, check;
+	int64_t limit, swap, reservation, kernel, kernel_tcp;
 	uint64_t swappiness;
 	bool disable_oom_killer;
+	bool has_hierarchy, hierarchy;
 };
+
+/* One of the limits; 0 is how other runtimes' users say "not set". */
+static int parse_limit(const struct jnode *n, const char *key, int64_t *ret, bool *ret_given, struct err *e)
+{
+	struct jnode member = json_get(n, key);
+	int r = json_i64(n, key, ret, e);
+
+	if (r < 0)
+		return r;
+	if (*ret < -1)
+		return json_refuse(&member, e, "%" PRId64 " is negative and not -1", *ret);
+	*ret_given = *ret != 0;
+	return 0;
+}
 
 static int parse(const struct jnode *n, struct memory *m, struct err *e)
 {
+	struct jnode swap = json_get(n, "swap"), swappiness = json_get(n, "swappiness");
 	int r;
 
 	memset(m, 0, sizeof(*m));
-	m->has_limit = json_get(n, "limit").value;
-	m->has_swap = json_get(n, "swap").value;
-	m->has_reservation = json_get(n, "reservation").value;
-	m->has_kernel_tcp = json_get(n, "kernelTCP").value;
-	m->has_swappiness = json_get(n, "swappiness").value;
-	if ((r = json_i64(n, "limit", &m->limit, e)) < 0 || (r = json_i64(n, "swap", &m->swap, e)) < 0 ||
-	    (r = json_i64(n, "reservation", &m->reservation, e)) < 0 ||
-	    (r = json_i64(n, "kernelTCP", &m->kernel_tcp, e)) < 0 ||
+	m->has_swappiness = swappiness.value;
+	m->has_oom = json_get(n, "disableOOMKiller").value;
+	m->has_hierarchy = json_get(n, "useHierarchy").value;
+	if ((r = parse_limit(n, "limit", &m->limit, &m->has_limit, e)) < 0 ||
+	    (r = parse_limit(n, "swap", &m->swap, &m->has_swap, e)) < 0 ||
+	    (r = parse_limit(n, "reservation", &m->reservation, &m->has_reservation, e)) < 0 ||
+	    (r = parse_limit(n, "kernel", &m->kernel, &m->has_kernel, e)) < 0 ||
+	    (r = parse_limit(n, "kernelTCP", &m->kernel_tcp, &m->has_kernel_tcp, e)) < 0 ||
 	    (r = json_u64(n, "swappiness", &m->swappiness, e)) < 0 ||
 	    (r = json_bool(n, "disableOOMKiller", &m->disable_oom_killer, e)) < 0 ||
+	    (r = json_bool(n, "useHierarchy", &m->hierarchy, e)) < 0 ||
 	    (r = json_bool(n, "checkBeforeUpdate", &m->check, e)) < 0)
 		return r;
-	/* 0 is how other runtimes' users say "not set". */
-	m->has_limit &= m->limit != 0;
-	m->has_swap &= m->swap != 0;
-	m->has_reservation &= m->reservation != 0;
-	m->has_kernel_tcp &= m->kernel_tcp != 0;
-	if (m->limit < -1 || m->swap < -1 || m->reservation < -1 || m->kernel_tcp < -1)
-		return json_refuse(n, e, "a limit is negative and not -1");
-	if (m->has_swap && m->swap > 0 && m->has_limit && (m->limit < 0 || m->swap < m->limit))
-		return json_refuse(n, e, "swap (memory and swap together) is below the memory limit");
+	if (m->has_swappiness && m->swappiness > 100)
+		return json_refuse(&swappiness, e, "%" PRIu64 " is not 0 to 100", m->swappiness);
 	/* Without a memory limit there is nothing that swap could be on top of, except what was set before. */
+	if (m->has_swap && m->swap > 0 && m->has_limit && (m->limit < 0 || m->swap < m->limit))
+		return json_refuse(&swap, e, "%" PRId64 " (memory and swap together) is below the memory limit", m->swap);
 	return 0;
 }
 
 static int check_usage(int dir, const char *file, const struct jnode *n, int64_t limit, struct err *e)
 {
+	struct jnode member = json_get(n, "limit");
 	char text[64];
 
 	if (io_read_small_at(dir, file, text, sizeof(text)) > 0 && limit > 0 &&
 	    strtoull(text, NULL, 10) > (uint64_t)limit)
-		return json_refuse(n, e, "limit %" PRId64 " is below what is in use (%s)", limit, text);
+		return json_refuse(&member, e, "%" PRId64 " is below what is in use (%s)", limit, text);
 	return 0;
 }
 
@@ -77,11 +90,29 @@ static int set_v1_pair(struct limits *l, int dir, const struct jnode *n, const s
 	if (m->has_limit && has_swap && io_read_small_at(dir, swap_file, now, sizeof(now)) > 0)
 		swap_first = swap == -1 || strtoull(now, NULL, 10) < (uint64_t)swap;
 	if (swap_first)
-		r = limits_write(l, dir, swap_file, n, "%" PRId64, swap);
+		r = limits_write(l, dir, swap_file, n, "swap", "%" PRId64, swap);
 	if (r == 0 && m->has_limit)
-		r = limits_write(l, dir, limit_file, n, "%" PRId64, m->limit);
+		r = limits_write(l, dir, limit_file, n, "limit", "%" PRId64, m->limit);
 	if (r == 0 && has_swap && !swap_first)
-		r = limits_write(l, dir, swap_file, n, "%" PRId64, swap);
+		r = limits_write(l, dir, swap_file, n, "swap", "%" PRId64, swap);
+	return r;
+}
+
+/*
+ * The limit of the kernel's memory: refused since 5.16, taken and forgotten since 6.4, so it is read again. -1 is what
+ * such kernels do anyway.
+ */
+static int set_kernel_v1(struct limits *l, int dir, const struct jnode *n, int64_t limit)
+{
+	static const char file[] = "memory.kmem.limit_in_bytes";
+	struct jnode member = json_get(n, "kernel");
+	char now[64];
+	int r = limits_write(l, dir, file, n, "kernel", "%" PRId64, limit);
+
+	if (limit == -1)
+		return r == -EOPNOTSUPP || r == -ENOENT ? 0 : r;
+	if (r == 0 && (io_read_small_at(dir, file, now, sizeof(now)) <= 0 || strtoull(now, NULL, 10) > (uint64_t)limit))
+		return json_refuse(&member, l->e, "this kernel has no limit for its own memory alone (`limit` counts it)");
 	return r;
 }
 
@@ -89,44 +120,70 @@ static int set_v1(struct limits *l, int dir, const struct jnode *n, const struct
 {
 	int r = m->check && m->has_limit ? check_usage(dir, "memory.usage_in_bytes", n, m->limit, l->e) : 0;
 
+	/* Before the limits: kernels that still had the choice refuse it later. */
+	if (r == 0 && m->has_hierarchy)
+		r = limits_write(l, dir, "memory.use_hierarchy", n, "useHierarchy", "%d", m->hierarchy);
 	if (r == 0)
 		r = set_v1_pair(l, dir, n, m);
 	if (r == 0 && m->has_reservation)
-		r = limits_write(l, dir, "memory.soft_limit_in_bytes", n, "%" PRId64, m->reservation);
+		r = limits_write(l, dir, "memory.soft_limit_in_bytes", n, "reservation", "%" PRId64, m->reservation);
+	if (r == 0 && m->has_kernel)
+		r = set_kernel_v1(l, dir, n, m->kernel);
 	if (r == 0 && m->has_kernel_tcp)
-		r = limits_write(l, dir, "memory.kmem.tcp.limit_in_bytes", n, "%" PRId64, m->kernel_tcp);
+		r = limits_write(l, dir, "memory.kmem.tcp.limit_in_bytes", n, "kernelTCP", "%" PRId64, m->kernel_tcp);
 	if (r == 0 && m->has_swappiness)
-		r = limits_write(l, dir, "memory.swappiness", n, "%" PRIu64, m->swappiness);
-	if (r == 0 && m->disable_oom_killer)
-		r = limits_write(l, dir, "memory.oom_control", n, "1");
+		r = limits_write(l, dir, "memory.swappiness", n, "swappiness", "%" PRIu64, m->swappiness);
+	if (r == 0 && m->has_oom)
+		r = limits_write(l, dir, "memory.oom_control", n, "disableOOMKiller", "%d", m->disable_oom_killer);
 	return r;
 }
 
-static int write_max(struct limits *l, int dir, const char *file, const struct jnode *n, int64_t value)
+static int write_max(struct limits *l, int dir, const char *file, const struct jnode *n, const char *key, int64_t value)
 {
-	return value < 0 ? limits_write(l, dir, file, n, "max") : limits_write(l, dir, file, n, "%" PRId64, value);
+	return value < 0 ? limits_write(l, dir, file, n, key, "max") :
+			   limits_write(l, dir, file, n, key, "%" PRId64, value);
+}
+
+/* What v2 has no file for: refused where it asks for something, passed where it asks for what v2 does anyway. */
+static int check_v2(const struct jnode *n, const struct memory *m, struct err *e)
+{
+	const struct {
+		const char *key;
+		bool wrong;
+		const char *why;
+	} table[] = {
+		{ "disableOOMKiller", m->disable_oom_killer, "cgroup v2 has no such switch" },
+		{ "kernel", m->kernel > 0, "cgroup v2 counts the kernel's memory in `limit`" },
+		{ "kernelTCP", m->kernel_tcp > 0, "cgroup v2 counts the memory of sockets in `limit`" },
+		{ "swappiness", m->has_swappiness, "cgroup v2 has the whole machine's alone (sysctl vm.swappiness)" },
+		{ "useHierarchy", m->has_hierarchy && !m->hierarchy, "cgroup v2 is always hierarchical" },
+		/* v2 counts swap alone: the limit that it stands on must be known. */
+		{ "swap", m->has_swap && m->swap > 0 && !(m->has_limit && m->limit > 0), "needs `limit` beside it on cgroup v2" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].wrong) {
+			struct jnode member = json_get(n, table[i].key);
+
+			return json_refuse(&member, e, "%s", table[i].why);
+		}
+	return 0;
 }
 
 static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct memory *m)
 {
-	int r = m->check && m->has_limit ? check_usage(dir, "memory.current", n, m->limit, l->e) : 0;
+	int r = check_v2(n, m, l->e);
 
-	if (r == 0 && m->disable_oom_killer)
-		return json_refuse(n, l->e, "disableOOMKiller: cgroup v2 has no such switch");
-	if (r == 0 && m->has_kernel_tcp)
-		return json_refuse(n, l->e, "kernelTCP: cgroup v2 has no such limit");
-	/* v2 counts swap alone. With swap asked for, the limit it stands on must be known. */
-	if (r == 0 && m->has_swap && m->swap > 0 && !(m->has_limit && m->limit > 0))
-		return json_refuse(n, l->e, "swap without a memory limit");
+	if (r == 0 && m->check && m->has_limit)
+		r = check_usage(dir, "memory.current", n, m->limit, l->e);
 	if (r == 0 && m->has_swap)
-		r = write_max(l, dir, "memory.swap.max", n, m->swap < 0 ? -1 : m->swap - m->limit);
+		r = write_max(l, dir, "memory.swap.max", n, "swap", m->swap < 0 ? -1 : m->swap - m->limit);
 	else if (r == 0 && m->has_limit && m->limit < 0)
 		io_write_file_at(dir, "memory.swap.max", "max"); /* not there without swap accounting */
 	if (r == 0 && m->has_limit)
-		r = write_max(l, dir, "memory.max", n, m->limit);
+		r = write_max(l, dir, "memory.max", n, "limit", m->limit);
 	if (r == 0 && m->has_reservation)
-		r = write_max(l, dir, "memory.low", n, m->reservation);
-	/* swappiness has no v2 counterpart; other runtimes ignore it there as well. */
+		r = write_max(l, dir, "memory.low", n, "reservation", m->reservation);
 	return r;
 }
 
@@ -139,8 +196,8 @@ int limits_memory(struct limits *l, const struct jnode *resources)
 
 	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &m, l->e)) < 0)
 		return r;
-	if (!m.has_limit && !m.has_swap && !m.has_reservation && !m.has_kernel_tcp && !m.has_swappiness &&
-	    !m.disable_oom_killer)
+	if (!m.has_limit && !m.has_swap && !m.has_reservation && !m.has_kernel && !m.has_kernel_tcp && !m.has_swappiness &&
+	    !m.has_oom && !m.has_hierarchy)
 		return 0;
 	dir = limits_dir(l, CG_MEMORY, &n, &v2);
 	if (dir < 0)
@@ -173,11 +230,11 @@ int limits_hugetlb(struct limits *l, const struct jnode *resources)
 		if (strspn(size, "0123456789KMGTB") != strlen(size) || strlen(size) > 16)
 			return json_refuse(&item, l->e, "\"%.20s\" is no page size", size);
 		snprintf(file, sizeof(file), "hugetlb.%s.%s", size, v2 ? "max" : "limit_in_bytes");
-		if ((r = limits_write(l, dir, file, &item, "%" PRIu64, limit)) < 0)
+		if ((r = limits_write(l, dir, file, &item, "limit", "%" PRIu64, limit)) < 0)
 			return r;
 		/* Reservations too (5.7), else a mapping is granted and dies by SIGBUS when touched. */
 		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", size, v2 ? "max" : "limit_in_bytes");
-		if ((r = limits_write(l, dir, file, &item, "%" PRIu64, limit)) < 0 && r != -ENOENT)
+		if ((r = limits_write(l, dir, file, &item, "limit", "%" PRIu64, limit)) < 0 && r != -ENOENT)
 			return r;
 	}
 	return 0;

@@ -64,13 +64,13 @@ static int open_namespaces(struct creation *c, const struct container_create *re
 }
 
 /*
- * All but the mount namespace are joined here, before init exists; it inherits them. The runner ends
+ * All but the mount and the cgroup namespace (init's join_cgroup) are joined here, before init exists; it inherits them. The runner ends
  * soon; of the PID namespace only its children become members (pid_namespaces(7)).
  */
 static int join_namespaces(const struct creation *c, struct err *e)
 {
 	for (int kind = 0; kind < NS_KINDS; kind++)
-		if (kind != NS_MOUNT && c->ns[kind] >= 0 && setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
+		if (kind != NS_MOUNT && kind != NS_CGROUP && c->ns[kind] >= 0 && setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
 			return err_set(e, errno, "join the %s namespace \"%s\"", spec_ns_names[kind].type,
 				       c->spec.ns[kind].path);
 	return 0;
@@ -110,7 +110,8 @@ static int clone_init(struct creation *c, const struct container_create *req, st
 	struct init in = { .spec = &c->spec, .req = req, .mounts = &c->mounts, .cgroup = &c->join,
 			   .identity = { .process = &c->spec.process, .seccomp = &c->seccomp,
 					 .foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0 },
-			   .mntns = req->mntns_fd >= 0 ? req->mntns_fd : c->ns[NS_MOUNT] };
+			   .mntns = req->mntns_fd >= 0 ? req->mntns_fd : c->ns[NS_MOUNT],
+			   .cgroupns = c->ns[NS_CGROUP] };
 	struct sys_clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&c->pidfd };
 	int pair[2];
 

@@ -121,8 +121,8 @@ static int join_namespaces(const struct execution *x, const struct container_exe
 
 	/* All of init's: what it shares with us is joined for nothing, what it got by inheritance is not in the spec. */
 	flags |= CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-	if (x->spec.ns[NS_CGROUP].present)
-		flags |= CLONE_NEWCGROUP;
+	/* Not yet the cgroup namespace: from inside, a v2 hierarchy with nsdelegate lets nobody be put from
+	 * outside into it (ENOENT, cgroups(7)). The child enters it when it is in its cgroup. */
 	if (setns(req->init_pidfd, flags) < 0)
 		return err_set(e, errno, "enter the namespaces of process %d", req->init_pid);
 	return 0;
@@ -207,6 +207,10 @@ static int clone_child(struct execution *x, const struct container_exec *req, bo
 		/* Into the v1 groups first: what follows is the container's cost. */
 		if (cgroup_join_self(&x->join, false, e) < 0)
 			fail(pair[1], e);
+		if (x->spec.ns[NS_CGROUP].present && setns(req->init_pidfd, CLONE_NEWCGROUP) < 0) {
+			err_set(e, errno, "enter the cgroup namespace of process %d", req->init_pid);
+			fail(pair[1], e);
+		}
 		child_main(x, req, foreign_ok);
 	}
 	x->sync = pair[0];

@@ -34,13 +34,14 @@ static void warn_runner(void *arg, const char *text)
 /* Only what the steps below use; a container must find nothing of ours in /proc/1/fd. */
 static void close_others(struct init *in)
 {
-	const size_t fixed = 10;
+	const size_t fixed = 11;
 	size_t count = fixed + CGROUP_HIERARCHIES + in->spec->mount_count + in->req->tree_count, n = 0;
 	cleanup_free int *keep = malloc(count * sizeof(*keep));
 
 	if (!keep)
 		return; /* all are close-on-exec anyway */
 	keep[n++] = in->mntns;
+	keep[n++] = in->cgroupns;
 	keep[n++] = in->sync;
 	keep[n++] = in->req->start_fd;
 	keep[n++] = in->req->console_sock;
@@ -65,6 +66,8 @@ static int join_cgroup(struct init *in, struct err *e)
 	if (cgroup_join_self(in->cgroup, false, e) < 0)
 		return -e->code;
 	cgroup_join_close(in->cgroup);
+	if (in->cgroupns >= 0 && setns(in->cgroupns, CLONE_NEWCGROUP) < 0)
+		return err_set(e, errno, "join the cgroup namespace \"%s\"", in->spec->ns[NS_CGROUP].path);
 	if (spec_ns_new(in->spec, NS_CGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_set(e, errno, "new cgroup namespace");
 	return 0;

@@ -137,6 +137,7 @@ struct init {
 	struct cgroup_join *cgroup;
 	struct identity identity;
 	int mntns;     /* to enter, or -1: init was cloned with a new one */
+	int cgroupns;  /* to enter, or -1 */
 	pid_t pid;     /* as the runner sees it; known with hooks only */
 	int sync;      /* to the runner */
 	int stdio[3];

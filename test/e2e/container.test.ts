@@ -460,7 +460,8 @@ describe("resources", () => {
         },
       },
     });
-    const cgroups = await run("cat /proc/1/cgroup");
+    // As the host sees it: on v2 a container sees itself at the root of its cgroup namespace.
+    const cgroups = await readFile(`/proc/${await containerPid(daemon, id)}/cgroup`, "utf8");
     expect(cgroups).toContain(sandbox.config.linux?.cgroupParent);
     expect(await run("cat /proc/1/oom_score_adj")).toBe("500");
     const memory = async () =>
