@@ -249,18 +249,24 @@ void cgroup_join_close(struct cgroup_join *j)
 	memset(j, 0xff, sizeof(*j));
 }
 
+/* Where the folder of an exec is. */
+static int sub_hierarchy(const struct cgroup_host *host)
+{
+	int i = cgroup_find_v2(host);
+
+	return i < 0 ? cgroup_find(host, CG_FREEZER) : i;
+}
+
 int cgroup_create_sub(const char *path, const char *name, struct cgroup_join *j, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);
-	int i = host ? cgroup_find_v2(host) : -1, fd;
+	int i = host ? sub_hierarchy(host) : -1, fd;
 	char full[600 + CGROUP_PATH_MAX];
 
 	if (!host)
 		return -e->code;
 	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") || strlen(name) > 200)
 		return err_set(e, EINVAL, "cgroup name \"%.80s\"", name);
-	if (i < 0)
-		i = cgroup_find(host, CG_FREEZER);
 	if (i < 0)
 		return err_set(e, ENOTSUP, "make a cgroup for an exec: neither cgroup v2 nor the freezer controller");
 	snprintf(full, sizeof(full), "%s%s/%s", host->list[i].mount, path, name);
@@ -348,4 +354,20 @@ int cgroup_remove(const char *path, int timeout_ms, struct err *e)
 			wait_ms *= 2;
 	}
 	return 0;
+}
+
+int cgroup_remove_sub(const char *path, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	char full[256 + CGROUP_PATH_MAX];
+	int i, r;
+
+	if (!host)
+		return -e->code;
+	i = sub_hierarchy(host);
+	if (i < 0)
+		return 0; /* none was made */
+	snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
+	r = remove_tree(AT_FDCWD, full, 64);
+	return r < 0 ? err_set(e, -r, "remove cgroup %s", full) : 0;
 }

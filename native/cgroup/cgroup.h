@@ -100,6 +100,9 @@ void cgroup_join_close(struct cgroup_join *j);
  */
 int cgroup_create_sub(const char *path, const char *name, struct cgroup_join *j, struct err *e);
 
+/* Removes that folder; path: with its name. EBUSY: somebody is still in it. */
+int cgroup_remove_sub(const char *path, struct err *e);
+
 /*
  * SIGKILLs every process at and below the path. v2: cgroup.kill (5.14). v1: freeze, kill, thaw: a
  * frozen process dies when thawed. Where there is neither: kills until none is left.

@@ -54,9 +54,29 @@ struct container_create {
 	void (*warn)(const char *text); /* what was asked for and left out where that is allowed; NULL: not told */
 };
 
+/*
+ * What an exec takes from its container, and may not go beyond. create knows it when it has read the spec: a caller
+ * that keeps it spares each exec (a probe, every few seconds) the reading of all of it again. Flat, without pointers:
+ * it goes from the runner of create to its caller and from there to the runners of execs.
+ */
+struct container_bound {
+	bool usable; /* false: something of it had no room here; execs read the spec */
+	bool has_capabilities, no_new_privileges, cgroup_namespace, has_seccomp;
+	uint32_t uid, rlimit_count, seccomp_flags;
+	int64_t oom_score_adj, personality;
+	uint64_t bounding, effective, inheritable, permitted, ambient;
+	struct {
+		int32_t resource;
+		uint64_t soft, hard;
+	} rlimits[16];
+	char seccomp[80]; /* name of the compiled filter in the cache */
+	char apparmor[128], selinux[256];
+};
+
 struct container_created {
 	pid_t pid;              /* init, in the caller's PID namespace */
 	char cgroup[2048];      /* cgroup path below each hierarchy's root (v1) or the unified root (v2); "" if none */
+	struct container_bound bound;
 };
 
 /* In the runner. On failure nothing is left behind: no process, cgroup or mount. */
@@ -80,6 +100,8 @@ struct container_exec {
 	pid_t init_pid;
 	int init_pidfd;         /* joined by descriptor: a reused pid is never entered */
 	const char *spec_path;  /* the container's config.json: seccomp, capabilities bound, env defaults */
+	const struct container_bound *bound; /* the same in short, as create gave it; NULL: spec_path is read */
+	const char *container_cgroup; /* with bound: as create gave it */
 	const char *process_json; /* the OCI process object, len bytes */
 	size_t process_len;
 	const char *cgroup;     /* sub-cgroup to make for the whole exec below the container's ("exec-N"), or NULL */
@@ -90,8 +112,8 @@ struct container_exec {
 };
 
 /*
- * In the runner. Returns when the program was exec'd, or why not: a missing program is ENOENT, one
- * that is not executable EACCES. The process is the caller's child.
+ * In the runner, which is to end soon: what it has opened and allocated ends with it. Returns when the program was
+ * exec'd, or why not: a missing program is ENOENT, one that is not executable EACCES. The process is the caller's child.
  */
 int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err *e);
 

@@ -260,6 +260,7 @@ int container_create(const struct container_create *req, struct container_create
 	} else {
 		ret_created->pid = c.pid;
 		snprintf(ret_created->cgroup, sizeof(ret_created->cgroup), "%s", c.cgroup);
+		bound_from_spec(&c.spec, c.seccomp.flags, &ret_created->bound);
 	}
 	for (int kind = 0; kind < NS_KINDS; kind++)
 		if (c.ns[kind] >= 0)

@@ -79,14 +79,35 @@ static int bound(struct execution *x, const struct jnode *given, struct err *e)
 	return 0;
 }
 
-static int read_request(struct execution *x, const struct container_exec *req, struct err *e)
+/* What the container is allowed, and its filter; in short where the caller knows it and the filter is compiled. */
+static int read_container(struct execution *x, const struct container_exec *req, struct err *e)
 {
-	struct jnode process;
+	const struct container_bound *b = req->bound;
 
+	if (b && b->usable) {
+		if (bound_to_spec(b, &x->spec, e) < 0)
+			return -e->code;
+		if (!b->has_seccomp)
+			return 0;
+		if (seccomp_cached(req->seccomp_cache, b->seccomp, &x->seccomp, e) == 0) {
+			x->seccomp.flags = b->seccomp_flags;
+			return 0;
+		}
+		spec_free(&x->spec);
+	}
 	if (spec_load(req->spec_path, &x->spec, e) < 0)
 		return -e->code;
 	if (!x->spec.has_process)
 		return err_set(e, EINVAL, "%s: process is missing", req->spec_path);
+	return seccomp_prepare(x->spec.seccomp, req->seccomp_cache, &x->seccomp, e);
+}
+
+static int read_request(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	struct jnode process;
+
+	if (read_container(x, req, e) < 0)
+		return -e->code;
 	if (json_parse(req->process_json, req->process_len, &x->doc, e) < 0)
 		return err_wrap(e, "process");
 	process = json_top(x->doc, "process");
@@ -101,7 +122,11 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 {
 	char path[CGROUP_PATH_MAX];
 
-	if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0 || cgroup_join_open(path, &x->join, e) < 0)
+	if (req->bound)
+		snprintf(path, sizeof(path), "%s", req->container_cgroup);
+	else if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0)
+		return -e->code;
+	if (cgroup_join_open(path, &x->join, e) < 0)
 		return -e->code;
 	if (!req->cgroup)
 		return 0;
@@ -237,8 +262,7 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 {
 	bool foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0;
 
-	if (read_request(x, req, e) < 0 || seccomp_prepare(x->spec.seccomp, req->seccomp_cache, &x->seccomp, e) < 0 ||
-	    process_before_clone(&x->process, warn_caller, (void *)req, e) < 0 || open_cgroup(x, req, e) < 0)
+	if (read_request(x, req, e) < 0 || process_before_clone(&x->process, warn_caller, (void *)req, e) < 0 || open_cgroup(x, req, e) < 0)
 		return -e->code;
 	/* From the host's /proc; only labels need it, and only then does the child hold it. */
 	if (x->process.apparmor_profile || x->process.selinux_label) {
@@ -285,21 +309,5 @@ int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err 
 		give_back(&x);
 	else
 		*ret_pid = x.pid;
-	cgroup_join_close(&x.join);
-	for (int i = 0; i < 3; i++)
-		if (req->stdio[i] < 0 && x.stdio[i] >= 0)
-			close(x.stdio[i]);
-	if (x.sync >= 0)
-		close(x.sync);
-	if (x.pidfd >= 0)
-		close(x.pidfd);
-	if (x.proc >= 0)
-		close(x.proc);
-	if (x.home >= 0)
-		close(x.home);
-	seccomp_filter_free(&x.seccomp);
-	spec_process_free(&x.process);
-	json_decref(x.doc);
-	spec_free(&x.spec);
 	return r;
 }

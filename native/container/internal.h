@@ -36,8 +36,18 @@ struct seccomp_filter {
 };
 /* The compiled form of linux.seccomp, from the cache or compiled into it. seccomp may be NULL. */
 int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp_filter *ret, struct err *e);
+/* The name of the compiled form of linux.seccomp in the cache. */
+void seccomp_cache_name(const json_t *seccomp, char ret[80]);
+/* What stands in the cache by that name. -ENOENT when there is none. */
+int seccomp_cached(const char *cache_dir, const char *name, struct seccomp_filter *ret, struct err *e);
 void seccomp_filter_free(struct seccomp_filter *f);
 int seccomp_load_filter(const struct seccomp_filter *f, struct err *e);
+
+/* --- bound.c ------------------------------------------------------------------------------------ */
+/* seccomp_flags: of the filter that seccomp_prepare gave for the spec. */
+void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct container_bound *ret);
+/* The parts of a spec that an exec looks at. The strings are b's; free with spec_free. */
+int bound_to_spec(const struct container_bound *b, struct spec *ret, struct err *e);
 
 /* --- process.c: from the runtime's identity to the process's ------------------------------------ */
 struct identity {

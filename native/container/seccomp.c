@@ -286,7 +286,7 @@ static void hash_value(struct sha256 *h, const json_t *v)
 }
 
 /* The name in the cache: what is compiled, by which compiler, for which machine. */
-static void cache_name(const json_t *seccomp, char ret[80])
+void seccomp_cache_name(const json_t *seccomp, char ret[80])
 {
 	const struct scmp_version *v = seccomp_version();
 	struct sha256 h;
@@ -350,6 +350,20 @@ static int parse_flags(const struct jnode *seccomp, unsigned int *ret, struct er
 	return 0;
 }
 
+static int read_cached(int dir, const char *name, struct seccomp_filter *f)
+{
+	cleanup_free char *bpf = NULL;
+	struct err ignored;
+	size_t len = 0;
+
+	io_read_file_at(dir, name, MAX_BPF_BYTES, &bpf, &len, &ignored);
+	if (!len || len % sizeof(struct sock_filter))
+		return -ENOENT;
+	f->prog.len = (unsigned short)(len / sizeof(struct sock_filter));
+	f->prog.filter = (struct sock_filter *)take_ptr(&bpf);
+	return 0;
+}
+
 int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp_filter *ret, struct err *e)
 {
 	struct jnode n = json_top(seccomp, "linux.seccomp");
@@ -365,19 +379,29 @@ int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp
 		return 0;
 	if (parse_flags(&n, &f.flags, e) < 0)
 		return -e->code;
-	cache_name(seccomp, name);
+	seccomp_cache_name(seccomp, name);
 	dir = open_cache(cache_dir ? cache_dir : CONTAINER_SECCOMP_CACHE);
-	if (dir >= 0)
-		io_read_file_at(dir, name, MAX_BPF_BYTES, &bpf, &len, &ignored);
-	if (!len || len % sizeof(struct sock_filter)) {
-		free(take_ptr(&bpf));
-		if (compile(&n, &bpf, &len, e) < 0)
-			return -e->code;
-		if (dir >= 0) /* a full disk costs the time of a compile, no more */
-			io_write_atomic_at(dir, name, bpf, len, 0600, &ignored);
+	if (dir >= 0 && read_cached(dir, name, &f) == 0) {
+		*ret = f;
+		return 0;
 	}
+	if (compile(&n, &bpf, &len, e) < 0)
+		return -e->code;
+	if (dir >= 0) /* a full disk costs the time of a compile, no more */
+		io_write_atomic_at(dir, name, bpf, len, 0600, &ignored);
 	f.prog.len = (unsigned short)(len / sizeof(struct sock_filter));
 	f.prog.filter = (struct sock_filter *)take_ptr(&bpf);
+	*ret = f;
+	return 0;
+}
+
+int seccomp_cached(const char *cache_dir, const char *name, struct seccomp_filter *ret, struct err *e)
+{
+	struct seccomp_filter f = { .needed = true };
+	cleanup_fd int dir = open_cache(cache_dir ? cache_dir : CONTAINER_SECCOMP_CACHE);
+
+	if (dir < 0 || read_cached(dir, name, &f) < 0)
+		return err_set(e, ENOENT, "compiled seccomp filter %s", name);
 	*ret = f;
 	return 0;
 }

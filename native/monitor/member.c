@@ -134,6 +134,7 @@ void member_free(struct member *m)
 	free(m->log_root);
 	free(m->exit_file);
 	free(m->cgroup);
+	free(m->bound);
 	loop_free(&m->start, m);
 }
 
@@ -223,6 +224,15 @@ static void cleaned_up(void *owner, const struct runner_report *report, int fd, 
 		member_delete_step(m);
 }
 
+/* Without it, for want of memory, execs take longer. */
+static void keep_bound(struct member *m, const struct text *body)
+{
+	free(m->bound);
+	m->bound = body->len == sizeof(*m->bound) ? malloc(sizeof(*m->bound)) : NULL;
+	if (m->bound)
+		memcpy(m->bound, body->at, sizeof(*m->bound));
+}
+
 static void created(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
 	struct member *m = owner;
@@ -244,6 +254,7 @@ static void created(void *owner, const struct runner_report *report, int fd, con
 		m->pid = report->pid;
 		m->pidfd = sys_pidfd_open(m->pid, 0);
 		m->cgroup = strdup(report->cgroup);
+		keep_bound(m, body);
 		process_start_time(m->pid, m->start_time);
 		m->state = MEMBER_CREATED;
 		child_add(&m->child, m->pid, exited);

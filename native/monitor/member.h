@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "container/container.h"
 #include "monitor/conn.h"
 #include "monitor/cri_log.h"
 #include "monitor/json_view.h"
@@ -44,6 +45,7 @@ struct member {
 	enum member_busy busy;
 
 	char *bundle, *spec, *log_path, *log_root, *exit_file; /* of create */
+	struct container_bound *bound; /* what its execs take from it; NULL: they read the spec */
 	char *cgroup;             /* below each hierarchy's root; NULL or "": none */
 	bool tty, stdin_once;
 	bool shm;                 /* add the pod's /dev/shm */

@@ -125,6 +125,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	close(w->start_fd);
 	report->pid = made.pid;
 	memcpy(report->cgroup, made.cgroup, sizeof(report->cgroup));
+	text_put(body, (const char *)&made.bound, sizeof(made.bound));
 	return 0;
 }
 

@@ -48,7 +48,7 @@ struct runner_report {
 	bool broken;          /* the runner ended in the middle: it has taken nothing back */
 	pid_t pid;            /* a process that was made; 0: none */
 	char cgroup[RUNNER_CGROUP_MAX];
-	uint32_t body_len;    /* bytes of JSON that follow */
+	uint32_t body_len;    /* bytes that follow: JSON, or of create a struct container_bound */
 };
 
 /* A child of the monitor. Known from child_add() until `exited` was called, once. */
@@ -72,7 +72,7 @@ struct runner;
 /* In the child. Fills report (e too, when it returns a negative number), may set *fd and body. */
 typedef int (*runner_work)(void *arg, struct runner_report *report, int *fd, struct text *body);
 
-/* In the monitor, once. fd: what was sent, or -1; the callee's. body: JSON, the callee's for the call. */
+/* In the monitor, once. fd: what was sent, or -1; the callee's. body: the callee's for the call. */
 typedef void (*runner_done)(void *owner, const struct runner_report *report, int fd, const struct text *body);
 
 /*

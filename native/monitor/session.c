@@ -43,7 +43,7 @@ static void remove_leftover(struct timer *t)
 	struct leftover *l = container_of(t, struct leftover, retry);
 	struct err e;
 
-	if (cgroup_remove(l->cgroup, 0, &e) < 0 && l->wait_ms <= 256) {
+	if (cgroup_remove_sub(l->cgroup, &e) < 0 && l->wait_ms <= 256) {
 		l->wait_ms *= 4;
 		loop_timer(&l->retry, l->wait_ms);
 	} else {
@@ -57,7 +57,7 @@ static void remove_cgroup(const char *path)
 	struct leftover *l;
 	struct err e;
 
-	if (cgroup_remove(path, 0, &e) == 0)
+	if (cgroup_remove_sub(path, &e) == 0)
 		return;
 	l = malloc(sizeof(*l) + size);
 	if (!l)

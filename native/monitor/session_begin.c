@@ -40,6 +40,8 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 		.init_pid = m->pid,
 		.init_pidfd = m->pidfd,
 		.spec_path = m->spec,
+		.bound = m->cgroup && m->cgroup[0] ? m->bound : NULL,
+		.container_cgroup = m->cgroup,
 		.process_json = w->process.at,
 		.process_len = w->process.len,
 		.cgroup = w->cgroup,

@@ -24,6 +24,14 @@ static const struct {
 	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING }, { "RLIMIT_STACK", RLIMIT_STACK },
 };
 
+const char *spec_rlimit_name(int resource)
+{
+	for (size_t i = 0; i < sizeof(rlimit_names) / sizeof(rlimit_names[0]); i++)
+		if (rlimit_names[i].resource == resource)
+			return rlimit_names[i].name;
+	return NULL;
+}
+
 static int parse_user(const struct jnode *process, struct spec_process *p, struct err *e)
 {
 	struct jnode user = json_get(process, "user"), groups = json_get(&user, "additionalGids");

@@ -150,6 +150,9 @@ void spec_free(struct spec *s);
 int spec_process_parse(const struct jnode *n, struct spec_process *p, struct err *e);
 void spec_process_free(struct spec_process *p);
 
+/* 7 -> "RLIMIT_NOFILE"; NULL when unknown. */
+const char *spec_rlimit_name(int resource);
+
 /* True when the process is given a namespace of this kind that is not the caller's. */
 static inline bool spec_ns_new(const struct spec *s, enum spec_ns_kind kind)
 {

@@ -214,6 +214,9 @@ export interface ContainerOptions {
   readonly user?: string;
   /** OCI hooks. */
   readonly hooks?: Json;
+  /** Over the process object of the spec. */
+  readonly process?: Json;
+  readonly seccomp?: Json;
 }
 
 const everyHierarchy = (path: string): string[] =>
@@ -434,6 +437,7 @@ export class MonitorPod implements AsyncDisposable {
         env: ["PATH=/bin"],
         cwd: "/",
         oomScoreAdj: 0,
+        ...options.process,
       },
       mounts: [
         { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
@@ -460,6 +464,7 @@ export class MonitorPod implements AsyncDisposable {
         ],
         cgroupsPath: `/${this.name}/${id}`,
         resources: memory === undefined ? {} : { memory: { limit: memory } },
+        ...(options.seccomp === undefined ? {} : { seccomp: options.seccomp }),
       },
     };
   }

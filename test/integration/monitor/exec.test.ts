@@ -1,5 +1,5 @@
 /** Execs and attaches: streams, terminals, time limits, and what is left behind. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -13,6 +13,13 @@ import {
 } from "../../support/monitor.ts";
 import { waitFor } from "../../support/wait.ts";
 
+const processOf = (args: readonly string[]): Json => ({
+  args,
+  env: ["PATH=/bin"],
+  cwd: "/",
+  user: { uid: 0, gid: 0 },
+});
+const hex = (bits: number): string => bits.toString(16).padStart(16, "0");
 const exec = async (
   pod: MonitorPod,
   id: string,
@@ -22,7 +29,7 @@ const exec = async (
   const connection = await pod.connect();
   const { pid } = await connection.request("exec", {
     container: id,
-    process: { args, env: ["PATH=/bin"], cwd: "/", user: { uid: 0, gid: 0 }, terminal: more.tty ?? false },
+    process: { ...processOf(args), terminal: more.tty ?? false },
     tty: false,
     stdin: false,
     timeout_ms: 0,
@@ -63,6 +70,68 @@ describe("an exec", () => {
     expect(stdout).toMatch(
       new RegExp(`^web-0\n.*\n[\\s\\S]*:/${pod.name}/${id}(/exec-1)?\n[\\s\\S]*(sleep|sh)\n$`),
     );
+  });
+
+  it("has what its container has, and no more, whether that is remembered or read again (I6)", async () => {
+    await using pod = await MonitorPod.start();
+    const capabilities = ["CAP_KILL", "CAP_CHOWN"];
+    // No two tests have the same filter: its compiled form is a file that only this one takes away.
+    const seccomp = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [
+        { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 40 + (process.pid % 60) },
+        {
+          names: ["personality"],
+          action: "SCMP_ACT_ERRNO",
+          args: [{ index: 0, value: Date.now(), op: "SCMP_CMP_EQ" }],
+        },
+      ],
+    };
+    const cache = "/run/kobako/seccomp";
+    const compiled = () => new Set(existsSync(cache) ? readdirSync(cache) : []);
+    const before = compiled();
+    const id = await pod.run(await pod.connect(), {
+      args: ["/bin/sleep", "100"],
+      process: {
+        capabilities: { bounding: capabilities, permitted: capabilities, effective: capabilities },
+        noNewPrivileges: true,
+        rlimits: [
+          { type: "RLIMIT_NOFILE", soft: 77, hard: 99 },
+          { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+        ],
+        oomScoreAdj: 321,
+      },
+      seccomp,
+    });
+    // Perhaps one that another test compiled meanwhile is among them: it is compiled again, too.
+    const fresh = [...compiled()].filter((name) => !before.has(name));
+    expect(fresh).not.toEqual([]);
+    const forget = () => {
+      for (const name of fresh) rmSync(join(cache, name), { force: true });
+    };
+    const look = async () => {
+      const script =
+        "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; mkdir /tmp/x 2>/dev/null || echo filtered";
+      return await (await exec(pod, id, sh(script))).connection.collect();
+    };
+    const mask = (1 << 0) | (1 << 5);
+    const remembered = await look();
+    expect(remembered.stdout.replaceAll("\t", " ")).toBe(
+      `CapInh: ${hex(0)}\nCapPrm: ${hex(mask)}\nCapEff: ${hex(mask)}\nCapBnd: ${hex(mask)}\nCapAmb: ${hex(0)}\n` +
+        "NoNewPrivs: 1\nSeccomp: 2\n77\n99\n321\nfiltered\n",
+    );
+    // Who removes the compiled filter only makes the next exec compile it again.
+    forget();
+    expect(await look()).toEqual(remembered);
+    expect(fresh.some((name) => compiled().has(name))).toBe(true);
+    forget();
+    const connection = await pod.connect();
+    const more = { ...processOf(["/bin/true"]), capabilities: { bounding: ["CAP_SYS_ADMIN"] } };
+    const { error } = await connection.ask("exec", { container: id, process: more });
+    expect(error).toMatchObject({
+      kind: "invalid-argument",
+      message: expect.stringMatching(/process\.capabilities: more than the container has/),
+    });
   });
 
   it("of a missing program is refused before the switch, and the connection goes on", async () => {
