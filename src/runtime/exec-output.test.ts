@@ -40,6 +40,36 @@ describe("collected output", () => {
     expect(first.toString()).toBe("aaaaaaaa");
   });
 
+  it("of pieces of every size is whole and in order", async () => {
+    const pieces = Array.from({ length: 300 }, (_, i) => Buffer.alloc((i * 7919) % 9000, `${i} `));
+    const chunks = pieces.map((data) => ({ stream: "stderr" as const, data }));
+    const { stdout, stderr } = await collect(1 << 30, ...chunks);
+    expect([stdout.length, stderr.equals(Buffer.concat(pieces))]).toEqual([0, true]);
+  });
+
+  it("is no longer wanted once the cap is reached", async () => {
+    const unwanted: string[] = [];
+    const chunks = [out("one"), out("two"), out("six")];
+    const streams = {
+      ...saying(chunks),
+      discardOutput: () => unwanted.push("from here on"),
+    };
+    await collectExec(streams, 9, new AbortController().signal);
+    expect(unwanted).toEqual([]);
+    await collectExec(
+      { ...saying(chunks), discardOutput: streams.discardOutput },
+      8,
+      new AbortController().signal,
+    );
+    expect(unwanted).toEqual(["from here on"]);
+  });
+
+  it("is not put together for a command that was killed for its time", async () => {
+    const streams = { ...saying([out("much")]), ended: Promise.resolve({ ...end, timedOut: true }) };
+    const result = await collectExec(streams, 100, new AbortController().signal);
+    expect([...texts(result), result.end.timedOut]).toEqual(["", "", true]);
+  });
+
   it("of a million single bytes becomes one piece, and not many buffers", async () => {
     const count = 1 << 20;
     const chunks = (function* () {

@@ -1,18 +1,24 @@
 /** An exec run to its end, its output in memory up to a cap: what ExecSync needs. */
 import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
+import { youngCollection } from "../process/young-collection.ts";
 import type { ProcessEnd, ProcessStreams } from "./handler.ts";
+
+const nothing = Buffer.alloc(0);
+/** From this size on a piece of output is kept as it came. */
+const largeBytes = 4 << 10;
+const maxBlockBytes = 256 << 10;
 
 export interface CollectedExec {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** Output beyond the cap, that was read and is in neither; 0 when all is there. */
+  /** Output beyond the cap, that was read and is in neither; 0 when all is there, else some of it may be uncounted. */
   readonly droppedBytes: number;
   readonly end: ProcessEnd;
 }
 
 /**
  * Reads `streams` to the end and closes them. Output beyond `capBytes` (both streams together) is
- * read and dropped, so that the process goes on as it would.
+ * read and dropped, so that the process goes on as it would. Of one that was killed for its time there is none.
  * @throws RuntimeError `cancelled` or `deadline-exceeded` by `signal` (the exec is killed), `unavailable`.
  */
 export async function collectExec(
@@ -20,7 +26,7 @@ export async function collectExec(
   capBytes: number,
   signal: AbortSignal,
 ): Promise<CollectedExec> {
-  const kept = { stdout: new Kept(capBytes), stderr: new Kept(capBytes) };
+  const kept = { stdout: new Kept(), stderr: new Kept() };
   let room = capBytes;
   let droppedBytes = 0;
   const onAbort = () => streams.close();
@@ -28,12 +34,16 @@ export async function collectExec(
   if (signal.aborted) onAbort();
   try {
     for await (const { stream, data } of streams.output) {
+      youngCollection.flowed(data.length);
       const taken = Math.min(room, data.length);
       if (taken > 0) kept[stream].add(data.subarray(0, taken));
       room -= taken;
       droppedBytes += data.length - taken;
+      if (droppedBytes > 0) streams.discardOutput?.();
     }
     const end = await streams.ended;
+    // Nobody is given the output of what was killed for its time; ten that wrote for ever would need as much again.
+    if (end.timedOut) return { stdout: nothing, stderr: nothing, droppedBytes: 0, end };
     return { stdout: kept.stdout.bytes(), stderr: kept.stderr.bytes(), droppedBytes, end };
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -74,34 +84,38 @@ function wholeCharacters(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** Bytes in one piece, whatever the pieces they came in: a process may write them one by one. */
+/**
+ * Bytes that come in pieces of any size: a process may write them one by one. Large pieces are kept as they are, small
+ * ones are copied together, and nothing is copied again while it grows: ten commands that never stop writing hold
+ * what they may hold, and not twice that.
+ */
 class Kept {
-  readonly #capBytes: number;
-  #buffer: Buffer = Buffer.alloc(0);
+  readonly #pieces: Buffer[] = [];
+  /** What small pieces are copied into; the last of the pieces is the part of it that is used. */
+  #block: Buffer | undefined;
+  #used = 0;
   #length = 0;
 
-  constructor(capBytes: number) {
-    this.#capBytes = capBytes;
-  }
-
   add(data: Buffer): void {
-    const length = this.#length + data.length;
-    if (this.#length === 0) {
-      this.#buffer = data;
-    } else {
-      if (length > this.#buffer.length) {
-        const larger = Buffer.allocUnsafe(
-          Math.max(length, Math.min(2 * this.#buffer.length, this.#capBytes)),
-        );
-        this.#buffer.copy(larger, 0, 0, this.#length);
-        this.#buffer = larger;
-      }
-      data.copy(this.#buffer, this.#length);
+    this.#length += data.length;
+    // The first one is often all there is.
+    if (this.#pieces.length === 0 || data.length >= largeBytes) {
+      this.#pieces.push(data);
+      this.#block = undefined;
+      return;
     }
-    this.#length = length;
+    if (this.#block === undefined || this.#block.length - this.#used < data.length) {
+      this.#block = Buffer.allocUnsafeSlow(Math.max(largeBytes, Math.min(this.#length, maxBlockBytes)));
+      this.#used = 0;
+      this.#pieces.push(this.#block.subarray(0, 0));
+    }
+    data.copy(this.#block, this.#used);
+    this.#used += data.length;
+    this.#pieces[this.#pieces.length - 1] = this.#block.subarray(0, this.#used);
   }
 
   bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
+    const [first = Buffer.alloc(0)] = this.#pieces;
+    return this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.#length) : first;
   }
 }

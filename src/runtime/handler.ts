@@ -147,6 +147,7 @@ export interface CreatedContainer {
 
 export interface ExecRequest {
   readonly containerId: string;
+  /** As the container's own, with another program: what bounds it is the container's, whatever stands here. */
   readonly process: OciProcess;
   readonly tty: boolean;
   readonly stdin: boolean;
@@ -182,6 +183,8 @@ export interface ProcessStreams extends Disposable {
    * when the connection is lost.
    */
   readonly output: AsyncIterable<OutputChunk>;
+  /** Of what still comes nothing is wanted: it is dropped where it arrives. Without it, it is given all the same. */
+  discardOutput?(): void;
   /** How the process ended: settles after the last output was received. Rejects `unavailable` when the connection is lost. */
   readonly ended: Promise<ProcessEnd>;
   /** Resolves when there is room for more. After the end it does nothing. */

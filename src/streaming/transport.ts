@@ -4,7 +4,7 @@
  * the answers is not read until it did.
  */
 import type { Duplex } from "node:stream";
-import { youngCollection } from "./young-collection.ts";
+import { youngCollection } from "../process/young-collection.ts";
 
 /** Answers that may wait for a client that does not read. */
 const maxUnreadBytes = 256 << 10;

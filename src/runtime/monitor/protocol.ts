@@ -194,10 +194,12 @@ export function parseCreated(result: Wire): CreatedContainer {
   };
 }
 
+/** What bounds the process is left out: the monitor knows its container's, and a probe's request is half as long. */
 export function execParams(request: ExecRequest): Wire {
+  const { terminal, user, args, env, cwd } = request.process;
   return {
     container: request.containerId,
-    process: request.process,
+    process: { terminal, user, args, env, cwd },
     tty: request.tty,
     stdin: request.stdin,
     timeout_ms: request.timeoutMs,

@@ -51,9 +51,11 @@ export async function openStreamsOf(
 /** What has come and was not asked for yet; there before its connection, whose first read may hold it all. */
 class OutputQueue implements StreamEvents {
   readonly #queue: OutputChunk[] = [];
+  #discard = false;
   readonly #ending = Promise.withResolvers<ProcessEnd>();
   readonly ended = this.#ending.promise;
   #queuedBytes = 0;
+  #statusCame = false;
   #over = false;
   #fault: RuntimeError | undefined;
   /** Wakes the one who iterates the output. */
@@ -66,8 +68,10 @@ class OutputQueue implements StreamEvents {
   frame(stream: number, bytes: Buffer): boolean {
     if (stream === streamId.status) {
       this.#ending.resolve(parseProcessEnd(bytes));
+      this.#statusCame = true;
       return false;
     }
+    if (this.#discard) return true;
     if (bytes.length > 0 && (stream === streamId.stdout || stream === streamId.stderr)) {
       // Copied: the socket's buffer is shared and read into again.
       this.#queue.push({
@@ -80,6 +84,10 @@ class OutputQueue implements StreamEvents {
     return true;
   }
 
+  discard(): void {
+    this.#discard = true;
+  }
+
   wantsMore(): boolean {
     return this.#queuedBytes < maxQueuedBytes;
   }
@@ -87,8 +95,9 @@ class OutputQueue implements StreamEvents {
   closed(fault: RuntimeError | undefined): void {
     this.#over = true;
     this.#fault = fault;
-    // Nothing when the status has come.
-    this.#ending.reject(fault ?? new RuntimeError("cancelled", "the streams were closed"));
+    // An error is not made for nothing: its stack is the dearest thing in a probe's life here.
+    if (!this.#statusCame)
+      this.#ending.reject(fault ?? new RuntimeError("cancelled", "the streams were closed"));
     this.#wake?.();
   }
 
@@ -120,11 +129,13 @@ class MonitorStreams implements ProcessStreams {
   readonly output: AsyncIterable<OutputChunk>;
   readonly ended: Promise<ProcessEnd>;
   readonly #connection: StreamConnection;
+  readonly #inbox: OutputQueue;
   readonly #method: string;
   #stdinEnded = false;
 
   constructor(connection: StreamConnection, inbox: OutputQueue, method: string, pid: number) {
     this.#connection = connection;
+    this.#inbox = inbox;
     this.#method = method;
     this.pid = pid;
     this.ended = inbox.ended;
@@ -139,6 +150,10 @@ class MonitorStreams implements ProcessStreams {
     }
   }
 
+  discardOutput(): void {
+    this.#inbox.discard();
+  }
+
   endStdin(): void {
     if (this.#stdinEnded) return;
     this.#stdinEnded = true;
@@ -150,7 +165,8 @@ class MonitorStreams implements ProcessStreams {
   }
 
   close(): void {
-    this.#connection.fail(new RuntimeError("cancelled", `${this.#method} was closed`));
+    if (this.#connection.open)
+      this.#connection.fail(new RuntimeError("cancelled", `${this.#method} was closed`));
   }
 
   [Symbol.dispose](): void {

@@ -28,7 +28,7 @@ export class YoungCollection {
   }
 }
 
-/** Of all streams of this process. */
+/** Of this process: of its streams, and of output that is collected. */
 export const youngCollection: YoungCollection = new YoungCollection();
 
 function minor(): void {
