@@ -12,11 +12,14 @@ import { Registry } from "../test/support/registry.ts";
 import { tempDir, volatileDir } from "../test/support/temp-dir.ts";
 import { measure, type Result } from "./benchmark/measure.ts";
 import { startContainerd } from "./benchmark/containerd.ts";
+import { measureOci, ociRows } from "./benchmark/oci.ts";
 import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
+import { must } from "./run.ts";
 import { markdownTable, textTable } from "./text-table.ts";
 
 const root = join(import.meta.dirname, "..");
+const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Linux ${release()}`;
 
 interface Target extends AsyncDisposable {
   readonly name: string;
@@ -147,6 +150,36 @@ function writeDocs(file: string, text: string, mark = "bench"): void {
   writeFileSync(file, `${head}${begin}\n${text}\n${end}${tail}`);
 }
 
+/** The bundled runtime beside runc and crun, without any daemon. */
+async function runtimes(rounds: number, docs: boolean): Promise<void> {
+  const runc = (await must([join(root, "hack/tools"), "runc"])).trim().split("\n").at(-1) ?? "";
+  const results = await measureOci(
+    [
+      { name: "kobako-oci", path: join(root, "build/bin/kobako-oci") },
+      { name: "crun", path: "/usr/bin/crun" },
+      { name: "runc", path: runc },
+    ],
+    rounds,
+  );
+  const { head, rows } = ociRows(results);
+  console.log(textTable(head, rows, [1, 2, 3, 4, 5]));
+  if (!docs) return;
+  const versions = results.map(({ version }) => version).join("; ");
+  writeDocs(
+    join(root, "docs/performance.md"),
+    `${caption()}; ${versions}; ${rounds} rounds\n\n${markdownTable(head, rows)}`,
+    "runtimes",
+  );
+}
+
+/** When, which commit, which machine. */
+function caption(): string {
+  const commit = execFileSync("git", ["-C", root, "rev-parse", "--short", "HEAD"], {
+    encoding: "utf8",
+  }).trim();
+  return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}`;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -162,8 +195,11 @@ async function main(): Promise<void> {
       megabytes: { type: "string", default: "1000" },
       "idle-execs": { type: "string", default: "1000" },
       probes: { type: "string", default: "300" },
+      runtimes: { type: "boolean", default: false },
+      rounds: { type: "string", default: "200" },
     },
   });
+  if (values.runtimes) return await runtimes(Number(values.rounds), values.docs);
   const peers = values.peer ?? [];
   const unknown = peers.find((name) => name !== "containerd");
   if (unknown !== undefined) throw new Error(`--peer ${unknown}: only containerd is known`);
@@ -219,24 +255,19 @@ async function main(): Promise<void> {
     }
   }
 
-  const commit = execFileSync("git", ["-C", root, "rev-parse", "--short", "HEAD"], {
-    encoding: "utf8",
-  }).trim();
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Linux ${release()}`;
   const at = new Date().toISOString();
   console.log(values.streaming ? streamingTable(streaming, textTable) : table(results, textTable));
   const file = values.json ?? join(root, `build/bench/${at.replaceAll(":", "")}.json`);
   mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ at, commit, machine, results, streaming }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ caption: caption(), results, streaming }, null, 2)}\n`);
   console.error(`bench: ${file}`);
   if (values.docs) {
-    const caption = `${at.slice(0, 10)}, commit ${commit}, ${machine}`;
     const page = join(root, "docs/performance.md");
     if (values.streaming) {
-      writeDocs(page, `${caption}\n\n${streamingTable(streaming, markdownTable)}`, "streaming");
+      writeDocs(page, `${caption()}\n\n${streamingTable(streaming, markdownTable)}`, "streaming");
     } else {
-      writeDocs(page, `${caption}\n\n${table(results, markdownTable)}`);
-      writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption}.`);
+      writeDocs(page, `${caption()}\n\n${table(results, markdownTable)}`);
+      writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption()}.`);
     }
   }
 }
