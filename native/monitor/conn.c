@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "monitor/conn_internal.h"
+#include "monitor/oci.h"
 
 #define HELLO_LIMIT_MS 10000
 #define LINGER_LIMIT_MS 5000
@@ -204,7 +205,7 @@ void reply_error(struct reply *r, enum error_kind kind, const struct err *e)
 	char full[sizeof(e->step) + 128];
 	/* A refusal is a sentence of its own; "Invalid argument" after it says nothing more. */
 	bool sentence = kind == KIND_NOT_FOUND || kind == KIND_ALREADY_EXISTS ||
-			(kind != KIND_INTERNAL && (e->code == EINVAL || e->code == EBUSY || e->code == ESRCH));
+			e->code == OCI_SAID || (kind != KIND_INTERNAL && (e->code == EINVAL || e->code == EBUSY || e->code == ESRCH));
 
 	unlink_reply(r);
 	if (r->conn) {

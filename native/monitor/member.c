@@ -20,6 +20,7 @@
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "monitor/member_create.h"
+#include "monitor/member_oci.h"
 #include "monitor/member_oom.h"
 #include "monitor/pod.h"
 #include "monitor/prepare.h"
@@ -240,7 +241,9 @@ static void created(void *owner, const struct runner_report *report, int fd, con
 	struct err e = report->e;
 	struct reply *r;
 
-	if (fd >= 0)
+	if (fd >= 0 && m->out[0].watch.fd < 0)
+		m->out[0].watch.fd = fd; /* the terminal that an external runtime made */
+	else if (fd >= 0)
 		close(fd);
 	/* Killed, or out of time: it could take nothing back itself. Its init ends with it. */
 	if (report->broken) {
@@ -253,8 +256,10 @@ static void created(void *owner, const struct runner_report *report, int fd, con
 	if (report->pid) { /* also of a create that failed behind it: somebody must kill and reap it */
 		m->pid = report->pid;
 		m->pidfd = sys_pidfd_open(m->pid, 0);
+		free(m->cgroup);
 		m->cgroup = strdup(report->cgroup);
 		keep_bound(m, body);
+		m->recorded = oci.path != NULL;
 		process_start_time(m->pid, m->start_time);
 		m->state = MEMBER_CREATED;
 		child_add(&m->child, m->pid, exited);
@@ -336,6 +341,47 @@ static void on_start(struct watch *w, uint32_t events)
 		loop_close(w); /* init ended before it was asked to start */
 }
 
+/* What `at_ns` and `status` mean is told once the answer to a start that is under way is known. */
+static void end_of_init(struct member *m, int status, int64_t at_ns);
+
+static void started_external(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct member *m = owner;
+	struct reply *r = not_busy(m);
+	cleanup_text struct text t = { 0 };
+
+	if (fd >= 0)
+		close(fd);
+	if (report->e.code) {
+		reply_error(r, report->kind == KIND_INTERNAL ? KIND_FAILED_PRECONDITION : report->kind, &report->e);
+	} else {
+		m->started_ns = now_ns();
+		if (m->end_waits && m->end_ns < m->started_ns)
+			m->started_ns = m->end_ns; /* a program may be over before its runtime's command is */
+		m->state = MEMBER_RUNNING;
+		text_fmt(&t, "{\"started_at_ns\":\"%lld\"}", (long long)m->started_ns);
+		reply_ok(r, t.at, t.len);
+	}
+	if (m->end_waits) {
+		m->end_waits = false;
+		end_of_init(m, m->end_status, m->end_ns);
+	}
+	if (m->deleting)
+		member_delete_step(m);
+}
+
+static void start_external(struct member *m, struct reply *r)
+{
+	struct err e;
+
+	if (oci_start_begin(m, started_external, &e) < 0) {
+		reply_error(r, error_kind_of(e.code), &e);
+		return;
+	}
+	m->busy = BUSY_STARTING;
+	m->reply = r;
+}
+
 void member_start(struct json_view params, struct reply *r)
 {
 	struct member *m = member_of(params, r);
@@ -343,6 +389,10 @@ void member_start(struct json_view params, struct reply *r)
 
 	if (!m || refuse_unless(m, MEMBER_CREATED, "start", r))
 		return;
+	if (oci.path) {
+		start_external(m, r);
+		return;
+	}
 	if (m->start.fd < 0 || container_start_ask(m->start.fd, &e) < 0) {
 		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s: its init is gone", m->id);
 		return;
@@ -390,11 +440,24 @@ static void exited(struct child *c, int status, int64_t at_ns)
 {
 	struct member *m = container_of(c, struct member, child);
 
+	if (m->busy == BUSY_STARTING && oci.path) {
+		m->end_waits = true;
+		m->end_status = status;
+		m->end_ns = at_ns;
+		m->pid = 0;
+		return;
+	}
+	end_of_init(m, status, at_ns);
+}
+
+static void end_of_init(struct member *m, int status, int64_t at_ns)
+{
 	if (m->busy == BUSY_STARTING && !start_answered(m)) {
 		reply_refuse(not_busy(m), KIND_FAILED_PRECONDITION, ESRCH, "container %s: its init was killed", m->id);
 	}
 	loop_close(&m->start);
 	m->pid = 0;
+	m->paused = false;
 	m->state = MEMBER_EXITED;
 	m->finished_ns = at_ns > m->started_ns ? at_ns : m->started_ns;
 	m->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -411,6 +474,7 @@ void member_finish(struct member *m)
 	record_exit(m);
 	member_kill_rest(m);
 	session_member_exited(m);
+	member_forget(m);
 	/* A descriptor of the namespace would keep its mounts busy. */
 	if (m->mntns_fd >= 0)
 		close(m->mntns_fd);

@@ -69,6 +69,13 @@ struct member {
 	uint64_t dropped_told;    /* of log.dropped_bytes, told in events */
 	uint64_t fault_told_ms;
 
+	/* With an external runtime. */
+	bool recorded;            /* its program knows the container: it must be deleted there */
+	bool forgetting;          /* that deletion is under way */
+	bool end_waits;           /* init ended while its start was under way */
+	int end_status;
+	int64_t end_ns;
+
 	struct watch oom;
 	uint64_t oom_kills;       /* told so far */
 	uint64_t oom_kills_at_our_kill; /* at the begin, then at each SIGKILL of ours */
@@ -109,6 +116,8 @@ void member_delete(struct member *m, struct reply *r);
 /* For its deletion: who is left in its cgroup is killed; the rest of it is given back. */
 void member_kill_rest(struct member *m);
 void member_free(struct member *m);
+/* Begins the deletion of an ended container by its external runtime, once; true while that is under way. */
+bool member_forget(struct member *m);
 
 /* Looks again whether the deletion can go on: a session of the member has ended. */
 void member_delete_step(struct member *m);

@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
+#include "monitor/member_oci.h"
 #include "monitor/pod.h"
 #include "spec/spec.h"
 
@@ -72,24 +73,6 @@ struct create_work {
 	int start_fd;
 };
 
-/*
- * The pod's /dev/shm as a tree of its own: a clone of the root of the namespace that holds it. Then
- * back to the host's mounts, where the spec's sources are.
- */
-static int clone_shm(int *ret_tree, struct err *e)
-{
-	cleanup_fd int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-	if (home < 0 || setns(pod.shm_fd, CLONE_NEWNS) < 0)
-		return err_set(e, errno, "enter the namespace of /dev/shm");
-	*ret_tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (*ret_tree < 0)
-		return err_set(e, errno, "clone the pod's /dev/shm");
-	if (setns(home, CLONE_NEWNS) < 0)
-		return err_set(e, errno, "go back to the host's mounts");
-	return 0;
-}
-
 /* Into monitor.log: what was asked for and left out where that is allowed. */
 static void warn(const char *text)
 {
@@ -114,7 +97,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	struct container_created made = { 0 };
 
 	if (w->m->shm) {
-		if (clone_shm(&shm.fd, &report->e) < 0)
+		if (pod_clone_shm(&shm.fd, &report->e) < 0)
 			return -1;
 		request.trees = &shm;
 		request.tree_count = 1;
@@ -141,6 +124,26 @@ int create_io_begin(struct member *m, struct json_view params, bool *ret_stdin, 
 	return m->log_path ? cri_log_open(&m->log, m->log_root, m->log_path, e) : 0;
 }
 
+/* By the external runtime: its program makes the terminal, and its init waits by itself. */
+static int begin_external(struct member *m, struct json_view params, bool with_stdin, runner_done done, struct err *e)
+{
+	struct stdio stdio = { { -1, -1, -1 }, { -1, -1, -1 }, -1, -1 };
+	int r;
+
+	if (!m->tty && stdio_open(&stdio, false, with_stdin, e) < 0)
+		return -e->code;
+	r = oci_create_begin(m, params, &stdio, done, e);
+	stdio_close_theirs(&stdio);
+	if (r < 0) {
+		stdio_close_ours(&stdio);
+		return r;
+	}
+	m->in.fd = m->tty ? (with_stdin ? -2 : -1) : stdio.ours[0];
+	m->out[0].watch.fd = stdio.ours[1];
+	m->out[1].watch.fd = stdio.ours[2];
+	return 0;
+}
+
 int create_begin(struct member *m, struct json_view params, runner_done done, struct err *e)
 {
 	bool with_stdin = false;
@@ -151,6 +154,8 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 	if (take_path(params, "spec", false, &m->spec, e) < 0 || take_bool(params, "shm", &m->shm, e) < 0 ||
 	    create_io_begin(m, params, &with_stdin, e) < 0)
 		return -e->code;
+	if (oci.path)
+		return begin_external(m, params, with_stdin, done, e);
 	if (stdio_open(&stdio, m->tty, with_stdin, e) < 0)
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -195,6 +200,8 @@ static int clean_up_work(void *arg, struct runner_report *report, int *fd, struc
 
 int clean_up_begin(struct member *m, runner_done done, struct err *e)
 {
+	if (oci.path)
+		return oci_clean_up_begin(m, done, e);
 	return runner_start(clean_up_work, m, NULL, 0, RUNNER_LIMIT_MS, done, m, e);
 }
 
@@ -206,6 +213,12 @@ int create_finish(struct member *m, struct err *e)
 
 	if (!m->tty)
 		return 0;
+	if (oci.path) {
+		stdio.ours[1] = m->out[0].watch.fd;
+		r = stdio_take_master(&stdio, with_stdin, e);
+		m->in.fd = stdio.ours[0];
+		return r;
+	}
 	stdio.console_ours = m->out[0].watch.fd;
 	r = stdio_take_console(&stdio, with_stdin, e);
 	m->out[0].watch.fd = stdio.ours[1];
@@ -244,6 +257,8 @@ int update_begin(struct member *m, struct json_view params, runner_done done, st
 
 	if (json_view_kind(work.resources) != '{')
 		return err_set(e, EINVAL, "update: \"resources\" is not an object");
+	if (oci.path)
+		return oci_update_begin(m, work.resources, done, e);
 	if (!m->cgroup || !m->cgroup[0])
 		return err_set(e, ENOTSUP, "update: container %s has no cgroup", m->id);
 	return runner_start(update_work, &work, NULL, 0, RUNNER_LIMIT_MS, done, m, e);
@@ -272,6 +287,8 @@ int freeze_begin(struct member *m, bool pause, runner_done done, struct err *e)
 {
 	struct freeze_work work = { m, pause };
 
+	if (oci.path)
+		return oci_freeze_begin(m, pause ? "pause" : "resume", done, e);
 	if (!m->cgroup || !m->cgroup[0])
 		return err_set(e, ENOTSUP, "pause: container %s has no cgroup", m->id);
 	return runner_start(freeze_work, &work, NULL, 0, RUNNER_LIMIT_MS, done, m, e);

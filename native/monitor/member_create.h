@@ -35,5 +35,7 @@ void stdio_close_ours(struct stdio *s);
 
 /* With a tty, once the process is there: the master becomes ours[1], a second descriptor of it ours[0]. */
 int stdio_take_console(struct stdio *s, bool with_stdin, struct err *e);
+/* The master is ours[1] already. */
+int stdio_take_master(struct stdio *s, bool with_stdin, struct err *e);
 
 #endif

@@ -2,9 +2,11 @@
 /* The end of a member, in steps that wait for each other: init, execs, cgroup. */
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "cgroup/cgroup.h"
 #include "monitor/member.h"
+#include "monitor/member_oci.h"
 #include "monitor/member_oom.h"
 
 /* A process in D state can't be killed: then delete answers, and may be asked again. */
@@ -50,6 +52,28 @@ static void delete_later(struct member *m, struct err *e)
 	pod_member_gone(); /* a shutdown doesn't wait for this one any more */
 }
 
+static void forgotten(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct member *m = owner;
+
+	if (fd >= 0)
+		close(fd);
+	m->forgetting = m->recorded = false;
+	if (m->deleting)
+		member_delete_step(m);
+}
+
+bool member_forget(struct member *m)
+{
+	struct err e;
+
+	if (m->recorded && !m->forgetting) {
+		m->forgetting = oci_delete_begin(m, forgotten, &e) == 0;
+		m->recorded = m->forgetting; /* else its record goes with the pod's folder */
+	}
+	return m->forgetting;
+}
+
 /* Each step is done when it is reached, also for the second time. */
 void member_delete_step(struct member *m)
 {
@@ -72,6 +96,8 @@ void member_delete_step(struct member *m)
 		delete_later(m, &e);
 		return;
 	}
+	if (member_forget(m))
+		return; /* called again when that is done */
 	if (has_cgroup && cgroup_remove(m->cgroup, 0, &e) < 0) {
 		delete_later(m, &e);
 		return;

@@ -358,6 +358,20 @@ int pod_finish(struct pod *p, int sock, struct err *e)
 	return r;
 }
 
+int pod_clone_shm(int *ret_tree, struct err *e)
+{
+	cleanup_fd int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (home < 0 || setns(pod.shm_fd, CLONE_NEWNS) < 0)
+		return err_set(e, errno, "enter the namespace of /dev/shm");
+	*ret_tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (*ret_tree < 0)
+		return err_set(e, errno, "clone the pod's /dev/shm");
+	if (setns(home, CLONE_NEWNS) < 0)
+		return err_set(e, errno, "go back to the host's mounts");
+	return 0;
+}
+
 int pod_enter(const struct pod *p, struct err *e)
 {
 	if (p->net_fd >= 0 && setns(p->net_fd, CLONE_NEWNET) < 0)

@@ -60,6 +60,12 @@ void pod_give_back(struct pod *p);
 int pod_enter(const struct pod *p, struct err *e);
 
 /*
+ * In a runner: the pod's /dev/shm as a tree of its own, a clone of the root of the namespace that holds it. Then back
+ * to the host's mounts, where a container's sources are.
+ */
+int pod_clone_shm(int *ret_tree, struct err *e);
+
+/*
  * Unmounts and removes a network namespace's pin. A missing one is success.
  * Anything but an empty regular file, or a namespace mounted on one, is refused (EINVAL).
  */

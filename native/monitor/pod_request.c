@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor/oci.h"
 #include "pod.h"
 
 /* A string member, copied; null or absent is NULL when it may be. */
@@ -114,5 +115,7 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 	p->sysctls = json_view_get(request, "sysctls");
 	if (p->sysctls.at && json_view_kind(p->sysctls) != '{')
 		return err_set(e, EINVAL, "start request: \"sysctls\" is not an object");
+	if (oci_parse(json_view_get(request, "runtime"), &oci, e) < 0)
+		return -e->code;
 	return check(p, e);
 }

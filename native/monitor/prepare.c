@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "monitor/oci.h"
 #include "monitor/user.h"
 
 /* fsconfig(2) takes at most 255 bytes of a string. */
@@ -275,6 +276,9 @@ static int make_namespace(int *ret_fd, struct err *e)
 	 */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_set(e, errno, "make the container's mounts receive only");
+	/* Of this namespace alone: a hierarchy of cgroups that the pod's runtime can't do with. */
+	if (oci.hide && umount2(oci.hide, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+		return err_set(e, errno, "hide \"%s\"", oci.hide);
 	*ret_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	return *ret_fd < 0 ? err_set(e, errno, "open the container's mount namespace") : 0;
 }

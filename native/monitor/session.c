@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
+#include "monitor/member_oci.h"
 #include "monitor/shim.h"
 
 /* Longest frame that is sent, so that streams of one connection take turns. */
@@ -250,6 +251,8 @@ void session_kill(struct session *s)
 
 	if (s->cgroup)
 		cgroup_kill_all(s->cgroup, &ignored);
+	else if (s->running && oci.path)
+		oci_kill_tree(s->member, s->child.pid);
 	if (s->running && !s->external) /* an external one is killed by the shim, whom the daemon asks */
 		kill(s->child.pid, SIGKILL); /* our child, not reaped: nobody else's pid */
 }

@@ -10,6 +10,7 @@
 
 #include "container/container.h"
 #include "monitor/member_create.h"
+#include "monitor/member_oci.h"
 #include "monitor/session_internal.h"
 
 #define EXEC_LIMIT_MS 60000
@@ -49,6 +50,12 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 		.console_sock = w->stdio->console_theirs,
 	};
 
+	if (oci.path) {
+		const struct oci_exec exec = { m, m->execs, w->process, { request.stdio[0], request.stdio[1], request.stdio[2] },
+					       w->s->tty };
+
+		return oci_exec(&exec, report, fd);
+	}
 	if (container_exec(&request, &report->pid, &report->e) == 0)
 		return 0;
 	switch (report->e.code) {
@@ -103,13 +110,19 @@ static void exec_done(void *owner, const struct runner_report *report, int fd, c
 	struct stdio stdio = { { s->in.fd, s->out[0].watch.fd, s->out[1].watch.fd }, { -1, -1, -1 }, -1, -1 };
 	struct err e = report->e;
 
-	if (fd >= 0)
+	if (fd >= 0 && !e.code && s->tty)
+		s->out[0].watch.fd = fd; /* the terminal that an external runtime made */
+	else if (fd >= 0)
 		close(fd);
 	if (report->pid) {
 		s->running = true;
 		child_add(&s->child, report->pid, session_child_exited);
 	}
-	if (!e.code && s->tty) {
+	if (!e.code && s->tty && oci.path) {
+		stdio = (struct stdio){ { -1, -1, -1 }, { -1, s->out[0].watch.fd, -1 }, -1, -1 };
+		stdio_take_master(&stdio, true, &e);
+		s->in.fd = stdio.ours[0];
+	} else if (!e.code && s->tty) {
 		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, s->out[0].watch.fd };
 		stdio_take_console(&stdio, true, &e);
 		s->out[0].watch.fd = stdio.ours[1];
@@ -188,7 +201,9 @@ void session_exec(struct json_view params, struct reply *r)
 	}
 	if (!may_exec(m, r))
 		return;
-	if (stdio_open(&stdio, tty, with_stdin, &e) < 0) {
+	if (tty && oci.path) {
+		stdio = (struct stdio){ { -1, -1, -1 }, { -1, -1, -1 }, -1, -1 };
+	} else if (stdio_open(&stdio, tty, with_stdin, &e) < 0) {
 		refuse_exec(r, error_kind_of(e.code), &e);
 		return;
 	}
@@ -205,13 +220,14 @@ void session_exec(struct json_view params, struct reply *r)
 	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
 	s->out[1].watch.fd = stdio.ours[2];
 	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
-	if (m->cgroup && m->cgroup[0] && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
+	if (!oci.path && m->cgroup && m->cgroup[0] && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
 		s->cgroup = NULL;
 	work.s = s;
 	work.stdio = &stdio;
 	work.cgroup = s->cgroup ? name : NULL;
 	{
-		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd };
+		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd,
+				m->mntns_fd };
 
 		started = runner_start(exec_work, &work, keep, sizeof(keep) / sizeof(keep[0]), EXEC_LIMIT_MS, exec_done, s, &e);
 	}

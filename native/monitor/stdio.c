@@ -78,6 +78,11 @@ int stdio_take_console(struct stdio *s, bool with_stdin, struct err *e)
 	if (io_recv_fd(s->console_ours, &s->ours[1], e) < 0)
 		return err_wrap(e, "console");
 	close_all(&s->console_ours, 1);
+	return stdio_take_master(s, with_stdin, e);
+}
+
+int stdio_take_master(struct stdio *s, bool with_stdin, struct err *e)
+{
 	if (set_nonblocking(s->ours[1]) < 0)
 		return err_set(e, errno, "console");
 	if (with_stdin) {

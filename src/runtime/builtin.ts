@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { version } from "../config/version.ts";
 import { RuntimeError } from "../errors/runtime-error.ts";
-import type { OciResources } from "../oci/runtime-spec.ts";
+import type { OciResources, OciSpec } from "../oci/runtime-spec.ts";
 import { run } from "../process/spawn.ts";
 import type {
   AttachRequest,
@@ -151,6 +151,9 @@ export async function abandonMonitor(runDir: string, signal: AbortSignal): Promi
   await connection.request("shutdown", {}, signal).finally(() => connection.close());
 }
 
+/** What config.json is for another runtime than the one that is linked in, and further params of `create`. */
+export type AdaptCreate = (request: CreateRequest) => { readonly spec: OciSpec; readonly params: Wire };
+
 /** `onOther` gets the events that are no part of handler.ts's contract. */
 export async function connectMonitor(
   identity: SandboxIdentity,
@@ -158,6 +161,7 @@ export async function connectMonitor(
   logFlush: LogFlush | undefined,
   signal: AbortSignal,
   onOther?: (message: Wire) => void,
+  adapt?: AdaptCreate,
 ): Promise<MonitorSandbox> {
   // Events of the time between the subscription and the caller's getting hold of the sandbox wait here.
   let early: SandboxEvent[] | undefined = [];
@@ -190,7 +194,7 @@ export async function connectMonitor(
       early = undefined;
       for (const event of waiting) onEvent(event);
     });
-    return new MonitorSandbox(connection, identity, initial, logFlush);
+    return new MonitorSandbox(connection, identity, initial, logFlush, adapt);
   } catch (error) {
     connection.close();
     throw error;
@@ -203,13 +207,16 @@ export class MonitorSandbox implements RuntimeSandbox {
   readonly closed: Promise<Error | undefined>;
   readonly #connection: MonitorConnection;
   readonly #logFlush: LogFlush | undefined;
+  readonly #adapt: AdaptCreate | undefined;
 
   constructor(
     connection: MonitorConnection,
     identity: SandboxIdentity,
     initial: SandboxStatus,
     logFlush: LogFlush | undefined,
+    adapt?: AdaptCreate,
   ) {
+    this.#adapt = adapt;
     this.#connection = connection;
     this.#logFlush = logFlush;
     this.identity = identity;
@@ -233,10 +240,15 @@ export class MonitorSandbox implements RuntimeSandbox {
   }
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer> {
+    const { spec, params } = this.#adapt?.(request) ?? { spec: request.spec, params: {} };
     // The run folder is a small tmpfs: a synchronous write takes microseconds.
-    writeFileSync(`${request.bundle}/config.json`, JSON.stringify(request.spec), { mode: 0o600 });
+    writeFileSync(`${request.bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 });
     return parseCreated(
-      await this.#connection.request("create", createParams(request, this.#logFlush), signal),
+      await this.#connection.request(
+        "create",
+        { ...createParams(request, this.#logFlush), ...params },
+        signal,
+      ),
     );
   }
 

@@ -2,7 +2,6 @@
  * The handlers of a node, made from its configuration: the only place that knows all their types.
  * What is rare is loaded when a handler of its type is configured.
  */
-import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import { BuiltinHandler } from "./builtin.ts";
 import type { HandlerType, RuntimeHandler } from "./handler.ts";
@@ -34,7 +33,10 @@ type Make = (settings: HandlerSettings, tools: HandlerTools) => Promise<RuntimeH
 const makers: Readonly<Record<HandlerType, Make>> = {
   builtin: async ({ name }, { monitorBinary, logFlush }) =>
     new BuiltinHandler({ name, monitorBinary, logFlush }),
-  oci: refuse,
+  oci: async ({ name, path, options, timeoutMs }, { monitorBinary, logFlush, log }) => {
+    const { OciHandler } = await import("./oci/handler.ts");
+    return new OciHandler({ name, path, options, timeoutMs, monitorBinary, logFlush, log });
+  },
   "shim-v2": async (settings, tools) =>
     new (await import("./shim-v2/handler.ts")).ShimHandler({ ...settings, ...tools }),
 };
@@ -46,11 +48,4 @@ export async function makeHandlers(
 ): Promise<ReadonlyMap<string, RuntimeHandler>> {
   const made = await Promise.all(settings.map((one) => makers[one.type](one, tools)));
   return new Map(made.map((handler) => [handler.name, handler]));
-}
-
-async function refuse({ name, type }: HandlerSettings): Promise<RuntimeHandler> {
-  throw new RuntimeError(
-    "unimplemented",
-    `runtimes.${name}.type "${type}" is not offered by this version: use "builtin"`,
-  );
 }

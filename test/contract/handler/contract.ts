@@ -25,6 +25,8 @@ export interface HandlerLimits {
   /** Processes of containers are processes of the host: pids, cgroups and signals are theirs. */
   readonly hostProcesses: boolean;
   readonly pause: boolean;
+  /** Limits of a running container can be changed. Default: true. */
+  readonly update?: boolean;
   /** An exec that is killed takes its children along; else those end with the container. Default: true. */
   readonly execTrees?: boolean;
 }
@@ -138,8 +140,11 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
 
     it("that can't be executed says so, with the path", async () => {
       await using pod = await start();
-      const made = await pod.create({ command: ["/bin/nothing"] });
-      await expect(pod.sandbox.start(made.id, within())).rejects.toMatchObject({
+      // Some look for the program when they create, as CRI-O does, some when they start.
+      const running = pod
+        .create({ command: ["/bin/nothing"] })
+        .then(({ id }) => pod.sandbox.start(id, within()));
+      await expect(running).rejects.toMatchObject({
         kind: "failed-precondition",
         message: expect.stringMatching(/\/bin\/nothing/),
       });
@@ -184,7 +189,8 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       expect(stdout.toString()).toContain("sleep 4242");
     });
 
-    it("changes its limits while it runs", async () => {
+    it("changes its limits while it runs", async ({ skip }) => {
+      skip(limits.update === false, `${handler.name} changes no limits`);
       await using pod = await start();
       const made = await pod.shell("sleep 100");
       await pod.sandbox.update(made.id, { memory: { limit: 64 << 20 } }, within());

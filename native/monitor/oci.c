@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/close_range.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sys.h"
+
+/* Of a log the end is read: the reason is what a program says last. */
+#define LOG_MAX (64u << 10)
+/* Time for killed processes to be gone. */
+#define END_LIMIT_MS 5000
+
+struct oci_program oci;
+
+static int take_text(struct json_view v, const char *key, char **ret, struct err *e)
+{
+	char buf[PATH_MAX];
+
+	if (json_view_string(v, buf, sizeof(buf)) <= 0)
+		return err_set(e, EINVAL, "start request: \"runtime.%s\" is not a text", key);
+	*ret = strdup(buf);
+	return *ret ? 0 : err_set(e, ENOMEM, "start request");
+}
+
+static int take_path(struct json_view v, const char *key, char **ret, struct err *e)
+{
+	if (take_text(v, key, ret, e) < 0)
+		return -e->code;
+	return (*ret)[0] == '/' ? 0 : err_set(e, EINVAL, "start request: \"runtime.%s\" is not an absolute path", key);
+}
+
+int oci_parse(struct json_view v, struct oci_program *ret, struct err *e)
+{
+	struct json_view key, value, member;
+	size_t pos = 0, count = 0;
+
+	*ret = (struct oci_program){ 0 };
+	if (!v.at)
+		return 0;
+	if (json_view_kind(v) != '{')
+		return err_set(e, EINVAL, "start request: \"runtime\" is not an object");
+	ret->args = calloc(OCI_ARGS_MAX + 1, sizeof(*ret->args));
+	if (!ret->args)
+		return err_set(e, ENOMEM, "start request");
+	if (take_path(json_view_get(v, "path"), "path", &ret->path, e) < 0 ||
+	    take_path(json_view_get(v, "root"), "root", &ret->root, e) < 0)
+		return -e->code;
+	member = json_view_get(v, "hide");
+	if (member.at && take_path(member, "hide", &ret->hide, e) < 0)
+		return -e->code;
+	while (json_view_next(json_view_get(v, "args"), &pos, &key, &value)) {
+		if (count == OCI_ARGS_MAX)
+			return err_set(e, EINVAL, "start request: \"runtime.args\" has more than %d", OCI_ARGS_MAX);
+		if (take_text(value, "args", &ret->args[count++], e) < 0)
+			return -e->code;
+	}
+	if (json_view_u64(json_view_get(v, "timeout_ms"), 600000, &ret->timeout_ms) < 0 || ret->timeout_ms == 0)
+		return err_set(e, EINVAL, "start request: \"runtime.timeout_ms\" is not from 1 to 600000");
+	member = json_view_get(v, "sandboxed");
+	if (member.at && json_view_bool(member, &ret->sandboxed) < 0)
+		return err_set(e, EINVAL, "start request: \"runtime.sandboxed\" is neither true nor false");
+	return 0;
+}
+
+void oci_free(struct oci_program *p)
+{
+	for (char **a = p->args; a && *a; a++)
+		free(*a);
+	free(p->args);
+	free(p->path);
+	free(p->root);
+	free(p->hide);
+	*p = (struct oci_program){ 0 };
+}
+
+/* --- its words --- */
+
+/* What the kernel's refusals look like in the words of Go, C and Rust. */
+static enum error_kind kind_of(const char *text)
+{
+	static const struct {
+		const char *part;
+		enum error_kind kind;
+	} table[] = {
+		{ "no space left", KIND_RESOURCE_EXHAUSTED },
+		{ "No space left", KIND_RESOURCE_EXHAUSTED },
+		{ "annot allocate memory", KIND_RESOURCE_EXHAUSTED },
+		{ "oo many open files", KIND_RESOURCE_EXHAUSTED },
+		{ "temporarily unavailable", KIND_RESOURCE_EXHAUSTED },
+		{ "executable file", KIND_FAILED_PRECONDITION }, /* "... not found in $PATH" */
+		{ "exec format error", KIND_FAILED_PRECONDITION },
+		{ "Exec format error", KIND_FAILED_PRECONDITION },
+		{ "exec: ", KIND_FAILED_PRECONDITION },
+		{ "error finding executable", KIND_FAILED_PRECONDITION },
+		{ "o such file or directory", KIND_FAILED_PRECONDITION }, /* volumes were looked at before: it is the program */
+		{ "ermission denied", KIND_FAILED_PRECONDITION },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strstr(text, table[i].part))
+			return table[i].kind;
+	return KIND_INTERNAL;
+}
+
+/* One line of text without what a terminal or a log could take for more than text. */
+static void plain(const char *from, size_t len, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len && n + 1 < size; i++)
+		ret[n++] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? ' ' : from[i];
+	while (n && ret[n - 1] == ' ')
+		n--;
+	ret[n] = '\0';
+}
+
+/* {"level":"error","msg":"..."}: true, with the text, for what stopped it; a warning is none. */
+static bool log_line(const char *line, size_t len, char *ret, size_t size)
+{
+	struct json_view v;
+	char level[16], msg[2048];
+
+	if (json_view_parse(line, len, &v) < 0 || json_view_kind(v) != '{' ||
+	    json_view_string(json_view_get(v, "level"), level, sizeof(level)) < 0 ||
+	    (strcmp(level, "error") != 0 && strcmp(level, "fatal") != 0 && strcmp(level, "ERROR") != 0))
+		return false;
+	if (json_view_string(json_view_get(v, "msg"), msg, sizeof(msg)) <= 0 &&
+	    json_view_string(json_view_get(json_view_get(v, "fields"), "message"), msg, sizeof(msg)) <= 0)
+		return false;
+	plain(msg, strlen(msg), ret, size);
+	return true;
+}
+
+/* What is JSON and no reason (a warning) is not told in its place either. */
+static bool json_line(const char *line, size_t len)
+{
+	struct json_view v;
+
+	return json_view_parse(line, len, &v) == 0 && json_view_kind(v) == '{';
+}
+
+void oci_reason(const char *text, size_t len, char *ret, size_t size, enum error_kind *ret_kind)
+{
+	bool told = false;
+
+	ret[0] = '\0';
+	for (size_t at = 0; at < len;) {
+		const char *newline = memchr(text + at, '\n', len - at);
+		size_t n = newline ? (size_t)(newline - text) - at : len - at;
+
+		if (n && log_line(text + at, n, ret, size))
+			told = true;
+		else if (n && !told && !json_line(text + at, n))
+			plain(text + at, n, ret, size);
+		at += n + 1;
+	}
+	*ret_kind = kind_of(ret);
+}
+
+static void read_reason(const char *log, struct runner_report *report)
+{
+	cleanup_fd int fd = open(log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_free char *text = malloc(LOG_MAX);
+	ssize_t n = 0;
+	off_t end;
+
+	if (fd >= 0 && text) {
+		end = lseek(fd, 0, SEEK_END);
+		n = pread(fd, text, LOG_MAX, end > (off_t)LOG_MAX ? end - (off_t)LOG_MAX : 0);
+	}
+	report->e.code = OCI_SAID;
+	oci_reason(text, n > 0 ? (size_t)n : 0, report->e.step, sizeof(report->e.step), &report->kind);
+}
+
+/* --- its run --- */
+
+static void __attribute__((noreturn)) program(const struct oci_run *run, const char *log_arg, int log, int failed)
+{
+	char *argv[2 * OCI_ARGS_MAX + 4], *none[] = { NULL };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0, code;
+
+	argv[n++] = oci.path;
+	for (char **a = oci.args; *a; a++)
+		argv[n++] = *a;
+	argv[n++] = (char *)(uintptr_t)log_arg;
+	for (const char *const *a = run->argv; *a && n < 2 * OCI_ARGS_MAX + 3; a++)
+		argv[n++] = (char *)(uintptr_t)*a;
+	argv[n] = NULL;
+	setpgid(0, 0);
+	if (!run->ready)
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a runner that was killed */
+	for (int i = 0; i < 3; i++)
+		if (dup2(run->stdio[i] >= 0 ? run->stdio[i] : i == 2 ? log : null, i) < 0)
+			goto out;
+	sys_close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	execve(oci.path, argv, none);
+out:
+	code = errno;
+	if (write(failed, &code, sizeof(code)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* SIGKILL for each child that this runner has. */
+static void kill_children(void)
+{
+	char path[64], list[4096], *at = list;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	n = io_read_small_at(AT_FDCWD, path, list, sizeof(list));
+	if (n <= 0)
+		return;
+	for (char *end; *at; at = end) {
+		long pid = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		if (pid > 1)
+			kill((pid_t)pid, SIGKILL);
+	}
+}
+
+/* The program, its process group, and all that became ours when their parents died. */
+static void end_all(pid_t pid)
+{
+	uint64_t until = now_ms() + END_LIMIT_MS;
+
+	kill(-pid, SIGKILL);
+	for (;;) {
+		pid_t gone = waitpid(-1, NULL, WNOHANG);
+
+		if (gone > 0)
+			continue;
+		if (gone < 0 || now_ms() > until)
+			return;
+		kill_children();
+		poll(NULL, 0, 1);
+	}
+}
+
+/* True: it is time to look; false: over time. ready_fd -1: only its end counts. */
+static bool wait_for(int pidfd, int ready_fd, uint64_t until)
+{
+	struct pollfd p[] = { { .fd = pidfd, .events = POLLIN }, { .fd = ready_fd, .events = POLLIN } };
+	uint64_t now = now_ms();
+	char drain[4096];
+	int n;
+
+	if (now >= until)
+		return false;
+	n = poll(p, 2, (int)(until - now));
+	if (n > 0 && (p[1].revents & POLLIN) && read(ready_fd, drain, sizeof(drain)) < 0)
+		return true;
+	return n != 0;
+}
+
+/* Returns true when it ended (*status) or is ready (*ended false). */
+static bool follow(const struct oci_run *run, pid_t pid, int ready_fd, int *status, bool *ended)
+{
+	cleanup_fd int pidfd = sys_pidfd_open(pid, 0);
+	uint64_t until = now_ms() + (run->timeout_ms ? run->timeout_ms : oci.timeout_ms);
+
+	for (;;) {
+		*ended = waitpid(pid, status, WNOHANG) == pid;
+		if (*ended || (run->ready && access(run->ready, F_OK) == 0))
+			return true;
+		if (!wait_for(pidfd, ready_fd, until))
+			return false;
+	}
+}
+
+int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *report)
+{
+	cleanup_fd int log = -1, ready_fd = -1, failed = -1;
+	char name[64], log_arg[80];
+	int pipes[2], status = 0, code = 0;
+	bool ended = false;
+	pid_t pid;
+
+	if (chdir(run->folder) < 0)
+		return err_set(&report->e, errno, "enter \"%s\"", run->folder);
+	snprintf(name, sizeof(name), "runtime-%d.log", (int)getpid());
+	snprintf(log_arg, sizeof(log_arg), "--log=%s", name);
+	log = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (log < 0 || pipe2(pipes, O_CLOEXEC) < 0)
+		return err_set(&report->e, errno, "log of %s in \"%s\"", oci.path, run->folder);
+	failed = pipes[0];
+	if (run->ready) {
+		ready_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		if (ready_fd < 0 || inotify_add_watch(ready_fd, ".", IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE) < 0) {
+			close(pipes[1]);
+			return err_set(&report->e, errno, "watch \"%s\"", run->folder);
+		}
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pid = fork();
+	if (pid == 0)
+		program(run, log_arg, log, pipes[1]);
+	close(pipes[1]);
+	if (pid < 0)
+		return err_set(&report->e, errno, "start %s", oci.path);
+	if (read(failed, &code, sizeof(code)) == (ssize_t)sizeof(code)) {
+		waitpid(pid, NULL, 0);
+		unlink(name);
+		report->kind = KIND_FAILED_PRECONDITION;
+		return err_set(&report->e, code, "runtime program %s", oci.path);
+	}
+	if (!follow(run, pid, ready_fd, &status, &ended)) {
+		end_all(pid);
+		unlink(name);
+		report->kind = KIND_DEADLINE_EXCEEDED;
+		return err_set(&report->e, ETIMEDOUT, "%s %s did not end within %llu ms", oci.path, run->argv[0],
+			       (unsigned long long)(run->timeout_ms ? run->timeout_ms : oci.timeout_ms));
+	}
+	if (ended && status != 0) {
+		end_all(pid);
+		read_reason(name, report);
+		if (WIFSIGNALED(status))
+			err_set(&report->e, OCI_SAID, "it was killed by signal %d", WTERMSIG(status));
+		else if (!report->e.step[0])
+			err_set(&report->e, OCI_SAID, "it ended with exit code %d and said nothing", WEXITSTATUS(status));
+		err_wrap(&report->e, "%s %s", oci.path, run->argv[0]);
+		unlink(name);
+		return -report->e.code;
+	}
+	unlink(name);
+	if (ret_pid)
+		*ret_pid = pid;
+	return 0;
+}
+
+/* --- its files --- */
+
+int oci_read_pid(const char *path, pid_t *ret, struct err *e)
+{
+	char text[32], *end;
+	ssize_t n = io_read_small_at(AT_FDCWD, path, text, sizeof(text));
+	long pid;
+
+	if (n < 0)
+		return err_set(e, (int)-n, "pid file \"%s\" of %s", path, oci.path);
+	pid = strtol(text, &end, 10);
+	if (*end || pid < 2 || pid > INT_MAX)
+		return err_set(e, OCI_SAID, "%s wrote a pid file without a pid", oci.path);
+	*ret = (pid_t)pid;
+	return 0;
+}
+
+int oci_console_listen(const char *name, int *ret_fd, struct err *e)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
+	unlink(name);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+		return err_set(e, errno, "console socket");
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int oci_console_take(int sock, int *ret_master, struct err *e)
+{
+	cleanup_fd int fd = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	char text[PATH_MAX], control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { text, sizeof(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+
+	/* The pty's name comes along with its master, as many bytes as there are. */
+	if (fd < 0 || recvmsg(fd, &msg, MSG_CMSG_CLOEXEC) <= 0)
+		return err_set(e, OCI_SAID, "%s sent no terminal", oci.path);
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return err_set(e, OCI_SAID, "%s sent no terminal", oci.path);
+	memcpy(ret_master, CMSG_DATA(c), sizeof(int));
+	if (!isatty(*ret_master)) {
+		close(*ret_master);
+		return err_set(e, OCI_SAID, "%s sent no terminal", oci.path);
+	}
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+	remove(path);
+	return 0;
+}
+
+static bool state_path(const char *id, char ret[PATH_MAX])
+{
+	return oci.root && (size_t)snprintf(ret, PATH_MAX, "%s/%s", oci.root, id) < PATH_MAX;
+}
+
+bool oci_has_state(const char *id)
+{
+	char path[PATH_MAX];
+
+	return state_path(id, path) && access(path, F_OK) == 0;
+}
+
+int oci_remove_state(const char *id, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (!state_path(id, path) || access(path, F_OK) < 0)
+		return 0;
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	return access(path, F_OK) == 0 ? err_set(e, EBUSY, "remove \"%s\"", path) : 0;
+}

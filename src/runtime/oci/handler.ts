@@ -1,0 +1,169 @@
+/**
+ * The handler `oci`: pods of a kobako-monitor whose containers an external program makes, with runc's command line.
+ * Enters: specs and requests as values. Leaves: the verbs of handler.ts; the monitor runs the program.
+ * Keeps in a pod's folder: `runtime.json` (what a later daemon must know), `rt/` (the program's own state).
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import type { Log } from "../../log/log.ts";
+import type {
+  HandlerInfo,
+  HandlerType,
+  RuntimeHandler,
+  RuntimeSandbox,
+  SandboxEvent,
+  SandboxIdentity,
+  SandboxNamespaces,
+  SandboxSpec,
+} from "../handler.ts";
+import type { LogFlush, Wire } from "../monitor/protocol.ts";
+import { abandonMonitor, type AdaptCreate, connectMonitor, startMonitor } from "../builtin.ts";
+import { hiddenHierarchy, lowestOomScoreAdj } from "./host.ts";
+import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
+import { externalSpec } from "./spec.ts";
+
+export interface OciHandlerOptions {
+  readonly name: string;
+  /** Absolute path of the runtime. */
+  readonly path: string;
+  /** Its global flags: name to value, "" for a flag without one. */
+  readonly options: Readonly<Record<string, string>>;
+  /** How long one run of it may take. */
+  readonly timeoutMs: number;
+  readonly monitorBinary: string;
+  readonly logFlush?: LogFlush | undefined;
+  readonly log: Log;
+}
+
+/** What the program is told by us; a setting of the same name would break the pod. */
+const ours: ReadonlySet<string> = new Set(["root", "log", "log-format", "debug-log-format"]);
+
+/** Of a pod's containers, while it lives: a daemon of later reads it. */
+interface PodRuntime {
+  readonly namespaces: SandboxNamespaces;
+  readonly kind: ProgramKind;
+  readonly ociVersion: string;
+}
+
+type OnEvent = (event: SandboxEvent) => void;
+
+export class OciHandler implements RuntimeHandler {
+  readonly name: string;
+  readonly type: HandlerType = "oci";
+  readonly program: string;
+  readonly #o: OciHandlerOptions;
+  readonly #info: ProgramInfo;
+  #toldOfHiding = false;
+
+  /** @throws RuntimeError `invalid-argument` for an option that is not the user's. */
+  constructor(options: OciHandlerOptions) {
+    this.#o = options;
+    this.name = options.name;
+    this.program = options.path;
+    for (const name of Object.keys(options.options)) {
+      if (!/^[a-z0-9][a-z0-9-]*$/i.test(name) || ours.has(name))
+        throw new RuntimeError(
+          "invalid-argument",
+          `runtimes.${options.name}.options: ${JSON.stringify(name.slice(0, 80))} is no flag that can be set here`,
+        );
+    }
+    this.#info = new ProgramInfo(options.path, options.timeoutMs);
+    // The first pod need not wait for it; what is wrong is told then, and by Status.
+    this.#info.get(AbortSignal.timeout(options.timeoutMs)).catch(() => undefined);
+  }
+
+  async info(signal: AbortSignal): Promise<HandlerInfo> {
+    const { version, ociVersion, features, missing } = await this.#info.get(signal);
+    return { version, ociVersion, features, missing };
+  }
+
+  async startSandbox(
+    spec: SandboxSpec,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+    onNamespaces?: () => void,
+  ): Promise<RuntimeSandbox> {
+    const program = await this.#info.get(signal);
+    const pod: PodRuntime = {
+      namespaces: spec.namespaces,
+      kind: program.kind,
+      ociVersion: program.ociVersion,
+    };
+    writeFileSync(podFile(spec.runDir), JSON.stringify(pod), { mode: 0o600 });
+    const { pid, startTime } = await startMonitor(this.#o.monitorBinary, spec, signal, {
+      runtime: this.#startMember(spec, program),
+    });
+    const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
+    try {
+      onNamespaces?.();
+      return await this.#connect(identity, pod, onEvent, signal);
+    } catch (error) {
+      // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
+      await abandonMonitor(spec.runDir, AbortSignal.timeout(10_000)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
+    return await this.#connect(identity, readPod(identity.runDir), onEvent, signal);
+  }
+
+  abandon(runDir: string, signal: AbortSignal): Promise<void> {
+    return abandonMonitor(runDir, signal);
+  }
+
+  #connect(
+    identity: SandboxIdentity,
+    { namespaces, kind, ociVersion }: PodRuntime,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+  ): Promise<RuntimeSandbox> {
+    const adapt: AdaptCreate = (request) => {
+      const { spec, shares } = externalSpec({
+        request,
+        namespaces,
+        kind,
+        ociVersion,
+        oomScoreAdjMin: lowestOomScoreAdj(),
+      });
+      return { spec, params: { shares, cgroup: spec.linux.cgroupsPath } };
+    };
+    return connectMonitor(identity, onEvent, this.#o.logFlush, signal, undefined, adapt);
+  }
+
+  #startMember(spec: SandboxSpec, { path, kind }: Program): Wire {
+    const root = join(spec.runDir, "rt");
+    const flags = Object.entries(this.#o.options).map(([name, value]) =>
+      value === "" ? `--${name}` : `--${name}=${value}`,
+    );
+    const hide = kind === "crun" ? hiddenHierarchy() : undefined;
+    if (hide !== undefined && !this.#toldOfHiding) {
+      this.#toldOfHiding = true;
+      this.#o.log.info(
+        { handler: this.name, hierarchy: hide },
+        "crun refuses cgroups of both versions at once: the version 2 hierarchy is hidden from it",
+      );
+    }
+    return {
+      path,
+      root,
+      args: [`--root=${root}`, "--log-format=json", ...flags],
+      timeout_ms: this.#o.timeoutMs,
+      ...(hide === undefined ? {} : { hide }),
+    };
+  }
+}
+
+function podFile(runDir: string): string {
+  return join(runDir, "runtime.json");
+}
+
+/** @throws RuntimeError `not-found`: a pod that never began, or whose folder is gone. */
+function readPod(runDir: string): PodRuntime {
+  try {
+    return JSON.parse(readFileSync(podFile(runDir), "utf8")) as PodRuntime;
+  } catch (cause) {
+    throw new RuntimeError("not-found", "no record of the pod's runtime", { cause, subject: { runDir } });
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * From the config.json of the linked runtime to that of an external one. Pure.
+ * The linked one is called inside the pod's namespaces and gets the pod's /dev/shm by descriptor; an external program
+ * finds both by path, in the mount namespace that the monitor made for the container: `<bundle>/ns/<kind>`,
+ * `<bundle>/shm`, and `<bundle>/share-<n>` for sources that keep the host's propagation.
+ */
+import type { OciMount, OciNamespace, OciSpec } from "../../oci/runtime-spec.ts";
+import type { CreateRequest, SandboxNamespaces } from "../handler.ts";
+import { compareVersions, type ProgramKind } from "./program.ts";
+
+export interface ExternalRequest {
+  readonly request: Pick<CreateRequest, "spec" | "bundle" | "shm">;
+  readonly namespaces: SandboxNamespaces;
+  readonly kind: ProgramKind;
+  /** The highest that the program takes. */
+  readonly ociVersion: string;
+  /** The lowest score that this host lets anybody set. */
+  readonly oomScoreAdjMin: number;
+}
+
+/** A tree of the host that the monitor clones before it enters the container's mount namespace. */
+export interface Share {
+  readonly source: string;
+  readonly target: string;
+}
+
+export interface ExternalSpec {
+  readonly spec: OciSpec;
+  readonly shares: readonly Share[];
+}
+
+export function externalSpec(input: ExternalRequest): ExternalSpec {
+  const { request, ociVersion, oomScoreAdjMin } = input;
+  const { spec, bundle } = request;
+  const { mounts, shares } = planMounts(spec.mounts, bundle, request.shm);
+  const { oomScoreAdj } = spec.process;
+  return {
+    shares,
+    spec: {
+      ...spec,
+      ociVersion: compareVersions(spec.ociVersion, ociVersion) > 0 ? ociVersion : spec.ociVersion,
+      // A program that may not lower it would refuse the container; the linked one goes on with a warning.
+      process: { ...spec.process, oomScoreAdj: Math.max(oomScoreAdj, oomScoreAdjMin) },
+      mounts,
+      linux: { ...spec.linux, namespaces: planNamespaces(spec.linux.namespaces, input) },
+    },
+  };
+}
+
+/** What the linked runtime inherits is joined by path; the host's is left out, which means the same to both. */
+function planNamespaces(
+  own: readonly OciNamespace[],
+  { namespaces, request, kind }: ExternalRequest,
+): readonly OciNamespace[] {
+  const at = (name: string) => `${request.bundle}/ns/${name}`;
+  const all: OciNamespace[] = [...own];
+  if (namespaces.network === "pod") all.push({ type: "network", path: at("net") });
+  if (namespaces.ipc === "pod") all.push({ type: "ipc", path: at("ipc") });
+  if (namespaces.uts === "pod") all.push({ type: "uts", path: at("uts") });
+  const hasPid = own.some(({ type }) => type === "pid");
+  // In a sandbox of its own a path is a name: containers with the same one share their processes.
+  if (!hasPid && namespaces.pid === "pod")
+    all.push({ type: "pid", path: kind === "runsc" ? "/pod" : at("pid") });
+  return all;
+}
+
+function planMounts(
+  mounts: readonly OciMount[],
+  bundle: string,
+  shm: boolean,
+): { mounts: OciMount[]; shares: Share[] } {
+  const shares: Share[] = [];
+  const planned = mounts.map((mount): OciMount => {
+    if (mount.type !== "bind" || mount.source === undefined || !mount.options?.includes("rshared"))
+      return mount;
+    const target = `${bundle}/share-${shares.length}`;
+    shares.push({ source: mount.source, target });
+    return { ...mount, source: target };
+  });
+  if (!shm) return { mounts: planned, shares };
+  const options = ["rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"];
+  const place = planned.findIndex(({ destination }) => destination === "/dev/mqueue");
+  // After /dev, before what a request mounts below it.
+  planned.splice(place < 0 ? planned.length : place + 1, 0, {
+    destination: "/dev/shm",
+    type: "bind",
+    source: `${bundle}/shm`,
+    options,
+  });
+  return { mounts: planned, shares };
+}

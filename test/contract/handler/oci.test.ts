@@ -1,0 +1,40 @@
+/** The handler `oci`: kobako-monitor with external programs, each as it is found by hack/tools or installed by apt. */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { pino } from "pino";
+import { describe } from "vitest";
+import { OciHandler } from "../../../src/runtime/oci/handler.ts";
+import { handlerContract } from "./contract.ts";
+import { monitorBinary } from "./pod.ts";
+
+const tools = new URL("../../../hack/tools", import.meta.url).pathname;
+const runc = execFileSync(tools, ["runc"], { encoding: "utf8" }).trim();
+
+const programs = [
+  { name: "runc", path: runc, pause: true },
+  { name: "crun", path: "/usr/bin/crun", pause: true },
+  {
+    name: "kobako-oci",
+    path: new URL("../../../build/bin/kobako-oci", import.meta.url).pathname,
+    pause: false,
+    update: false,
+  },
+  { name: "youki", path: "/usr/bin/youki", pause: true },
+];
+
+// Debian has no youki: it takes part where it is installed. The others must be there.
+for (const { name, path, ...limits } of programs.filter(
+  ({ name, path }) => name !== "youki" || existsSync(path),
+)) {
+  describe(name, () => {
+    const handler = new OciHandler({
+      name,
+      path,
+      options: {},
+      timeoutMs: 30_000,
+      monitorBinary,
+      log: pino({ level: "warn" }),
+    });
+    handlerContract(handler, { hostProcesses: true, ...limits });
+  });
+}
