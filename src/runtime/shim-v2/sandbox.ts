@@ -4,7 +4,7 @@
  * Never: takes a pid that a shim tells for a process of this host, unless that process is in the container's cgroup.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/runtime-error.ts";
@@ -160,8 +160,10 @@ export class ShimSandbox implements RuntimeSandbox {
 
   async #startSandboxContainer(task: Task, id: string, bundle: string, signal: AbortSignal): Promise<void> {
     const rootfs = join(bundle, "rootfs");
+    chmodSync(rootfs, 0o755); // its program is nobody's
     for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(rootfs, folder), { recursive: true });
     copyFileSync(this.#options.pauseBinary, join(rootfs, "pause"));
+    chmodSync(join(rootfs, "pause"), 0o755);
     await task.create({ id, bundle, options: this.#options.options.message }, signal);
     await task.start({ id }, signal);
     this.#watchSandboxContainer(task, id);
@@ -377,13 +379,18 @@ export class ShimSandbox implements RuntimeSandbox {
       if (request.signal === 9) await this.#tellExit(id, killedCode, 0n, signal);
       return;
     }
+    // Some shims take a signal for what has ended, and say nothing.
+    const now = (await this.#monitor.state(signal)).containers.find((c) => c.id === id);
+    if (now === undefined || now.phase === "exited")
+      throw new RuntimeError(
+        now === undefined ? "not-found" : "failed-precondition",
+        `container ${id} ${now === undefined ? "does not exist" : "has exited"}`,
+      );
     try {
-      await this.#live().kill({ id }, request.signal, request.all, signal);
+      await this.#signal(this.#live(), { id }, request.signal, request.all, signal);
     } catch (error) {
       if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) {
-        const known = (await this.#monitor.state(signal)).containers.find((c) => c.id === id);
-        if (known === undefined) throw new RuntimeError("not-found", `no container ${id}`, { cause: error });
-        throw new RuntimeError("failed-precondition", `container ${id} is ${known.phase}`, { cause: error });
+        throw new RuntimeError("failed-precondition", `container ${id} has exited`, { cause: error });
       }
       throw error;
     }
@@ -529,13 +536,30 @@ export class ShimSandbox implements RuntimeSandbox {
     });
   }
 
+  /** SIGKILL ends a paused container too; runtimes that can't do that let it go on first. */
+  async #signal(
+    task: Task,
+    process: ProcessRef,
+    number: number,
+    everyone: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await task.kill(process, number, everyone, signal);
+    } catch (error) {
+      if (number !== 9 || !(error instanceof RuntimeError) || !/paused/i.test(error.message)) throw error;
+      await task.resume(process.id, signal);
+      await task.kill(process, number, everyone, signal);
+    }
+  }
+
   /** Kills and deletes a task. One that the shim does not know is success. */
   async #endTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
     const gone = (error: unknown) => {
       if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
       throw error;
     };
-    await task.kill({ id }, 9, true, signal).catch(gone);
+    await this.#signal(task, { id }, 9, true, signal).catch(gone);
     await task.wait({ id }, killMs, signal).then(({ exitStatus, exitedAt }) => {
       if (id === this.identity.id) return;
       return this.#tellExit(id, exitStatus, timestampNs(exitedAt), signal).catch(gone);

@@ -1,0 +1,23 @@
+/** The handler of containerd shims, over gVisor's. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
+import { runscShim } from "../../support/shims.ts";
+import { handlerContract } from "./contract.ts";
+import { monitorBinary } from "./pod.ts";
+
+const { shim, config } = runscShim(mkdtempSync(join(tmpdir(), "kobako-runsc-")));
+
+handlerContract(
+  new ShimHandler({
+    name: "runsc-shim",
+    path: shim,
+    options: { config_path: config },
+    timeoutMs: 30_000,
+    monitorBinary,
+    log: pino({ level: "warn" }),
+  }),
+  { hostProcesses: false, pause: true, execTrees: false },
+);
