@@ -7,13 +7,16 @@ import { tempDir } from "../test/support/temp-dir.ts";
 import { parseArgs } from "node:util";
 import { startContainerd } from "./benchmark/containerd.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
+import type { TomlTable } from "smol-toml";
 import { must, run } from "./run.ts";
+import { getRuntime, runtimeSettings } from "./runtimes.ts";
 import { markdownTable } from "./text-table.ts";
 
 const root = join(import.meta.dirname, "..");
 const expectedFile = join(root, "test/conformance/expected.json");
 const docsFile = join(root, "docs/conformance.md");
 const version = "v1.36.0";
+const builtin = "builtin";
 
 /** Specs that cannot be run here at all, with the reason; everything else is run. */
 const leftOut: readonly { readonly pattern: string; readonly reason: string }[] = [
@@ -96,30 +99,44 @@ function lasting(reason: string): string {
     .slice(0, 300);
 }
 
-function page(specs: readonly Spec[]): string {
+/** What a handler is called in the page, and where its section stands. */
+function marks(handler: string): [string, string] {
+  return [`<!-- begin: critest ${handler} -->`, `<!-- end: critest ${handler} -->`];
+}
+
+function section(handler: string, program: string, specs: readonly Spec[]): string {
   const of = (outcome: Spec["outcome"]) => specs.filter((spec) => spec.outcome === outcome);
   const list = (title: string, outcome: Spec["outcome"]) => {
     const found = of(outcome);
     if (found.length === 0) return "";
     const rows = found.map(({ name, reason }) => [name, lasting(reason)]);
-    return `\n## ${title} (${found.length})\n\n${markdownTable(["spec", "reason"], rows)}\n`;
+    return `\n### ${title} (${found.length})\n\n${markdownTable(["spec", "reason"], rows)}\n`;
   };
-  const passed = of("passed").map(({ name }) => `- ${name}`);
-  return `# Conformance
-
-Written by \`hack/critest\`: critest ${version} (sigs.k8s.io/cri-tools) against a daemon of its own with the builtin
-runtime and the embedded network. The images are made on the spot (test/fixtures/critest-images.ts).
-
-| passed | failed | skipped |
+  const counts = `| passed | failed | skipped |
 | --- | --- | --- |
 | ${of("passed").length} | ${of("failed").length} | ${of("skipped").length} |
-
-The passed specs are recorded in test/conformance/expected.json; a run that loses one of them fails.
-${list("Failed", "failed")}${list("Skipped", "skipped")}
-## Passed (${passed.length})
-
-${passed.join("\n")}
 `;
+  if (handler !== builtin)
+    return `## Handler ${handler}: ${program}\n\n${counts}\nRecorded in test/conformance/expected-${handler}.json.\n${list("Failed", "failed")}${list("Skipped", "skipped")}`;
+  const passed = of("passed").map(({ name }) => `- ${name}`);
+  return `## The builtin handler\n\n${counts}\nRecorded in test/conformance/expected.json.\n${list("Failed", "failed")}${list("Skipped", "skipped")}\n### Passed (${passed.length})\n\n${passed.join("\n")}\n`;
+}
+
+const head = `# Conformance
+
+Written by \`hack/critest [--handler NAME]\`: critest ${version} (sigs.k8s.io/cri-tools) against a daemon of its own with
+the embedded network, one section for each handler. The images are made on the spot (test/fixtures/critest-images.ts).
+A run that loses a spec which passed before fails.
+`;
+
+/** The page with one handler's section replaced, or added; what others wrote stays. */
+function withSection(page: string, handler: string, text: string): string {
+  const [begin, end] = marks(handler);
+  const block = `${begin}\n\n${text}\n${end}`;
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from >= 0 && to > from) return `${page.slice(0, from)}${block}${page.slice(to + end.length)}`;
+  const before = page.startsWith("# Conformance") && page.includes("<!-- begin: ") ? page : head;
+  return `${before.trimEnd()}\n\n${block}\n`;
 }
 
 /** What critest is pointed at. */
@@ -127,9 +144,11 @@ interface Target extends AsyncDisposable {
   readonly endpoint: string;
 }
 
-async function ownTarget(registry: Registry, folder: string): Promise<Target> {
+async function ownTarget(registry: Registry, folder: string, handler: string, path: string): Promise<Target> {
   const registries = Object.fromEntries(mirroredHosts.map((host) => [host, { mirrors: [registry.url] }]));
-  const daemon = await startOwn(join(folder, "d"), { settings: { registries } });
+  const handlers: TomlTable =
+    handler === builtin ? {} : { default_runtime: handler, runtimes: { [handler]: runtimeSettings(path) } };
+  const daemon = await startOwn(join(folder, "d"), { settings: { registries, ...handlers } });
   return {
     endpoint: daemon.socket,
     async [Symbol.asyncDispose]() {
@@ -143,19 +162,21 @@ async function ownTarget(registry: Registry, folder: string): Promise<Target> {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { peer: { type: "string" } },
+    options: { peer: { type: "string" }, handler: { type: "string", default: builtin } },
     allowPositionals: true,
   });
   const [focus] = positionals;
   if (values.peer !== undefined && values.peer !== "containerd")
     throw new Error(`--peer ${values.peer}: only containerd is known`);
+  const { handler } = values;
+  const program = handler === builtin ? "" : await getRuntime(handler);
   const [critest = ""] = (await must([join(root, "hack/tools"), "critest"])).trim().split("\n").slice(-1);
   await using folder = await tempDir("critest");
   await using registry = await Registry.start();
   await pushCritestImages(registry);
   await using target =
     values.peer === undefined
-      ? await ownTarget(registry, folder.path)
+      ? await ownTarget(registry, folder.path, handler, program)
       : await startContainerd(registry, mirroredHosts);
   const report = join(folder.path, "report.json");
   const endpoint = `unix://${target.endpoint}`;
@@ -182,19 +203,19 @@ async function main(): Promise<number> {
   console.log(`critest: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`);
   if (focus !== undefined || values.peer !== undefined) return count("failed") > 0 ? 1 : 0;
 
-  const before = existsSync(expectedFile)
-    ? (JSON.parse(readFileSync(expectedFile, "utf8")) as { passed: string[] }).passed
+  const file = handler === builtin ? expectedFile : expectedFile.replace(/\.json$/, `-${handler}.json`);
+  const before = existsSync(file)
+    ? (JSON.parse(readFileSync(file, "utf8")) as { passed: string[] }).passed
     : [];
   const now = new Set(specs.filter(({ outcome }) => outcome === "passed").map(({ name }) => name));
   const lost = before.filter((name) => !now.has(name));
   for (const name of lost) console.log(`passed before and not now: ${name}`);
-  writeFileSync(docsFile, page(specs));
+  const said = program === "" ? "" : ((await must([program, "--version"])).split("\n", 1)[0] ?? "").trim();
+  const page = existsSync(docsFile) ? readFileSync(docsFile, "utf8") : "";
+  writeFileSync(docsFile, withSection(page, handler, section(handler, said, specs)));
   if (lost.length > 0) return 1;
-  mkdirSync(dirname(expectedFile), { recursive: true });
-  writeFileSync(
-    expectedFile,
-    `${JSON.stringify({ critest: version, passed: [...now].toSorted() }, null, 2)}\n`,
-  );
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ critest: version, passed: [...now].toSorted() }, null, 2)}\n`);
   return 0;
 }
 

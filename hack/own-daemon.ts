@@ -67,6 +67,7 @@ function settings(p: Paths, file: string | undefined, more: TomlTable): string {
     root: join(p.folder, "root"),
     state: join(p.folder, "run"),
     server: { ...table(given, "server"), socket: p.socket },
+    runtimes: { ...table(more, "runtimes"), ...table(given, "runtimes") },
     network: {
       default: "embedded",
       // The machine's own CNI configuration is another runtime's business.

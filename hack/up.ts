@@ -1,6 +1,7 @@
 /** hack/up: see there. */
 import { parseArgs } from "node:util";
 import { startOwn, stopOwn } from "./own-daemon.ts";
+import { foundRuntimes } from "./runtimes.ts";
 
 const usage = "usage: hack/up --root DIR [--config FILE] | hack/up --down --root DIR";
 
@@ -12,7 +13,11 @@ try {
   if (values.down) {
     await stopOwn(values.root);
   } else {
-    const daemon = await startOwn(values.root, { config: values.config });
+    const daemon = await startOwn(values.root, {
+      config: values.config,
+      // Each runtime that this machine has is a handler of its own name; the user's settings win.
+      settings: { runtimes: foundRuntimes() },
+    });
     console.error(`up: process ${daemon.pid}${daemon.started ? "" : ", ran already"}, log ${daemon.logFile}`);
     console.log(`unix://${daemon.socket}`);
   }

@@ -126,8 +126,12 @@ static void plain(const char *from, size_t len, char *ret, size_t size)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < len && n + 1 < size; i++)
-		ret[n++] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? ' ' : from[i];
+	for (size_t i = 0; i < len && n + 1 < size; i++) {
+		unsigned char c = (unsigned char)from[i], next = i + 1 < len ? (unsigned char)from[i + 1] : 0;
+
+		/* The control characters of ASCII, and those of Latin-1 as UTF-8 writes them. */
+		ret[n++] = c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0) ? ' ' : from[i];
+	}
 	while (n && ret[n - 1] == ' ')
 		n--;
 	ret[n] = '\0';
@@ -321,6 +325,7 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 		}
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* without its monitor nobody waits for what the program makes */
 	pid = fork();
 	if (pid == 0)
 		program(run, log_arg, log, pipes[1]);
@@ -359,6 +364,19 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 
 /* --- its files --- */
 
+/* What the program left running became a child of ours; any other pid is nobody's to signal. */
+static bool is_child(pid_t pid)
+{
+	char path[64], text[1024], *p;
+	int parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (io_read_small_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return false;
+	p = strrchr(text, ')');
+	return p && sscanf(p + 1, " %*c %d", &parent) == 1 && parent == getpid();
+}
+
 int oci_read_pid(const char *path, pid_t *ret, struct err *e)
 {
 	char text[32], *end;
@@ -370,6 +388,8 @@ int oci_read_pid(const char *path, pid_t *ret, struct err *e)
 	pid = strtol(text, &end, 10);
 	if (*end || pid < 2 || pid > INT_MAX)
 		return err_set(e, OCI_SAID, "%s wrote a pid file without a pid", oci.path);
+	if (!is_child((pid_t)pid))
+		return err_set(e, OCI_SAID, "%s wrote pid %ld, which is no process that it made", oci.path, pid);
 	*ret = (pid_t)pid;
 	return 0;
 }

@@ -60,7 +60,7 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 /* Pure: the reason in what a program wrote to its log and standard error (JSON lines or text), and its kind. */
 void oci_reason(const char *text, size_t len, char *ret, size_t size, enum error_kind *ret_kind);
 
-/* The number in a pid file. */
+/* In the runner that ran the program: the number in a pid file, of a process that the program left behind. */
 int oci_read_pid(const char *path, pid_t *ret, struct err *e);
 
 /* A listening socket `name` in the working folder, for --console-socket. */

@@ -59,6 +59,7 @@ int main(void)
 	reason("{\"level\":\"error\",\"msg\":\"first\"}\npanic\n", "first", KIND_INTERNAL);
 	/* Garbage: no control characters come through, and nothing overruns */
 	reason("\x1b[31mred\x07\n", " [31mred", KIND_INTERNAL);
+	reason("a\xc2\x9b" "31m", "a \x9b" "31m", KIND_INTERNAL);
 	reason("{\"level\":\"error\"", "{\"level\":\"error\"", KIND_INTERNAL);
 	memset(log, 'a', sizeof(log));
 	oci_reason(log, sizeof(log), text, sizeof(text), &kind);

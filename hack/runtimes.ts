@@ -1,0 +1,69 @@
+/** The external runtimes that a machine has: for hack/up, critest and bench. Nothing is built here unless asked. */
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { TomlTable } from "smol-toml";
+import { must } from "./run.ts";
+
+const root = join(import.meta.dirname, "..");
+const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** Programs by the names that handlers get; `tool`: hack/tools can build it. */
+const known: Readonly<Record<string, { readonly program: string; readonly tool: boolean }>> = {
+  runc: { program: "runc", tool: true },
+  crun: { program: "crun", tool: false },
+  runsc: { program: "runsc", tool: true },
+  youki: { program: "youki", tool: false },
+};
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** In the cache of hack/tools: NAME-VERSION, the newest by name. */
+function cached(program: string): string | undefined {
+  const folder = join(process.env.KOBAKO_CACHE ?? "/var/cache/kobako", "tools");
+  if (!existsSync(folder)) return undefined;
+  const name = readdirSync(folder)
+    .filter((file) => file.startsWith(`${program}-v`))
+    .toSorted()
+    .at(-1);
+  return name === undefined ? undefined : join(folder, name);
+}
+
+/** Where the runtime is: in the cache of hack/tools, whose versions are ours, or in PATH. */
+export function findRuntime(name: string): string | undefined {
+  const one = known[name];
+  if (one === undefined) return undefined;
+  return [cached(one.program), ...folders.map((folder) => join(folder, one.program))].find(
+    (path) => path !== undefined && isProgram(path),
+  );
+}
+
+/** As `findRuntime`, and built when it can be. @throws Error naming how to have it. */
+export async function getRuntime(name: string): Promise<string> {
+  const one = known[name];
+  if (one === undefined)
+    throw new Error(`handler ${JSON.stringify(name)} is not one of ${Object.keys(known).join(", ")}`);
+  if (one.tool) return (await must([join(root, "hack/tools"), one.program])).trim().split("\n").at(-1) ?? "";
+  const found = findRuntime(name);
+  if (found === undefined) throw new Error(`${one.program} is not installed: apt-get install ${one.program}`);
+  return found;
+}
+
+/** `[runtimes.NAME]` of one. */
+export function runtimeSettings(path: string): TomlTable {
+  return { type: "oci", path };
+}
+
+/** `[runtimes]` with all that are found. */
+export function foundRuntimes(): TomlTable {
+  const found = Object.keys(known).flatMap((name) => {
+    const path = findRuntime(name);
+    return path === undefined ? [] : [[name, runtimeSettings(path)] as const];
+  });
+  return Object.fromEntries(found);
+}
