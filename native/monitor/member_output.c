@@ -40,8 +40,11 @@ void pump_used(size_t bytes)
 		loop_timer(&quiet, 1000);
 }
 
-/* The disk lost output: said once at its begin, then every few seconds with the sum, and when it ended. */
-static void tell_fault(struct member *m)
+/*
+ * The disk lost output: said once at its begin, then every few seconds with the sum, when it ended, and (`last`)
+ * with the whole sum before the exit of the container is told.
+ */
+static void tell_fault(struct member *m, bool last)
 {
 	cleanup_text struct text t = { 0 };
 	char message[128];
@@ -50,7 +53,7 @@ static void tell_fault(struct member *m)
 	if (m->log.dropped_bytes == m->dropped_told)
 		return;
 	now = loop_now_ms();
-	if (m->dropped_told && m->log.fault && now - m->fault_told_ms < FAULT_EVENT_EVERY_MS)
+	if (!last && m->dropped_told && m->log.fault && now - m->fault_told_ms < FAULT_EVENT_EVERY_MS)
 		return;
 	text_str(&t, "{\"container\":");
 	text_json(&t, m->id);
@@ -75,12 +78,12 @@ static size_t pump(struct output *o, size_t most)
 	if (n <= 0) { /* a pty says EIO when its last user is gone */
 		loop_close(&o->watch);
 		cri_log_end(&o->member->log, o->stream);
-		tell_fault(o->member);
+		tell_fault(o->member, false);
 		shim_output_ended(o->member);
 		return 0;
 	}
 	cri_log_feed(&o->member->log, o->stream, bytes, (size_t)n);
-	tell_fault(o->member);
+	tell_fault(o->member, false);
 	if (o->member->log.held.len && !o->member->log_flush.armed)
 		loop_timer(&o->member->log_flush, o->member->log_flush_ms);
 	session_output(o->member, o->stream, bytes, (size_t)n);
@@ -105,7 +108,7 @@ void output_flush(struct member *m)
 {
 	loop_timer_stop(&m->log_flush);
 	cri_log_flush(&m->log);
-	tell_fault(m);
+	tell_fault(m, m->state == MEMBER_EXITED);
 }
 
 static void on_log_flush(struct timer *t)

@@ -11,6 +11,7 @@ import type { Collection } from "../store/collection.ts";
 import type { Container } from "./container.ts";
 import { type ExitFact, readExitRecord } from "./exit-record.ts";
 import { Exits } from "./exits.ts";
+import { endLog } from "./log-end.ts";
 import { transition } from "./state.ts";
 
 /** From SIGKILL to the end: longer only in uninterruptible sleep, which no signal ends. */
@@ -146,6 +147,7 @@ export class Endings {
     await endCgroup(cgroups, container.cgroup, signal);
     const current = containers.find(container.id) ?? container;
     if (current.state === "exited" || current.state === "removing") return;
+    if (container.logPath !== "") await this.#endLog(container);
     if (record !== undefined && isAlive(current)) {
       this.exited(current.id, record);
       return;
@@ -157,6 +159,17 @@ export class Endings {
       startedAtNs: current.startedAtNs,
       finishedAtNs: nowNs(),
     });
+  }
+
+  async #endLog({ id, logPath }: Container): Promise<void> {
+    try {
+      await endLog(logPath);
+    } catch (error) {
+      this.#deps.log.warn(
+        { container: id, error },
+        "half a line may stand at the end of the container's log",
+      );
+    }
   }
 
   async #signal(
