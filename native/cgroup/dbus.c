@@ -330,7 +330,11 @@ static int authenticate(struct dbus *b, struct err *e)
 
 	for (int i = 0; i < n; i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "%02x", (unsigned char)id[i]);
-	len += (size_t)snprintf(line + len, sizeof(line) - len, "\r\n");
+	/*
+	 * BEGIN goes with it, before the OK is read: sent by itself it can reach systemd (252) in one read with the first
+	 * call, and that call then lies there until more bytes come.
+	 */
+	len += (size_t)snprintf(line + len, sizeof(line) - len, "\r\nBEGIN\r\n");
 	if (send_all(b, line, len, e) < 0)
 		return -e->code;
 	while (!(end = memmem(b->in, b->have, "\r\n", 2))) {
@@ -343,7 +347,7 @@ static int authenticate(struct dbus *b, struct err *e)
 		return err_set(e, EACCES, "systemd refuses uid %s", id);
 	b->have -= (size_t)(end + 2 - b->in);
 	memmove(b->in, end + 2, b->have);
-	return send_all(b, "BEGIN\r\n", 7, e);
+	return 0;
 }
 
 int dbus_open(struct dbus *b, const char *path, bool bus, int timeout_ms, struct err *e)

@@ -4,7 +4,7 @@
  * deadline. Little endian, no descriptors, messages of at most 256 KiB; what is larger or malformed ends the
  * connection with EPROTO. Source: D-Bus specification 0.41, "Type System", "Message Protocol", "Authentication".
  *
- *   connect, "\0AUTH EXTERNAL <uid in hex>"  ->  "OK <guid>"  ->  "BEGIN"
+ *   connect, "\0AUTH EXTERNAL <uid in hex>" and "BEGIN"  ->  "OK <guid>"
  *   on a bus: Hello, once; on systemd's private socket there is no bus and no name
  *   call  ->  (signals, passed over)  ->  return or error
  */

@@ -57,6 +57,7 @@ static int parse_rule(const struct jnode *n, struct device_rule *rule, struct er
 	return 0;
 }
 
+/* Every device, in every way: what ends a list's first word. */
 static bool is_everything(const struct device_rule *rule)
 {
 	return rule->type == 'a' && rule->major < 0 && rule->minor < 0 && rule->access == (R | W | M);
@@ -83,28 +84,26 @@ static int apply_v1(struct limits *l, int dir, const struct jnode *list, const s
 	return 0;
 }
 
-int limits_devices(struct limits *l, const struct jnode *resources)
+int device_rules_parse(const struct jnode *resources, struct device_rule **ret, size_t *ret_count, struct err *e)
 {
 	static const struct device_rule deny_all = { false, 'a', -1, -1, R | W | M };
 	struct jnode list = json_get(resources, "devices");
 	cleanup_free struct device_rule *rules = NULL;
 	size_t given = json_count(&list), count = 0;
-	int i = cgroup_find(l->host, CG_DEVICES), r;
-	const char *step = NULL;
-	bool v2;
+	int r = json_want_array(&list, e);
 
-	if ((r = json_want_array(&list, l->e)) < 0)
+	if (r < 0)
 		return r;
 	rules = calloc(given * 2 + 1 + ALWAYS, sizeof(*rules));
 	if (!rules)
-		return err_set(l->e, ENOMEM, "read device rules");
+		return err_set(e, ENOMEM, "read device rules");
 	/* Nothing said: nothing allowed but the default devices. */
 	if (!given)
 		rules[count++] = deny_all;
 	for (size_t k = 0; k < given; k++) {
 		struct jnode item = json_item(&list, k);
 
-		if ((r = parse_rule(&item, &rules[count], l->e)) < 0)
+		if ((r = parse_rule(&item, &rules[count], e)) < 0)
 			return r;
 		count++;
 		/* To v1 an "a" means every device, whatever numbers and access stand beside it: said in two rules. */
@@ -119,6 +118,23 @@ int limits_devices(struct limits *l, const struct jnode *resources)
 		memcpy(rules + count, always, sizeof(always));
 		count += ALWAYS;
 	}
+	*ret = rules;
+	rules = NULL;
+	*ret_count = count;
+	return 0;
+}
+
+int limits_devices(struct limits *l, const struct jnode *resources)
+{
+	struct jnode list = json_get(resources, "devices");
+	cleanup_free struct device_rule *rules = NULL;
+	int i = cgroup_find(l->host, CG_DEVICES), r;
+	const char *step = NULL;
+	size_t count;
+	bool v2;
+
+	if ((r = device_rules_parse(resources, &rules, &count, l->e)) < 0)
+		return r;
 	if (i >= 0) {
 		int dir = limits_dir(l, CG_DEVICES, &list, &v2);
 

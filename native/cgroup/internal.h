@@ -54,6 +54,9 @@ struct device_rule {
 	int access;
 };
 
+/* The rules of resources.devices, and after them those that always hold. free() the list. */
+int device_rules_parse(const struct jnode *resources, struct device_rule **ret, size_t *ret_count, struct err *e);
+
 /* Loads the rules as a v2 device program and puts it on the cgroup folder, in place of older ones. 0 or -errno. */
 int device_program_attach(int cgroup_fd, const struct device_rule *rules, size_t count, const char **ret_step);
 

@@ -50,6 +50,8 @@ struct container_create {
 	                        * ended, and its restart policy counts; runc tells it at create */
 	const struct container_tree *trees;
 	size_t tree_count;
+	bool systemd_cgroup;   /* cgroupsPath is "slice:prefix:name": systemd makes the cgroup (cgroup/systemd.h) */
+	bool systemd_annotations; /* annotations org.systemd.property.* count: only for a caller who may set any */
 	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */
 	void (*warn)(const char *text); /* what was asked for and left out where that is allowed; NULL: not told */
 };
@@ -101,7 +103,7 @@ struct container_exec {
 	int init_pidfd;         /* joined by descriptor: a reused pid is never entered */
 	const char *spec_path;  /* the container's config.json: seccomp, capabilities bound, env defaults */
 	const struct container_bound *bound; /* the same in short, as create gave it; NULL: spec_path is read */
-	const char *container_cgroup; /* with bound: as create gave it */
+	const char *container_cgroup; /* as create gave it; needed with bound, else NULL means that of the spec */
 	const char *process_json; /* the OCI process object, len bytes */
 	size_t process_len;
 	const char *cgroup;     /* sub-cgroup to make for the whole exec below the container's ("exec-N"), or NULL */
@@ -121,7 +123,17 @@ int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err 
  * Undoes a create whose runner ended without an answer (killed in between): kills what is in the
  * container's cgroup and removes it. In a runner: the spec is parsed. May be called for what is not there.
  */
-int container_discard(const char *id, const char *spec_path, struct err *e);
+int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, struct err *e);
+
+/*
+ * Other limits for a container (linux.resources, a checked object): for systemd, where it made the cgroup, and in the
+ * cgroup itself. `cgroup` is the path that create gave. In a runner.
+ */
+struct jnode;
+int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e);
+
+/* Removes the cgroup of a container whose processes have ended, and its unit. Waits timeout_ms at most for it to be empty. */
+int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e);
 
 /*
  * Runs the hooks of one kind ("poststart", "poststop") of a spec, in a runner as well: they may take

@@ -8,11 +8,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cgroup/systemd.h"
 #include "container/internal.h"
 
 /* Everything that a failed create has to give back. */
@@ -24,6 +26,8 @@ struct creation {
 	struct cgroup_made made;
 	struct cgroup_join join;
 	bool cgroup_made;
+	bool unit_made;
+	pid_t waiter; /* what a scope begins with; 0: none */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
 	int sync;         /* our end */
 	pid_t pid;
@@ -76,11 +80,46 @@ static int join_namespaces(const struct creation *c, struct err *e)
 	return 0;
 }
 
+static void end_waiter(struct creation *c)
+{
+	if (c->waiter <= 0)
+		return;
+	kill(c->waiter, SIGKILL);
+	while (waitpid(c->waiter, NULL, 0) < 0 && errno == EINTR)
+		;
+	c->waiter = 0;
+}
+
+/* A scope has a process from its beginning: one that waits until init is in it. It ends with us in any case. */
+static int start_unit(struct creation *c, const struct container_create *req, const struct jnode *resources, struct err *e)
+{
+	struct systemd_unit unit;
+
+	if (systemd_running(e) < 0 || systemd_unit(c->spec.cgroups_path, req->id, &unit, e) < 0)
+		return -e->code;
+	memcpy(c->cgroup, unit.path, sizeof(c->cgroup));
+	c->waiter = fork();
+	if (c->waiter == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (c->waiter < 0)
+		return err_set(e, errno, "fork");
+	if (systemd_start(&unit, resources, req->systemd_annotations ? c->spec.annotations : NULL, c->waiter, e) < 0)
+		return -e->code;
+	c->unit_made = true;
+	return 0;
+}
+
 static int make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
 {
 	struct jnode resources = json_top(c->spec.resources, "linux.resources");
+	int r = req->systemd_cgroup ? start_unit(c, req, &resources, e) :
+				      cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
 
-	if (cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e) < 0 || cgroup_create(c->cgroup, &c->made, e) < 0)
+	if (r < 0 || cgroup_create(c->cgroup, &c->made, e) < 0)
 		return -e->code;
 	c->cgroup_made = true;
 	if (cgroup_apply(c->cgroup, &resources, e) < 0)
@@ -201,6 +240,9 @@ static void give_back(struct creation *c)
 		cgroup_remove(c->cgroup, 1000, &ignored);
 		cgroup_undo(c->cgroup, &c->made);
 	}
+	end_waiter(c);
+	if (c->unit_made)
+		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
 }
 
 static int set_up(struct creation *c, const struct container_create *req, struct err *e)
@@ -224,22 +266,41 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	    process_before_clone(&s->process, warn_caller, (void *)req, e) < 0 || make_cgroup(c, req, e) < 0 ||
 	    join_namespaces(c, e) < 0 || clone_init(c, req, e) < 0)
 		return -e->code;
-	return attend_init(c, req, e);
+	if (attend_init(c, req, e) < 0)
+		return -e->code;
+	end_waiter(c);
+	return 0;
 }
 
-int container_discard(const char *id, const char *spec_path, struct err *e)
+int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e)
+{
+	/* systemd first: it writes its own idea of some files when it is told of others. */
+	int r = systemd_cgroup ? systemd_update(strrchr(cgroup, '/') + 1, resources, e) : 0;
+
+	return r < 0 ? r : cgroup_update(cgroup, resources, e);
+}
+
+int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e)
+{
+	int r = cgroup_remove(cgroup, timeout_ms, e);
+
+	return r == 0 && systemd_cgroup ? systemd_stop(strrchr(cgroup, '/') + 1, e) : r;
+}
+
+int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, struct err *e)
 {
 	char path[CGROUP_PATH_MAX];
+	struct systemd_unit unit;
 	struct spec s;
 	int r = spec_load(spec_path, &s, e);
 
 	if (r < 0)
 		return r;
-	r = cgroup_path(s.cgroups_path, id, path, e);
+	r = systemd_cgroup ? systemd_unit(s.cgroups_path, id, &unit, e) : cgroup_path(s.cgroups_path, id, path, e);
 	if (r == 0)
-		r = cgroup_kill_all(path, e);
+		r = cgroup_kill_all(systemd_cgroup ? unit.path : path, e);
 	if (r == 0)
-		r = cgroup_remove(path, 5000, e);
+		r = container_cgroup_remove(systemd_cgroup ? unit.path : path, systemd_cgroup, 5000, e);
 	spec_free(&s);
 	return r;
 }

@@ -122,7 +122,7 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 {
 	char path[CGROUP_PATH_MAX];
 
-	if (req->bound)
+	if (req->container_cgroup)
 		snprintf(path, sizeof(path), "%s", req->container_cgroup);
 	else if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0)
 		return -e->code;

@@ -12,6 +12,7 @@ struct options {
 	const char *root;   /* --root */
 	const char *log;    /* --log: errors go there as well; NULL: stderr alone */
 	bool log_json;      /* --log-format json */
+	bool systemd_cgroup; /* --systemd-cgroup */
 
 	const char *id;
 	const char *bundle, *console_socket, *pid_file, *process_file;

@@ -123,7 +123,7 @@ int command_delete(const struct options *o, struct err *e)
 		if (state_open(o->root, o->id, &s, e) < 0)
 			return -1;
 		if (access(s.config, F_OK) == 0)
-			container_discard(s.id, s.config, &ignored);
+			container_discard(s.id, s.config, o->systemd_cgroup, &ignored);
 		return state_remove(&s, e) < 0 ? -1 : 0;
 	}
 	if (r < 0)
@@ -144,7 +144,7 @@ int command_delete(const struct options *o, struct err *e)
 		waitpid(s.pid, NULL, WNOHANG); /* ours in `run` */
 	}
 	/* Without a PID namespace of its own others may have stayed. */
-	if (cgroup_kill_all(s.cgroup, e) < 0 || cgroup_remove(s.cgroup, 10000, e) < 0)
+	if (cgroup_kill_all(s.cgroup, e) < 0 || container_cgroup_remove(s.cgroup, s.systemd, 10000, e) < 0)
 		return -1;
 	r = container_hooks(s.config, "poststop", s.id, s.bundle, "stopped", 0, &hook);
 	if (r < 0) {

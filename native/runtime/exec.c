@@ -146,6 +146,7 @@ int command_exec(const struct options *o, struct err *e)
 
 	if (state_load(o->root, o->id, &s, e) < 0)
 		return -1;
+	req.container_cgroup = s.cgroup;
 	pidfd = s.pid > 0 ? sys_pidfd_open(s.pid, 0) : -1;
 	if (pidfd < 0 || state_status(&s) != STATUS_RUNNING) {
 		err_set(e, EINVAL, "container \"%s\" is %s, exec needs running", s.id, status_name(state_status(&s)));

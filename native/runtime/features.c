@@ -62,7 +62,7 @@ int command_features(const struct options *o, struct err *e)
 	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb} s{s{sb}}} s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
 			strings(mount_options), "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
-			"v2", 1, "systemd", 0, "systemdUser", 0, "seccomp", "enabled", 1, "actions", strings(actions),
+			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", strings(actions),
 			"operators", strings(operators), "archs", strings(architectures), "knownFlags", strings(flags),
 			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
 			"enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations",

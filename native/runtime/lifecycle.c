@@ -109,7 +109,7 @@ static int create_in_runner(const struct container_create *req, struct container
 	if (n != sizeof(a)) {
 		struct err ignored;
 
-		container_discard(req->id, req->spec_path, &ignored);
+		container_discard(req->id, req->spec_path, req->systemd_cgroup, &ignored);
 		return err_set(e, EPROTO, "the runner ended without an answer");
 	}
 	if (a.err.code) {
@@ -160,18 +160,21 @@ static int create_with(const struct options *o, struct state *s, struct err *e)
 	    state_socket(s, true, &start, e) < 0)
 		return -e->code;
 	req.console_sock = console;
+	req.systemd_cgroup = o->systemd_cgroup;
+	req.systemd_annotations = true;
 	req.start_fd = start;
 	if (create_in_runner(&req, &created, e) < 0)
 		return -e->code;
 	s->pid = created.pid;
 	s->start_time = process_start_time(created.pid);
 	memcpy(s->cgroup, created.cgroup, sizeof(s->cgroup));
+	s->systemd = o->systemd_cgroup;
 	stamp(s->created, sizeof(s->created));
 	if (state_save(s, e) == 0 && write_pid_file(o->pid_file, s->pid, e) == 0)
 		return 0;
 	kill(s->pid, SIGKILL);
 	waitpid(s->pid, NULL, 0);
-	cgroup_remove(s->cgroup, 1000, &ignored);
+	container_cgroup_remove(s->cgroup, s->systemd, 1000, &ignored);
 	return -e->code;
 }
 

@@ -18,7 +18,7 @@
 #include "base/seal.h"
 #include "runtime/commands.h"
 
-enum { OPT_ROOT = 256, OPT_LOG, OPT_LOG_FORMAT, OPT_IGNORED, OPT_CONSOLE, OPT_PID_FILE, OPT_CWD, OPT_NNP, OPT_VERSION };
+enum { OPT_ROOT = 256, OPT_LOG, OPT_LOG_FORMAT, OPT_IGNORED, OPT_SYSTEMD, OPT_CONSOLE, OPT_PID_FILE, OPT_CWD, OPT_NNP, OPT_VERSION };
 
 /* Options of runc that ask for nothing here are accepted; one that asks for something is an error. */
 static const struct option global_options[] = {
@@ -26,7 +26,7 @@ static const struct option global_options[] = {
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
 	{ "debug", no_argument, NULL, OPT_IGNORED },
-	{ "systemd-cgroup", no_argument, NULL, OPT_IGNORED },
+	{ "systemd-cgroup", no_argument, NULL, OPT_SYSTEMD },
 	{ "rootless", required_argument, NULL, OPT_IGNORED },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -116,6 +116,7 @@ static int parse_global(int argc, char **argv, struct options *o)
 		case OPT_LOG: o->log = optarg; break;
 		case OPT_LOG_FORMAT: o->log_json = !strcmp(optarg, "json"); break;
 		case OPT_IGNORED: break;
+		case OPT_SYSTEMD: o->systemd_cgroup = true; break;
 		case 'v':
 		case OPT_VERSION:
 			printf("kobako-oci version %s\nspec: 1.3.0\n", KOBAKO_VERSION);

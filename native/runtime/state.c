@@ -62,8 +62,8 @@ int state_save(struct state *s, struct err *e)
 
 	if (dir < 0)
 		return err_set(e, errno, "open \"%s\"", s->dir);
-	o = json_pack("{si sI ss ss ss}", "pid", (int)s->pid, "startTime", (json_int_t)s->start_time, "bundle", s->bundle,
-		      "cgroup", s->cgroup, "created", s->created);
+	o = json_pack("{si sI ss ss sb ss}", "pid", (int)s->pid, "startTime", (json_int_t)s->start_time, "bundle", s->bundle,
+		      "cgroup", s->cgroup, "systemd", s->systemd, "created", s->created);
 	text = o ? json_text(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!text)
@@ -105,6 +105,7 @@ int state_load(const char *root, const char *id, struct state *s, struct err *e)
 	(void)((r = json_need_i64(&top, "pid", &pid, e)) < 0 || (r = json_need_i64(&top, "startTime", &start, e)) < 0 ||
 	       (r = copy_member(&top, "bundle", s->bundle, sizeof(s->bundle), e)) < 0 ||
 	       (r = copy_member(&top, "cgroup", s->cgroup, sizeof(s->cgroup), e)) < 0 ||
+	       (r = json_bool(&top, "systemd", &s->systemd, e)) < 0 ||
 	       (r = copy_member(&top, "created", s->created, sizeof(s->created), e)) < 0);
 	json_decref(doc);
 	s->pid = (pid_t)pid;

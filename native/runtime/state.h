@@ -19,6 +19,7 @@ struct state {
 	char config[PATH_MAX + 16]; /* <dir>/config.json */
 	char bundle[PATH_MAX];
 	char cgroup[2048];
+	bool systemd;          /* the cgroup is a unit of systemd's */
 	char created[40];      /* RFC 3339 */
 	pid_t pid;
 	uint64_t start_time;   /* field 22 of /proc/PID/stat: tells a reused pid */
