@@ -1,0 +1,210 @@
+/** Shims as those of VMs, and shims that misbehave: what the handler makes of them. Real monitor, real ttrpc. */
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import { collectExec } from "../../../src/runtime/exec-output.ts";
+import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
+import type { ShimSandbox } from "../../../src/runtime/shim-v2/sandbox.ts";
+import { monitorBinary, TestPod, within } from "../../contract/handler/pod.ts";
+import { type FakeMode, fakeShim } from "../../support/fake-shim.ts";
+
+function setUp(mode: FakeMode, options: Record<string, string> = {}, timeoutMs = 20_000) {
+  const { path, calls } = fakeShim(mkdtempSync(join(tmpdir(), "kobako-fake-")), mode);
+  const log = pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" });
+  const handler = new ShimHandler({ name: "vm", path, options, timeoutMs, monitorBinary, log });
+  return { handler, calls, start: () => TestPod.start(handler) };
+}
+
+describe("a shim as those of VMs", () => {
+  it.each([
+    ["v2", "an address as text, task API 2"],
+    ["json", "JSON, task API 3"],
+    ["v3", "a BootstrapResult, task API 3"],
+  ] as const)("that answers by %s (%s) runs containers", async (mode, _) => {
+    const { start, calls } = setUp(mode);
+    await using pod = await start();
+    const made = await pod.shell("echo out; echo err >&2; exit 3");
+    expect(await made.exited()).toMatchObject({ exitCode: 3, oomKilled: false });
+    await expect.poll(() => made.output().split("\n").sort().join()).toBe(",err,out");
+    const begun = calls().find((call) => call.method === "start");
+    expect(begun?.args).toEqual([
+      "-namespace",
+      "kobako",
+      "-address",
+      join(pod.runDir, "e.sock"),
+      "-publish-binary",
+      monitorBinary,
+      "-id",
+      pod.spec.id,
+      "start",
+    ]);
+    expect(begun?.ttrpc).toBe(join(pod.runDir, "e.sock"));
+  });
+
+  it("is believed no pid: neither the container's nor its cgroup is the host's", async () => {
+    const { start } = setUp("v2");
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    expect(made.pid).toBe(0);
+    const [status] = (await pod.sandbox.state(within())).containers;
+    expect(status).toMatchObject({ phase: "running", pid: undefined, cgroup: "" });
+  });
+
+  it("gets the root filesystem as a mount that it may share with its guest, and the sandbox first", async () => {
+    const { start, calls } = setUp("v2", {
+      type_url: "io.containerd.vm.v1.options",
+      config_path: "/etc/vm.toml",
+    });
+    await using pod = await start();
+    const made = await pod.create({ command: ["/bin/true"] });
+    const [sandbox, container] = calls().filter((call) => call.method === "Create");
+    expect(sandbox).toMatchObject({ id: pod.spec.id, rootfs: [], options: "runtimeoptions.v1.Options" });
+    expect(container).toMatchObject({ id: made.id, rootfs: [{ type: "overlay", source: "overlay" }] });
+    const spec = JSON.parse(readFileSync(join(made.bundle, made.id, "config.json"), "utf8")) as {
+      annotations: Record<string, string>;
+      linux: { namespaces: unknown[] };
+    };
+    expect(spec.annotations).toMatchObject({
+      "io.kubernetes.cri.container-type": "container",
+      "io.kubernetes.cri.sandbox-id": pod.spec.id,
+    });
+    expect(spec.linux.namespaces).toContainEqual({ type: "network", path: pod.spec.netnsPin });
+  });
+
+  it("is asked for signals, limits, use, pauses and sizes", async () => {
+    const { start, calls } = setUp("v2");
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    const sandbox = pod.sandbox as ShimSandbox;
+    await sandbox.update(made.id, { memory: { limit: 1 << 20 } }, within());
+    await sandbox.pause(made.id, within());
+    await sandbox.resume(made.id, within());
+    expect(await sandbox.usage(made.id, within())).toMatchObject({
+      cpuUsageNs: 1_500_000n,
+      memoryUsageBytes: 4096n,
+      memoryLimitBytes: 8192n,
+      processes: 2n,
+    });
+    await expect(sandbox.checkpoint(made.id, "/tmp", within())).rejects.toMatchObject({
+      kind: "unimplemented",
+    });
+    using streams = await sandbox.attach({ containerId: made.id, stdin: false }, within());
+    streams.resize(80, 24);
+    await sandbox.kill({ containerId: made.id, signal: 15, all: false }, within());
+    expect(await made.exited()).toMatchObject({ exitCode: 143, signal: 15 });
+    expect(calls()).toMatchObject(
+      expect.arrayContaining([
+        expect.objectContaining({ method: "Update", resources: { memory: { limit: 1 << 20 } } }),
+        expect.objectContaining({ method: "Pause", id: made.id }),
+        expect.objectContaining({ method: "Resume", id: made.id }),
+        expect.objectContaining({ method: "Kill", id: made.id, signal: 15, all: false }),
+        expect.objectContaining({ method: "ResizePty", id: made.id, width: 80, height: 24 }),
+      ]),
+    );
+  });
+
+  it("runs execs with input and its end, and deletes them", async () => {
+    const { start, calls } = setUp("v2");
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    const process = { ...made.spec.process, args: ["/bin/cat"] };
+    using streams = await pod.sandbox.exec(
+      { containerId: made.id, process, tty: false, stdin: true, timeoutMs: 0 },
+      within(),
+    );
+    await streams.writeStdin(Buffer.from("hello"));
+    streams.endStdin();
+    const { stdout, end } = await collectExec(streams, 1000, within());
+    expect([stdout.toString(), end.exitCode]).toEqual(["hello", 0]);
+    await expect
+      .poll(() => calls().some((call) => call.method === "Delete" && call.execId !== ""))
+      .toBe(true);
+    await expect(made.exec(["/nope"])).rejects.toMatchObject({ kind: "failed-precondition" });
+  });
+
+  it("is shut down with its containers, and leaves nothing", async () => {
+    const { start, calls } = setUp("v2");
+    const pod = await start();
+    try {
+      const made = await pod.shell("sleep 100");
+      await pod.sandbox.shutdown(within());
+      const ended = calls().filter(({ method }) => method === "Delete" || method === "Shutdown");
+      expect(ended.map(({ method, id }) => `${method} ${id ?? ""}`)).toEqual([
+        `Delete ${made.id}`,
+        `Delete ${pod.spec.id}`,
+        "Shutdown ",
+      ]);
+      expect(existsSync(join(pod.runDir, "m.sock"))).toBe(false);
+      expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(pod.runDir);
+    } finally {
+      await pod[Symbol.asyncDispose]();
+    }
+  });
+});
+
+describe("a shim that misbehaves", () => {
+  it.each([
+    ["garbage", /answer is no address/],
+    ["fails", /ended with code 3 and said .*no hypervisor here/],
+    ["version-9", /version 9 of the task API/],
+    ["grpc", /speaks "grpc"/],
+    ["no-ttrpc", /ended|malformed|closed/],
+  ] as const)("at its start (%s) is named, and leaves nothing", async (mode, message) => {
+    const { start } = setUp(mode);
+    await expect(start()).rejects.toThrow(message);
+  });
+
+  it("and never ends its start is killed after its time", async () => {
+    const { start } = setUp("hangs", {}, 1000);
+    await expect(start()).rejects.toMatchObject({ kind: "deadline-exceeded" });
+  });
+
+  it("and is not there is named", async () => {
+    const log = pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" });
+    const path = "/nowhere/containerd-shim-x-v2";
+    const handler = new ShimHandler({ name: "x", path, options: {}, timeoutMs: 5000, monitorBinary, log });
+    await expect(TestPod.start(handler)).rejects.toThrow(/\/nowhere\/containerd-shim-x-v2/);
+    await expect(handler.info(within())).rejects.toMatchObject({ kind: "failed-precondition" });
+  });
+
+  it("and does not answer a call is given up after its time", async () => {
+    const { start } = setUp("hangs-later", { sandbox_container: "false" }, 1500);
+    await using pod = await start();
+    await expect(pod.create()).rejects.toMatchObject({ kind: "deadline-exceeded" });
+  });
+
+  it.each(["dies-at-create", "dies-at-start"] as const)(
+    "and dies (%s) ends the pod, and says so",
+    async (mode) => {
+      const { start } = setUp(mode, { sandbox_container: "false" });
+      await using pod = await start();
+      await expect(pod.shell("sleep 100")).rejects.toMatchObject({ kind: "unavailable" });
+      await expect.poll(() => pod.events.some(({ type }) => type === "pause-exit")).toBe(true);
+    },
+  );
+
+  it("and tells of no end by events is waited for", async () => {
+    const { start } = setUp("mute-events");
+    await using pod = await start();
+    const made = await pod.shell("echo on; exit 5");
+    expect(await made.exited()).toMatchObject({ exitCode: 5 });
+    await expect.poll(() => made.output()).toBe("on\n");
+  });
+
+  it("and is slow is waited for", async () => {
+    const { start } = setUp("slow");
+    await using pod = await start();
+    const made = await pod.shell("echo on; exit 6");
+    expect(await made.exited()).toMatchObject({ exitCode: 6 });
+  });
+});
+
+describe("the version of a shim", () => {
+  it("is asked once for a file", async () => {
+    const { handler } = setUp("v2");
+    expect((await handler.info(within())).version).toBe("fake shim 1.0");
+    expect(await handler.info(within())).toBe(await handler.info(within()));
+  });
+});
