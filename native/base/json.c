@@ -73,7 +73,8 @@ static bool above_i64(const char *p, size_t n)
 {
 	static const char max[] = "9223372036854775807";
 
-	if (n < sizeof(max) - 1)
+	/* A leading zero is no number in JSON: it is left for jansson to refuse. */
+	if (n < sizeof(max) - 1 || *p == '0')
 		return false;
 	return n > sizeof(max) - 1 || memcmp(p, max, n) > 0;
 }

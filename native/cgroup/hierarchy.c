@@ -77,7 +77,7 @@ static void add_line(struct cgroup_host *h, char *line)
 	strtok_r(NULL, " ", &save); /* source */
 	super = strtok_r(NULL, " ", &save);
 	unescape(fields[4]);
-	if (strlen(fields[4]) >= sizeof(new->mount))
+	if (fields[4][0] != '/' || strlen(fields[4]) >= sizeof(new->mount))
 		return;
 	memset(new, 0, sizeof(*new));
 	strcpy(new->mount, fields[4]);

@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "cgroup/cgroup.h"
 #include "spec/spec.h"
 
 int state_open(const char *root, const char *id, struct state *s, struct err *e)
@@ -83,6 +84,22 @@ static int copy_member(const struct jnode *n, const char *key, char *to, size_t 
 	return 0;
 }
 
+/*
+ * A file that a crash or somebody else left: what is signalled and removed by it must be what a create could have
+ * made. A cgroup of "/" would be everybody's.
+ */
+static int check_loaded(const struct state *s, int64_t pid, int64_t start, struct err *e)
+{
+	char clean[CGROUP_PATH_MAX];
+
+	if (pid <= 0 || pid > INT_MAX || start < 0)
+		return err_set(e, EINVAL, "state of \"%s\": process %lld that began at %lld", s->id, (long long)pid,
+			       (long long)start);
+	if (s->cgroup[0] != '/' || cgroup_path(s->cgroup, s->id, clean, e) < 0)
+		return err_set(e, EINVAL, "state of \"%s\": cgroup \"%.200s\"", s->id, s->cgroup);
+	return 0;
+}
+
 int state_load(const char *root, const char *id, struct state *s, struct err *e)
 {
 	cleanup_free char *text = NULL;
@@ -108,6 +125,8 @@ int state_load(const char *root, const char *id, struct state *s, struct err *e)
 	       (r = json_bool(&top, "systemd", &s->systemd, e)) < 0 ||
 	       (r = copy_member(&top, "created", s->created, sizeof(s->created), e)) < 0);
 	json_decref(doc);
+	if (r == 0)
+		r = check_loaded(s, pid, start, e);
 	s->pid = (pid_t)pid;
 	s->start_time = (uint64_t)start;
 	return r;
@@ -155,7 +174,8 @@ enum status state_status(const struct state *s)
 {
 	char path[PATH_MAX + 16];
 
-	if (!s->pid || process_start_time(s->pid) != s->start_time)
+	/* Start 0: it was a zombie when it was looked at. */
+	if (!s->pid || !s->start_time || process_start_time(s->pid) != s->start_time)
 		return STATUS_STOPPED;
 	snprintf(path, sizeof(path), "%s/start.sock", s->dir);
 	return access(path, F_OK) == 0 ? STATUS_CREATED : STATUS_RUNNING;

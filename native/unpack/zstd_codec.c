@@ -31,7 +31,8 @@ static int zstd_decode(void *state, struct codec_io *io, bool *ret_whole, struct
 		if (in.pos == in_before && out.pos == out_before)
 			break; /* it wants input and there is none */
 	}
-	io->in += in.pos;
+	if (in.pos) /* none is no place to count from */
+		io->in += in.pos;
 	io->in_len -= in.pos;
 	io->out += out.pos;
 	io->out_len -= out.pos;
