@@ -2,7 +2,7 @@
  * hack/test: runs the stages one after the other, all of them also when one fails, and sums up.
  * What counts: each vitest test, each native test program, each check that is not a test (types, lint, ...).
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -10,11 +10,11 @@ import { allPids, processInfo } from "../test/support/host.ts";
 import type { TestResults } from "../test/support/results.ts";
 import { runFiles } from "../test/support/run.ts";
 import { leftInTheKernel, mountPoints } from "./leftovers.ts";
-import { run } from "./run.ts";
+import { must, run } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
 const resultsFolder = join(root, "build/test-results");
-const stages = ["check", "native", "contract", "runtime", "integration", "e2e", "guest"] as const;
+const stages = ["check", "native", "fuzz", "contract", "runtime", "integration", "e2e", "guest"] as const;
 /** Stages whose vitest project has another name: "native" are the C tests. */
 const projects: Partial<Record<Stage, string>> = { runtime: "native" };
 type Stage = (typeof stages)[number];
@@ -89,6 +89,26 @@ async function native(): Promise<void> {
   add("native", code, counts.length > 0 ? { passed, failed, skipped: [] } : undefined);
 }
 
+/** The libFuzzer targets, a few seconds each: a minute in all. Their files live in memory, in this run's mounts. */
+async function fuzz(): Promise<void> {
+  const folder = join(runFolder ?? "", "fuzz");
+  mkdirSync(folder);
+  await must(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", folder]);
+  try {
+    const { code, output } = await run([join(root, "hack/fuzz"), "--check", "6"], {
+      env: { TMPDIR: folder },
+    });
+    console.log(output.trimEnd());
+    const named = (word: string) =>
+      [...output.matchAll(new RegExp(`^${word} ([\\w-]+):`, "gm"))].map(([, name = ""]) => name);
+    const failed = named("FAIL").map((name) => `fuzz: ${name}`);
+    add("fuzz", code, { passed: named("ok").length, failed, skipped: [] });
+  } finally {
+    await must(["umount", folder]);
+    rmdirSync(folder);
+  }
+}
+
 /** What needs cgroup v2 alone and AppArmor, in a machine that is emulated: the short part. */
 async function guest(): Promise<void> {
   const file = join(resultsFolder, "guest.json");
@@ -150,6 +170,7 @@ for (const stage of stages.filter((name) => asked.length === 0 || asked.includes
   console.log(`== ${stage}`);
   if (stage === "check") await check();
   else if (stage === "native") await native();
+  else if (stage === "fuzz") await fuzz();
   else if (stage === "guest") await guest();
   else await vitest(stage);
   times.push(`${stage} ${((performance.now() - started) / 1000).toFixed(1)} s`);

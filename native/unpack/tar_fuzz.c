@@ -2,8 +2,6 @@
 /*
  * libFuzzer target of everything that parses hostile bytes: first byte the compression, the rest the
  * layer. Nothing is written: entries are read to their end.
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Inative native/unpack/tar_fuzz.c \
- *     native/unpack/{tar,pax,name,stream,gzip_codec,zstd_codec}.c native/base/{err,sha256}.c -lz -lzstd
  */
 #include <stdint.h>
 #include <stdio.h>

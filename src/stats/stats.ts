@@ -69,11 +69,7 @@ export class Stats {
 
   /** A sample of the cgroup now, undefined when it is gone. */
   sample(cgroup: string): UsageSample | undefined {
-    return this.sampleOf(cgroup, this.#cgroups.usage(cgroup));
-  }
-
-  /** The same of numbers that somebody else has counted, under a name of their own. */
-  sampleOf(cgroup: string, usage: CgroupUsage | undefined): UsageSample | undefined {
+    const usage = this.#cgroups.usage(cgroup);
     if (!usage) {
       this.#rates.delete(cgroup);
       return undefined;

@@ -22,7 +22,7 @@ import type {
 import type { LogFlush, Wire } from "../monitor/protocol.ts";
 import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
 import { parseShimOptions } from "./options.ts";
-import { readRecord, removeSocket, type ShimRecord } from "./record.ts";
+import { readRecord, type ShimRecord } from "./record.ts";
 import { shimBundle, shimNamespace, ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
 import { Task } from "./task.ts";
 
@@ -109,8 +109,7 @@ export class ShimHandler implements RuntimeHandler {
     onNamespaces?: () => void,
   ): Promise<RuntimeSandbox> {
     const { monitorBinary, options } = this.#sandbox;
-    // Not where monitors are: a later daemon ends those that it does not know there.
-    const cgroup = join(dirname(spec.monitorCgroup), `shim-${spec.id.slice(0, 16)}`);
+    const cgroup = `${dirname(spec.monitorCgroup)}/shims/${spec.id.slice(0, 16)}`.replace("//", "/");
     const { pid, startTime } = await startMonitor(monitorBinary, spec, signal, { shim_cgroup: cgroup });
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     const record: ShimRecord = {
@@ -119,7 +118,6 @@ export class ShimHandler implements RuntimeHandler {
       cgroup,
       sandboxed: options.sandboxContainer,
       paths: { network: undefined, ipc: undefined, uts: undefined, pid: undefined },
-      ips: [],
       address: undefined,
     };
     try {
@@ -152,7 +150,6 @@ export class ShimHandler implements RuntimeHandler {
     const record = readRecord(runDir);
     try {
       await abandonMonitor(runDir, signal);
-      if (record !== undefined) removeSocket(record);
     } catch (error) {
       if (record === undefined) throw error;
       await this.#endShim(runDir, record);
@@ -225,7 +222,6 @@ export class ShimHandler implements RuntimeHandler {
       await step("unmount", () => succeed(monitorBinary, ["--unmount", join(bundle, "rootfs")], signal));
     }
     await step("unmount", () => succeed(monitorBinary, ["--unmount", join(runDir, "shm")], signal));
-    await step("remove its socket", async () => removeSocket(record));
     await step("end what delete left", () => succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal));
   }
 }

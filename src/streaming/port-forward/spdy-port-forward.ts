@@ -15,8 +15,6 @@ export const portForwardProtocol = "portforward.k8s.io";
 
 /** Two streams a connection. */
 const maxStreams = 512;
-/** A burst of a thousand connections has most of its streams refused, and is honest. */
-const maxRefusals = 4096;
 
 interface Pair {
   error?: SpdyStream;
@@ -47,7 +45,6 @@ export class SpdyPortForward implements Link {
     this.#connection = new SpdyConnection(transport, {
       input: defaultInputLimits,
       maxStreams,
-      maxRefusals,
       onStream: (stream) => this.#take(stream),
       onActivity: o.onActivity,
       onClosed: (fault) => {
