@@ -324,3 +324,25 @@ describe("a log path (S6)", () => {
     },
   );
 });
+
+describe("the daemon's own log (S7)", () => {
+  it("is one record a line, whatever a name, an error or a program says", async () => {
+    const { daemon, image } = node();
+    const forged = 'x\n{"level":"error","forged":true}\r\n\u001b[31m\u2028{"forged":true}';
+    const odd = pod(daemon, { metadata: { name: forged, namespace: forged, uid: forged, attempt: 0 } });
+    const refused = await daemon.client.runPodSandbox({ config: odd }).then(
+      () => false,
+      () => true,
+    );
+    const { id } = await started("sleep 1000");
+    await expect(daemon.client.execSync({ containerId: id, cmd: [`/bin/${forged}`] })).rejects.toThrow();
+    await expect(daemon.client.containerStatus({ containerId: forged })).rejects.toThrow();
+    await expect(daemon.client.pullImage({ image: { image: `${image}${forged}` } })).rejects.toThrow();
+    expect(refused).toBe(true);
+    for (const line of daemon.log().trimEnd().split("\n")) {
+      const record = JSON.parse(line) as Record<string, unknown>;
+      expect(record).toMatchObject({ level: expect.any(String), time: expect.any(String) });
+      expect(record).not.toHaveProperty("forged");
+    }
+  });
+});

@@ -1,14 +1,14 @@
 /** exec, attach and port-forward as a person with the kobako command uses them. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, readlink, rename, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { kobako } from "../../support/daemon.ts";
 import { inTime } from "../../support/monitor.ts";
-import { container, runPod, startContainer } from "../../support/pods.ts";
+import { container, exec, logFile, runPod, startContainer } from "../../support/pods.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -279,6 +279,45 @@ describe("kobako logs", () => {
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("two has no previous attempt")]);
     expect((await kobakoEnds(["logs"])).code).toBe(2);
     expect((await kobakoEnds(["logs", one, "--pod", sandbox.id])).code).toBe(2);
+  });
+});
+
+describe("kobako logs of one container", () => {
+  it("--since leaves older lines out, by a time and by a duration; -t shows the stamps that it went by", async () => {
+    const { daemon, id } = await started({
+      command: sh("echo old; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo new; sleep 1000"),
+    });
+    await waitFor("the first line", async () => (await kobakoEnds(["logs", id])).stdout === "old\n");
+    const [stamp = ""] = (await kobakoEnds(["logs", "-t", id])).stdout.split(" ");
+    expect((await exec(daemon, id, "touch /tmp/go")).exitCode).toBe(0);
+    await waitFor("the second line", async () => (await kobakoEnds(["logs", id])).stdout === "old\nnew\n");
+    const after = new Date(Date.parse(stamp) + 1).toISOString();
+    expect((await kobakoEnds(["logs", "--since", after, id])).stdout).toBe("new\n");
+    expect((await kobakoEnds(["logs", "--since", "1h30m", id])).stdout).toBe("old\nnew\n");
+    expect((await kobakoEnds(["logs", "--since", "yesterday", id])).code).toBe(2);
+  });
+
+  it("-f follows over rotations and a restart of the daemon, without a line lost or twice, to the container's end", async () => {
+    const { daemon, sandbox, id } = await started({
+      metadata: { name: "main", attempt: 0 },
+      logPath: "main.log",
+      command: sh("i=0; while [ ! -e /tmp/go ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo last"),
+    });
+    using session = new Session(["logs", "-f", id]);
+    await session.says("line 10\n");
+    const log = logFile(sandbox, "main");
+    for (let round = 0; round < 3; round++) {
+      await rename(log, `${log}.${round}`);
+      await daemon.client.reopenContainerLog({ containerId: id });
+      const seen = session.stdout.split("\n").length;
+      await session.says(`line ${seen + 20}\n`);
+      if (round === 1) await daemon.restart();
+    }
+    await exec(daemon, id, "touch /tmp/go");
+    expect(await inTime("its end", session.ended)).toBe(0);
+    const lines = session.stdout.trimEnd().split("\n");
+    expect(lines.at(-1)).toBe("last");
+    expect(lines.slice(0, -1)).toEqual(lines.slice(0, -1).map((_, i) => `line ${i + 1}`));
   });
 });
 
