@@ -33,6 +33,8 @@ export default defineConfig({
         test: { name: "native", include: ["test/native/**/*.test.ts"], ...kernel, maxWorkers: 2 },
       },
       { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...kernel } },
+      // Inside a systemd that test/e2e/systemd.test.ts starts.
+      { test: { name: "systemd", include: ["test/systemd/**/*.test.ts"], ...kernel } },
       // Needs cgroup v2 alone and AppArmor: run in the guest of hack/guest.
       { test: { name: "guest", include: ["test/guest/**/*.test.ts"], ...kernel } },
       {

@@ -25,7 +25,8 @@ const shortFiles = ["test/guest", "test/integration/oci/security.test.ts", "test
 /** The daemon's tests that a kernel with v2 alone answers otherwise, or could. */
 const fullFiles = [
   ...shortFiles,
-  ...["container", "lifecycle", "recover", "faults", "kill9", "security"].map(
+  "test/integration/oci",
+  ...["container", "cgroup", "lifecycle", "recover", "faults", "kill9", "security", "systemd"].map(
     (name) => `test/e2e/${name}.test.ts`,
   ),
 ];

@@ -43,7 +43,6 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
     ...node,
     log,
     netnsPrefix: node.names.netnsPrefix,
-    cgroupRoot: node.names.cgroupRoot,
   });
   const streaming = await startStreaming(node, log);
   const server = await serve(node, streaming, log);
@@ -104,7 +103,7 @@ async function serve(node: Node, streaming: StreamingServer, log: Log) {
     stats,
     streaming,
     defaultHandler: config.defaultRuntime,
-    cgroupDriver: "cgroupfs",
+    cgroupDriver: node.places.driver,
     version,
     nowNs,
     describeConfig: () => ({

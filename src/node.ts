@@ -29,6 +29,7 @@ import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
 import type { RuntimeHandler } from "./runtime/handler.ts";
 import { makeHandlers } from "./runtime/handlers.ts";
+import { type CgroupPlaces, cgroupPlaces } from "./sandbox/cgroup-places.ts";
 import { Connections } from "./sandbox/connections.ts";
 import { KeyedLock } from "./sandbox/keyed-lock.ts";
 import { SandboxLifecycle } from "./sandbox/lifecycle.ts";
@@ -64,6 +65,7 @@ export interface Node extends AsyncDisposable {
   readonly layers: LayerStore;
   readonly snapshots: Snapshotter;
   readonly cgroups: Cgroups;
+  readonly places: CgroupPlaces;
   readonly podsFolder: string;
   readonly bootId: string;
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
@@ -95,7 +97,18 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   sandboxes.load(unreadable);
   containers.load(unreadable);
 
-  const cgroups = new Cgroups();
+  const driver = config().cgroupDriver === "systemd" ? "systemd" : "cgroupfs";
+  if (driver === "systemd" && !existsSync("/run/systemd/system"))
+    throw new RuntimeError(
+      "failed-precondition",
+      'cgroup_driver "systemd": this machine does not run systemd (no /run/systemd/system); leave it out, or set "cgroupfs"',
+    );
+  const places = cgroupPlaces(driver, names.suffix);
+  const stopUnit = async (name: string, signal: AbortSignal): Promise<void> => {
+    const { code, stderr } = await run(programs.monitor, ["--stop-unit", name], {}, signal);
+    if (code !== 0) throw new RuntimeError("internal", `stop ${name}: ${stderr.toString().trim()}`);
+  };
+  const cgroups = new Cgroups(undefined, driver === "systemd" ? stopUnit : undefined);
   const layers = new LayerStore({ root: join(root, "layers"), unpackBinary: programs.unpack, log });
   const snapshots = new Snapshotter({ root: join(root, "snapshots"), unpackBinary: programs.unpack, log });
   const network = new Network({
@@ -149,7 +162,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     fingerprintKey,
     podsFolder,
     netnsPrefix: names.netnsPrefix,
-    cgroupRoot: names.cgroupRoot,
+    places,
     unpin,
     allowedAnnotations: (handler) => runtimeOf(config(), handler).annotations,
     nowNs,
@@ -168,9 +181,13 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
       host: readHostFacts(cgroups.facts),
       containers,
       allowedAnnotations: (handler) => runtimeOf(config(), handler).annotations,
+      // Runtimes of others get a path, and make their cgroup below systemd's slice themselves.
+      cgroupsPath: (handler, cgroup) =>
+        runtimeOf(config(), handler).type === "builtin" ? places.specPath(cgroup) : cgroup,
       log,
     }),
     cgroups,
+    places,
     locks,
     log,
     fingerprintKey,
@@ -199,6 +216,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     layers,
     snapshots,
     cgroups,
+    places,
     podsFolder,
     bootId,
     unpin,

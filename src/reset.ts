@@ -13,13 +13,12 @@ export async function resetInstance(config: Config): Promise<void> {
   const signal = AbortSignal.timeout(timeoutMs);
   {
     await using node = await openNode(() => config, log);
-    const { netnsPrefix, cgroupRoot } = node.names;
-    await recover({ ...node, log, netnsPrefix, cgroupRoot });
+    await recover({ ...node, log, netnsPrefix: node.names.netnsPrefix });
     await Promise.all(
       node.sandboxes.values().map((sandbox) => node.sandboxLifecycle.remove(sandbox.id, signal)),
     );
     await node.network.removeAll(signal);
-    await node.cgroups.remove(cgroupRoot, signal);
+    await node.cgroups.remove(node.places.root, signal);
   }
   await rm(config.root, { recursive: true, force: true });
   await rm(config.state, { recursive: true, force: true });

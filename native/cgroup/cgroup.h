@@ -4,8 +4,8 @@
  *
  * Enters: a cgroup path ("/kubepods/pod1/c1", from each hierarchy's mount point on) and the OCI
  * linux.resources object. Kept: nothing, every call looks at the kernel; only where the hierarchies
- * are mounted is read once per process. Never: talks to systemd, or touches a cgroup above the path
- * except to make missing parents and to switch controllers on for them (v2).
+ * are mounted is read once per process. Never: touches a cgroup above the path except to make missing
+ * parents and to switch controllers on for them (v2). systemd.h is beside it: who has systemd make the folder.
  *
  * One path stands for a folder in every hierarchy. On a hybrid host the container has its folder in
  * the v2 tree as well: cgroup.kill there is atomic.

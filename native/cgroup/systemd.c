@@ -2,10 +2,13 @@
 #include "systemd.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup/dbus.h"
@@ -42,6 +45,23 @@ int systemd_unit(const char *cgroups_path, const char *id, struct systemd_unit *
 	else
 		snprintf(ret->slice, sizeof(ret->slice), "%.*s", (int)(colon - given), given);
 	return 0;
+}
+
+int systemd_unit_of_path(const char *path, struct systemd_unit *ret, struct err *e)
+{
+	const char *name = strrchr(path, '/'), *slice = name;
+	size_t len = name ? strlen(name) : 0;
+	char given[CGROUP_PATH_MAX];
+
+	while (slice && slice > path && *--slice != '/')
+		;
+	/* Said in the other form and compared: only a path that systemd would give is one. */
+	if (len > 7 && !strcmp(name + len - 6, ".scope") && slice != name &&
+	    (size_t)snprintf(given, sizeof(given), "%.*s::%.*s", (int)(name - slice - 1), slice + 1, (int)len - 7, name + 1) <
+		    sizeof(given) &&
+	    systemd_unit(given, "", ret, e) == 0 && !strcmp(ret->path, path))
+		return 0;
+	return err_set(e, EINVAL, "cgroup path \"%.200s\" is not that of a scope in a slice", path);
 }
 
 int systemd_running(struct err *e)
@@ -141,7 +161,7 @@ static int put_start(struct dbus_out *o, const struct systemd_unit *u, const str
 	static const char *const counted[] = { "MemoryAccounting", "CPUAccounting", "TasksAccounting" };
 	char text[SYSTEMD_NAME_MAX + 32];
 	size_t begun, list;
-	int r;
+	int r = 0;
 
 	dbus_put_string(o, u->name);
 	dbus_put_string(o, "replace");
@@ -167,7 +187,7 @@ static int put_start(struct dbus_out *o, const struct systemd_unit *u, const str
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		property_bool(o, counted[i], true);
 	property_bool(o, unified(e) ? "IOAccounting" : "BlockIOAccounting", true);
-	if ((r = properties_of_resources(o, resources, unified(e), true, e)) < 0 ||
+	if ((resources && (r = properties_of_resources(o, resources, unified(e), true, e)) < 0) ||
 	    (r = properties_of_annotations(o, &more, e)) < 0)
 		return r;
 	dbus_array_end(o, begun, 8);
@@ -207,6 +227,37 @@ int systemd_start(const struct systemd_unit *u, const struct jnode *resources, c
 	dbus_out_free(&body);
 	dbus_close(&b);
 	return r;
+}
+
+int systemd_begin(const struct systemd_unit *u, const struct jnode *resources, const json_t *annotations,
+		  pid_t *ret_waiter, struct err *e)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (pid < 0)
+		return err_set(e, errno, "fork");
+	if (systemd_start(u, resources, annotations, pid, e) < 0) {
+		systemd_end_waiter(&pid);
+		return -e->code;
+	}
+	*ret_waiter = pid;
+	return 0;
+}
+
+void systemd_end_waiter(pid_t *waiter)
+{
+	if (*waiter <= 0)
+		return;
+	kill(*waiter, SIGKILL);
+	while (waitpid(*waiter, NULL, 0) < 0 && errno == EINTR)
+		;
+	*waiter = 0;
 }
 
 int systemd_update(const char *name, const struct jnode *resources, struct err *e)

@@ -27,15 +27,26 @@ struct systemd_unit {
  */
 int systemd_unit(const char *cgroups_path, const char *id, struct systemd_unit *ret, struct err *e);
 
+/* The unit whose cgroup the path is: ".../a-b.slice/NAME.scope" is NAME.scope in a-b.slice. */
+int systemd_unit_of_path(const char *path, struct systemd_unit *ret, struct err *e);
+
 /* 0, or ENOTSUP with what to do instead, where systemd is not PID 1's program. */
 int systemd_running(struct err *e);
 
 /*
  * Starts the unit with `member` in it and waits until it is there. A failed unit of the name is cleared away first,
- * a living one is EEXIST. annotations (an object or NULL): org.systemd.property.NAME are properties too.
+ * a living one is EEXIST. resources NULL: no limits, of devices neither. annotations (an object or NULL): org.systemd.property.NAME are properties too.
  */
 int systemd_start(const struct systemd_unit *u, const struct jnode *resources, const json_t *annotations, pid_t member,
 		  struct err *e);
+
+/*
+ * As systemd_start with a new process of the caller's, which only waits and dies with the caller: *ret_waiter.
+ * It is to be ended when the unit has others, or is given up.
+ */
+int systemd_begin(const struct systemd_unit *u, const struct jnode *resources, const json_t *annotations,
+		  pid_t *ret_waiter, struct err *e);
+void systemd_end_waiter(pid_t *waiter);
 
 /* Gives a running unit other limits. */
 int systemd_update(const char *name, const struct jnode *resources, struct err *e);

@@ -80,17 +80,7 @@ static int join_namespaces(const struct creation *c, struct err *e)
 	return 0;
 }
 
-static void end_waiter(struct creation *c)
-{
-	if (c->waiter <= 0)
-		return;
-	kill(c->waiter, SIGKILL);
-	while (waitpid(c->waiter, NULL, 0) < 0 && errno == EINTR)
-		;
-	c->waiter = 0;
-}
-
-/* A scope has a process from its beginning: one that waits until init is in it. It ends with us in any case. */
+/* A scope has a process from its beginning: one that waits until init is in it. */
 static int start_unit(struct creation *c, const struct container_create *req, const struct jnode *resources, struct err *e)
 {
 	struct systemd_unit unit;
@@ -98,16 +88,7 @@ static int start_unit(struct creation *c, const struct container_create *req, co
 	if (systemd_running(e) < 0 || systemd_unit(c->spec.cgroups_path, req->id, &unit, e) < 0)
 		return -e->code;
 	memcpy(c->cgroup, unit.path, sizeof(c->cgroup));
-	c->waiter = fork();
-	if (c->waiter == 0) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	if (c->waiter < 0)
-		return err_set(e, errno, "fork");
-	if (systemd_start(&unit, resources, req->systemd_annotations ? c->spec.annotations : NULL, c->waiter, e) < 0)
+	if (systemd_begin(&unit, resources, req->systemd_annotations ? c->spec.annotations : NULL, &c->waiter, e) < 0)
 		return -e->code;
 	c->unit_made = true;
 	return 0;
@@ -240,7 +221,7 @@ static void give_back(struct creation *c)
 		cgroup_remove(c->cgroup, 1000, &ignored);
 		cgroup_undo(c->cgroup, &c->made);
 	}
-	end_waiter(c);
+	systemd_end_waiter(&c->waiter);
 	if (c->unit_made)
 		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
 }
@@ -268,7 +249,7 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 		return -e->code;
 	if (attend_init(c, req, e) < 0)
 		return -e->code;
-	end_waiter(c);
+	systemd_end_waiter(&c->waiter);
 	return 0;
 }
 

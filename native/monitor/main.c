@@ -29,6 +29,7 @@
 #include "base/seal.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/systemd.h"
 #include "monitor/conn.h"
 #include "monitor/loop.h"
 #include "monitor/member.h"
@@ -189,9 +190,17 @@ static void __attribute__((noreturn)) monitor(char *request, int sock)
 /* A cgroup that can't be had costs the monitor its own place, not the pod its life. */
 static void join_own_cgroup(struct cgroup_join *join)
 {
+	struct systemd_unit unit;
 	struct cgroup_made made;
 	struct err e;
 
+	/* systemd moves us, and the monitor is born where we are. */
+	if (pod.systemd_cgroup && (systemd_unit_of_path(pod.monitor_cgroup, &unit, &e) < 0 ||
+				   systemd_start(&unit, NULL, NULL, getpid(), &e) < 0)) {
+		memset(join, 0xff, sizeof(*join));
+		note(&e);
+		return;
+	}
 	if (cgroup_create(pod.monitor_cgroup, &made, &e) < 0 || cgroup_join_open(pod.monitor_cgroup, join, &e) < 0) {
 		memset(join, 0xff, sizeof(*join)); /* all -1 */
 		note(&e);
@@ -269,6 +278,16 @@ static int unpin(const char *path)
 	return 1;
 }
 
+static int stop_unit(const char *name)
+{
+	struct err e;
+
+	if (systemd_stop(name, &e) == 0)
+		return 0;
+	note(&e);
+	return 1;
+}
+
 /* What is left of a shim whose monitor is dead. */
 static int end_cgroup(const char *path)
 {
@@ -305,6 +324,8 @@ int main(int argc, char *argv[])
 		return unpin(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--end-cgroup") == 0)
 		return end_cgroup(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--stop-unit") == 0)
+		return stop_unit(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--unmount") == 0)
 		return unmount(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {

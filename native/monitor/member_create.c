@@ -91,6 +91,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		.console_sock = w->stdio->console_theirs,
 		.start_fd = w->start_fd,
 		.find_at_start = true,
+		.systemd_cgroup = pod.systemd_cgroup,
 		.warn = warn,
 	};
 	struct container_tree shm = { .destination = "/dev/shm", .fd = -1 };
@@ -189,13 +190,8 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 static int clean_up_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
 	const struct member *m = arg;
-	char path[CGROUP_PATH_MAX];
-	struct spec spec;
 
-	if (spec_load(m->spec, &spec, &report->e) < 0 || cgroup_path(spec.cgroups_path, m->id, path, &report->e) < 0 ||
-	    cgroup_kill_all(path, &report->e) < 0)
-		return -1;
-	return cgroup_remove(path, 5000, &report->e);
+	return container_discard(m->id, m->spec, pod.systemd_cgroup, &report->e);
 }
 
 int clean_up_begin(struct member *m, runner_done done, struct err *e)
@@ -243,7 +239,7 @@ static int update_work(void *arg, struct runner_report *report, int *fd, struct 
 	if (json_parse(w->resources.at, w->resources.len, &json, &report->e) < 0)
 		return -1;
 	node = json_top(json, "resources");
-	if (cgroup_update(w->m->cgroup, &node, &report->e) < 0) {
+	if (container_update(w->m->cgroup, pod.systemd_cgroup, &node, &report->e) < 0) {
 		if (report->e.code != EINVAL)
 			report->kind = error_kind_of(report->e.code);
 		return -1;

@@ -25,6 +25,7 @@ struct pod {
 	char *monitor_cgroup; /* path below each hierarchy's root */
 	char *shim_cgroup;    /* of the shim that this monitor stands beside; NULL: it has none */
 	char *pod_cgroup;     /* of the pause process; NULL: it stays in the monitor's */
+	bool systemd_cgroup;  /* these, and the containers', are units of systemd's */
 	enum ns_mode network, ipc, uts, pid;
 	uint64_t shm_bytes;
 	int64_t oom_score_adj;

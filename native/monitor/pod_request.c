@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup/systemd.h"
 #include "monitor/oci.h"
 #include "pod.h"
 
@@ -59,6 +60,8 @@ static bool clean_absolute(const char *path)
 
 static int check(const struct pod *p, struct err *e)
 {
+	struct systemd_unit unit;
+
 	if (p->id[0] == '\0' || strspn(p->id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-") != strlen(p->id))
 		return err_set(e, EINVAL, "start request: id \"%s\"", p->id);
 	if (!clean_absolute(p->run_dir))
@@ -73,6 +76,9 @@ static int check(const struct pod *p, struct err *e)
 		return err_set(e, EINVAL, "start request: monitor_cgroup \"%s\"", p->monitor_cgroup);
 	if (p->pod_cgroup && !clean_absolute(p->pod_cgroup))
 		return err_set(e, EINVAL, "start request: pod_cgroup \"%s\"", p->pod_cgroup);
+	if (p->systemd_cgroup && (systemd_unit_of_path(p->monitor_cgroup, &unit, e) < 0 ||
+				  (p->pod_cgroup && systemd_unit_of_path(p->pod_cgroup, &unit, e) < 0)))
+		return err_wrap(e, "start request");
 	if (p->shim_cgroup && !clean_absolute(p->shim_cgroup))
 		return err_set(e, EINVAL, "start request: shim_cgroup \"%s\"", p->shim_cgroup);
 	return 0;
@@ -82,6 +88,8 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 {
 	struct json_view request, namespaces, number;
 	uint64_t protocol;
+	char *driver = NULL;
+	bool known;
 
 	*p = (struct pod){ .net_fd = -1, .ipc_fd = -1, .uts_fd = -1, .pid_fd = -1, .shm_fd = -1, .net_dev_fd = -1 };
 	if (json_view_parse(text, len, &request) < 0 || json_view_kind(request) != '{')
@@ -97,6 +105,13 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 	    take_string(request, "pod_cgroup", 2048, true, &p->pod_cgroup, e) < 0 ||
 	    take_string(request, "shim_cgroup", 2048, true, &p->shim_cgroup, e) < 0)
 		return -e->code;
+	if (take_string(request, "cgroup_driver", 16, true, &driver, e) < 0)
+		return -e->code;
+	p->systemd_cgroup = driver && !strcmp(driver, "systemd");
+	known = !driver || p->systemd_cgroup || !strcmp(driver, "cgroupfs");
+	free(driver);
+	if (!known)
+		return err_set(e, EINVAL, "start request: cgroup_driver is neither cgroupfs nor systemd");
 	namespaces = json_view_get(request, "namespaces");
 	if (take_mode(namespaces, "network", false, &p->network, e) < 0 ||
 	    take_mode(namespaces, "ipc", false, &p->ipc, e) < 0 || take_mode(namespaces, "uts", false, &p->uts, e) < 0 ||

@@ -22,9 +22,15 @@ export class Cgroups {
   readonly layout: CgroupLayout;
   /** Mount points of all hierarchies, each once; those that best tell and kill processes first. */
   readonly #mounts: readonly string[];
+  readonly #stopUnit: ((name: string, signal: AbortSignal) => Promise<void>) | undefined;
 
-  constructor(layout: CgroupLayout = readCgroupLayout()) {
+  /** stopUnit: of a systemd that made the slices: they are units, and end as such. */
+  constructor(
+    layout: CgroupLayout = readCgroupLayout(),
+    stopUnit?: (name: string, signal: AbortSignal) => Promise<void>,
+  ) {
     this.layout = layout;
+    this.#stopUnit = stopUnit;
     const { unified, controllers } = layout;
     const first = ["freezer", "pids", "memory"].map((name) => controllers.get(name));
     const all = [...first, ...controllers.values(), unified];
@@ -92,9 +98,11 @@ export class Cgroups {
     for (let turn = 0; ; turn++) {
       let busy = false;
       for (const folder of this.#folders(path)) if (!removeTree(folder, 0)) busy = true;
-      if (!busy) return;
+      if (!busy) break;
       await wait(turn, signal, `cgroup ${path} is still in use`);
     }
+    // A scope ends with its processes by itself; a slice lives on in systemd without its folder.
+    if (path.endsWith(".slice")) await this.#stopUnit?.(posix.basename(path), signal);
   }
 
   /** Removes the parents of `path` that are empty, up to and without `stop`. What is in use stays. */

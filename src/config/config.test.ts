@@ -132,7 +132,7 @@ describe("configuration", () => {
     ["a platform without architecture", "[runtimes.x]\nplatform = 'linux'", 'such as "linux/arm64"'],
     ["a handler without program", "[runtimes.x]\ntype='oci'", 'runtimes.x.path must be set for type "oci"'],
     ["an unknown default handler", "default_runtime = 'x'", 'default_runtime "x" is not one of builtin'],
-    ["a driver of cgroups that is not there yet", "\ncgroup_driver = 'systemd'", ":2: cgroup_driver"],
+    ["a driver of cgroups that nobody knows", "\ncgroup_driver = 'systemctl'", ":2: cgroup_driver"],
     ["broken TOML", "[log]\nlevel = ", ":2: not valid TOML: invalid value"],
     ["a root that a reboot empties", "root = '/run/kobako/r'", "root /run/kobako/r must not be in state"],
     [

@@ -54,7 +54,7 @@ export function loadConfigWithOrigins(o: ConfigOptions = {}): LoadedConfig {
   const files = filesOf(o);
   for (const file of files) reader.readFile(file);
   for (const [key, { value, flag }] of Object.entries(o.flags ?? {})) reader.setFlag(key, value, flag);
-  return { config: finish(reader.values as Config, reader.origins), origins: reader.origins, files };
+  return { config: finish(reader.values as Config), origins: reader.origins, files };
 }
 
 /** What a reload changed: taken over, and still waiting for a restart. Dotted keys. */
@@ -241,15 +241,10 @@ function defaults(section: Section): Tree {
 }
 
 /** Fills in what follows from other settings, checks what concerns several, and freezes. */
-function finish(values: Config, origins: Origins): Config {
+function finish(values: Config): Config {
   const config = values as unknown as { server: { socket: string }; runtimes: Tree };
   config.server.socket ||= join(values.state, "kobako.sock");
   config.runtimes.builtin ??= defaults(schema.runtimes.entry);
-  if (values.cgroupDriver === "systemd")
-    throw bad(
-      origins.get("cgroup_driver")?.() ?? "configuration",
-      'cgroup_driver "systemd" is not offered yet: leave it out, and set cgroupDriver: cgroupfs for a kubelet that does not ask',
-    );
   if (!Object.hasOwn(values.runtimes, values.defaultRuntime))
     throw bad(
       "configuration",

@@ -28,7 +28,7 @@ export const schema = {
   cgroup_driver: oneOf(
     ["auto", "cgroupfs", "systemd"],
     "auto",
-    "Who makes cgroups. `auto` is `cgroupfs`; `systemd` is not offered yet and refused. A kubelet asks for it and follows.",
+    "Who makes cgroups. `auto` is `cgroupfs`; `systemd` needs a machine that runs systemd, else the daemon does not start. A kubelet asks for it and follows. See cgroups.md.",
   ),
   server: {
     socket: path("", "The gRPC socket, mode 0660. Default: `kobako.sock` in `state`."),

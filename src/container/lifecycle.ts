@@ -14,6 +14,7 @@ import type { Image, Images } from "../image/images.ts";
 import type { Log } from "../log/log.ts";
 import type { ContainerStatus, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Connections } from "../sandbox/connections.ts";
+import type { CgroupPlaces } from "../sandbox/cgroup-places.ts";
 import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
 import { Creations } from "../sandbox/creation.ts";
 import { fingerprint } from "../sandbox/fingerprint.ts";
@@ -50,6 +51,7 @@ export interface ContainerLifecycleDeps {
   readonly snapshotOptions: (handler: string) => readonly string[];
   readonly specs: SpecMaker;
   readonly cgroups: CgroupTree;
+  readonly places: CgroupPlaces;
   readonly locks: KeyedLock;
   readonly log: Log;
   readonly fingerprintKey: Uint8Array;
@@ -355,7 +357,7 @@ export class ContainerLifecycle implements SandboxContainers {
       bundle,
       pid: 0,
       startTime: "",
-      cgroup: `${sandbox.cgroupParent}/${id}`,
+      cgroup: this.#deps.places.container(sandbox.cgroupParent, id),
       fingerprint: fingerprint(config, this.#deps.fingerprintKey),
     });
     await using undo = new AsyncDisposableStack();

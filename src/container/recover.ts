@@ -10,6 +10,7 @@ import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Network } from "../network/network.ts";
 import type { RuntimeHandler } from "../runtime/handler.ts";
+import type { CgroupPlaces } from "../sandbox/cgroup-places.ts";
 import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -44,7 +45,7 @@ export interface RecoverDeps {
   readonly bootId: string;
   readonly podsFolder: string;
   readonly netnsPrefix: string;
-  readonly cgroupRoot: string;
+  readonly places: CgroupPlaces;
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
 }
 
@@ -124,9 +125,9 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
     }
   });
   await step("pod cgroups", async () => {
-    for (const name of await cgroups.children(`${deps.cgroupRoot}/pods`)) {
-      if (folders.has(name)) continue;
-      await endCgroup(cgroups, `${deps.cgroupRoot}/pods/${name}`, signal);
+    for (const name of await cgroups.children(deps.places.pods)) {
+      if (folders.has(deps.places.podOf(name))) continue;
+      await endCgroup(cgroups, `${deps.places.pods}/${name}`, signal);
     }
   });
   await step("network namespaces", async () => {
@@ -179,7 +180,7 @@ async function abandonUnknown({ sandboxes, handlers, podsFolder, log }: RecoverD
  */
 async function endMonitors(deps: RecoverDeps): Promise<void> {
   const owned = new Set([...deps.sandboxes.values()].map((s) => s.monitor?.pid));
-  for (const pid of await deps.cgroups.processes(`${deps.cgroupRoot}/monitors`)) {
+  for (const pid of await deps.cgroups.processes(deps.places.monitors)) {
     if (owned.has(pid)) continue;
     deps.log.warn({ pid }, "monitor of no sandbox: ended");
     try {

@@ -26,6 +26,7 @@ export class SpecMaker {
   readonly #host: HostFacts;
   readonly #containers: Collection<Container>;
   readonly #allowedAnnotations: (handler: string) => readonly string[];
+  readonly #cgroupsPath: (handler: string, cgroup: string) => string;
   readonly #log: Log;
 
   constructor(deps: {
@@ -33,11 +34,14 @@ export class SpecMaker {
     containers: Collection<Container>;
     /** Annotation names that a handler may see, by its configuration. */
     allowedAnnotations: (handler: string) => readonly string[];
+    /** A container's cgroup in the words of its handler. */
+    cgroupsPath: (handler: string, cgroup: string) => string;
     log: Log;
   }) {
     this.#host = deps.host;
     this.#containers = deps.containers;
     this.#allowedAnnotations = deps.allowedAnnotations;
+    this.#cgroupsPath = deps.cgroupsPath;
     this.#log = deps.log;
   }
 
@@ -58,7 +62,7 @@ export class SpecMaker {
       image: image.config,
       user,
       files: { hosts: file("hosts"), hostname: file("hostname"), resolvConf: file("resolv.conf") },
-      cgroupsPath: container.cgroup,
+      cgroupsPath: this.#cgroupsPath(sandbox.handler, container.cgroup),
       targetPidNamespace: this.#pidNamespaceOf(config, sandbox.id),
       allowedAnnotations: this.#allowedAnnotations(sandbox.handler),
       host: this.#host,

@@ -28,8 +28,12 @@ export interface SandboxSpec {
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly shmBytes: number;
+  /** Who makes the cgroups of the monitor, the pause process and the containers. */
+  readonly cgroupDriver: "cgroupfs" | "systemd";
   /** cgroup of the monitor itself, never the pod's. */
   readonly monitorCgroup: string;
+  /** cgroup of a shim that the monitor stands beside. */
+  readonly shimCgroup: string;
   /** cgroup of the pod's reaping init, null when there is none. */
   readonly podCgroup: string | null;
   readonly oomScoreAdj: number;

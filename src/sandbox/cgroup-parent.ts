@@ -34,7 +34,8 @@ export function cgroupParentPath(cgroupParent: string, fallback: string): string
   return `/${parts.join("/")}`;
 }
 
-function slicePath(slice: string, shown: string): string {
+/** Where systemd puts a slice. @throws RuntimeError `invalid-argument` for what is no name of one. */
+export function slicePath(slice: string, shown = JSON.stringify(slice)): string {
   const name = slice.slice(0, -".slice".length);
   if (name === "-") return "/";
   const steps = name.split("-");

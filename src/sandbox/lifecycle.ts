@@ -15,7 +15,7 @@ import { processStartTime } from "../process/start-time.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
 import { sandboxAnnotations } from "./annotation.ts";
-import { cgroupParentPath } from "./cgroup-parent.ts";
+import type { CgroupPlaces } from "./cgroup-places.ts";
 import { type CgroupTree, endCgroup } from "./cgroup-tree.ts";
 import type { PodConfig } from "./config.ts";
 import type { Connections } from "./connections.ts";
@@ -64,7 +64,7 @@ export interface SandboxLifecycleDeps {
   /** "/run/netns/kobako" or with the instance's suffix; "-<id16>" follows. */
   readonly netnsPrefix: string;
   /** "/kobako" or with the instance's suffix: what this daemon owns in every hierarchy. */
-  readonly cgroupRoot: string;
+  readonly places: CgroupPlaces;
   /** Unmounts and removes a namespace pin; one that does not exist is success. */
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
   /** Pod annotations that a handler may see, by its configuration. */
@@ -184,7 +184,7 @@ export class SandboxLifecycle {
       connection.close();
     }
     if (netnsPath !== undefined) await step("network namespace", () => unpin(netnsPath, signal));
-    const pause = pauseCgroup(sandbox);
+    const pause = this.#pauseCgroup(sandbox);
     if (pause !== null) await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
     if (failed) {
       const left = sandboxes.find(id) ?? sandbox;
@@ -265,7 +265,7 @@ export class SandboxLifecycle {
       killProcess(sandbox);
     }
     await this.#pods.lost(id, reason);
-    const pause = pauseCgroup(sandbox);
+    const pause = this.#pauseCgroup(sandbox);
     if (pause !== null) await endCgroup(cgroups, pause, AbortSignal.timeout(undoTimeoutMs));
     const current = sandboxes.find(id) ?? sandbox;
     if (current.state !== "notready") {
@@ -323,7 +323,7 @@ export class SandboxLifecycle {
   ): Promise<void> {
     const { sandboxes, cgroups, nowNs, log } = this.#deps;
     const short = id.slice(0, 16);
-    const cgroupParent = cgroupParentPath(config.cgroupParent, `${this.#deps.cgroupRoot}/pods/${short}`);
+    const cgroupParent = this.#deps.places.parent(config.cgroupParent, short);
     let sandbox: Sandbox = sandboxes.put({
       id,
       config,
@@ -431,7 +431,7 @@ export class SandboxLifecycle {
     } else {
       killProcess(current);
     }
-    const pause = pauseCgroup(current);
+    const pause = this.#pauseCgroup(current);
     if (pause !== null) await endCgroup(cgroups, pause, signal);
     if (current.netnsPath !== undefined) await unpin(current.netnsPath, signal);
     if (current.netnsPath === undefined && current.monitor === undefined) return current;
@@ -477,20 +477,22 @@ export class SandboxLifecycle {
       hostname: hostNetwork ? "" : sandbox.config.hostname,
       sysctls: sandbox.config.sysctls,
       shmBytes,
-      monitorCgroup: `${this.#deps.cgroupRoot}/monitors`,
-      podCgroup: pauseCgroup(sandbox),
+      cgroupDriver: this.#deps.places.driver,
+      monitorCgroup: this.#deps.places.monitor(sandbox.id.slice(0, 16)),
+      shimCgroup: this.#deps.places.shim(sandbox.id.slice(0, 16)),
+      podCgroup: this.#pauseCgroup(sandbox),
       oomScoreAdj: -999,
       cgroupParent: sandbox.cgroupParent,
       annotations: sandboxAnnotations(sandbox, this.#deps.allowedAnnotations(sandbox.handler)),
     } as const;
   }
-}
 
-/** cgroup of the reaping PID 1 of a shared PID namespace, null where there is none. */
-export function pauseCgroup(sandbox: Sandbox): string | null {
-  return sandbox.config.namespaces.pid === "pod"
-    ? `${sandbox.cgroupParent}/kobako-pause-${sandbox.id.slice(0, 16)}`
-    : null;
+  /** cgroup of the reaping PID 1 of a shared PID namespace, null where there is none. */
+  #pauseCgroup(sandbox: Sandbox): string | null {
+    return sandbox.config.namespaces.pid === "pod"
+      ? this.#deps.places.pause(sandbox.cgroupParent, sandbox.id.slice(0, 16))
+      : null;
+  }
 }
 
 /** Kills the monitor, if the pid is still the process recorded. */

@@ -97,6 +97,12 @@ export class TestDaemon implements AsyncDisposable {
     return this.scope.cgroupParents[0] ?? "";
   }
 
+  /** A parent for the pod of this uid, in the form that the daemon's cgroup driver takes. */
+  podCgroup(uid: string): string {
+    const systemd = this.#options.flags?.includes("cgroup_driver=systemd") ?? false;
+    return systemd ? `ktest-pod${uid}.slice` : `${this.cgroupParent}/pod${uid}`;
+  }
+
   /** Everything the daemon has written to stderr so far, over all its starts. */
   log(): string {
     return readFileSync(this.logFile, "utf8");

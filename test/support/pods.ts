@@ -43,7 +43,7 @@ export function pod(daemon: TestDaemon, more: PodSandboxConfigInit = {}): PodSan
     labels: { app: name },
     ...more,
     linux: {
-      cgroupParent: `${daemon.cgroupParent}/pod${uid}`,
+      cgroupParent: daemon.podCgroup(uid),
       ...more.linux,
       securityContext: {
         ...more.linux?.securityContext,

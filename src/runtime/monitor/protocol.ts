@@ -107,6 +107,7 @@ export function startRequest(spec: SandboxSpec): Wire {
     shm_bytes: spec.shmBytes,
     monitor_cgroup: spec.monitorCgroup,
     pod_cgroup: spec.podCgroup,
+    cgroup_driver: spec.cgroupDriver,
     oom_score_adj: spec.oomScoreAdj,
   };
 }

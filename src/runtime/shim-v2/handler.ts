@@ -109,7 +109,7 @@ export class ShimHandler implements RuntimeHandler {
     onNamespaces?: () => void,
   ): Promise<RuntimeSandbox> {
     const { monitorBinary, options } = this.#sandbox;
-    const cgroup = `${dirname(spec.monitorCgroup)}/shims/${spec.id.slice(0, 16)}`.replace("//", "/");
+    const cgroup = spec.shimCgroup;
     const { pid, startTime } = await startMonitor(monitorBinary, spec, signal, { shim_cgroup: cgroup });
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     const record: ShimRecord = {
