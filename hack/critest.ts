@@ -9,7 +9,7 @@ import { startContainerd } from "./benchmark/containerd.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
 import type { TomlTable } from "smol-toml";
 import { must, run } from "./run.ts";
-import { getRuntime, runtimeSettings } from "./runtimes.ts";
+import { getRuntime, runtimeSettings, shimSettings } from "./runtimes.ts";
 import { markdownTable } from "./text-table.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -144,10 +144,15 @@ interface Target extends AsyncDisposable {
   readonly endpoint: string;
 }
 
-async function ownTarget(registry: Registry, folder: string, handler: string, path: string): Promise<Target> {
+async function ownTarget(
+  registry: Registry,
+  folder: string,
+  handler: string,
+  settings: TomlTable,
+): Promise<Target> {
   const registries = Object.fromEntries(mirroredHosts.map((host) => [host, { mirrors: [registry.url] }]));
   const handlers: TomlTable =
-    handler === builtin ? {} : { default_runtime: handler, runtimes: { [handler]: runtimeSettings(path) } };
+    handler === builtin ? {} : { default_runtime: handler, runtimes: { [handler]: settings } };
   const daemon = await startOwn(join(folder, "d"), { settings: { registries, ...handlers } });
   return {
     endpoint: daemon.socket,
@@ -169,14 +174,15 @@ async function main(): Promise<number> {
   if (values.peer !== undefined && values.peer !== "containerd")
     throw new Error(`--peer ${values.peer}: only containerd is known`);
   const { handler } = values;
-  const program = handler === builtin ? "" : await getRuntime(handler);
   const [critest = ""] = (await must([join(root, "hack/tools"), "critest"])).trim().split("\n").slice(-1);
   await using folder = await tempDir("critest");
+  const shim = shimSettings(handler, folder.path);
+  const program = shim?.path ?? (handler === builtin ? "" : await getRuntime(handler));
   await using registry = await Registry.start();
   await pushCritestImages(registry);
   await using target =
     values.peer === undefined
-      ? await ownTarget(registry, folder.path, handler, program)
+      ? await ownTarget(registry, folder.path, handler, shim?.settings ?? runtimeSettings(program))
       : await startContainerd(registry, mirroredHosts);
   const report = join(folder.path, "report.json");
   const endpoint = `unix://${target.endpoint}`;
@@ -210,7 +216,10 @@ async function main(): Promise<number> {
   const now = new Set(specs.filter(({ outcome }) => outcome === "passed").map(({ name }) => name));
   const lost = before.filter((name) => !now.has(name));
   for (const name of lost) console.log(`passed before and not now: ${name}`);
-  const said = program === "" ? "" : ((await must([program, "--version"])).split("\n", 1)[0] ?? "").trim();
+  const said =
+    program === ""
+      ? ""
+      : ((await must([program, shim === undefined ? "--version" : "-v"])).split("\n", 1)[0] ?? "").trim();
   const page = existsSync(docsFile) ? readFileSync(docsFile, "utf8") : "";
   writeFileSync(docsFile, withSection(page, handler, section(handler, said, specs)));
   if (lost.length > 0) return 1;

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TomlTable } from "smol-toml";
+import { runscShim, toolPaths } from "../test/support/shims.ts";
 import { must } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -52,6 +53,26 @@ export async function getRuntime(name: string): Promise<string> {
   const found = findRuntime(name);
   if (found === undefined) throw new Error(`${one.program} is not installed: apt-get install ${one.program}`);
   return found;
+}
+
+/** The handlers over a containerd shim: built where they are not there. `folder`: for what they are configured by. */
+export function shimSettings(
+  name: string,
+  folder: string,
+): { path: string; settings: TomlTable } | undefined {
+  const of = (path: string, options: Record<string, string>) => ({
+    path,
+    settings: { type: "shim-v2", path, options },
+  });
+  if (name === "runsc-shim") {
+    const { shim, config } = runscShim(join(folder, "runsc"));
+    return of(shim, { config_path: config });
+  }
+  if (name === "runc-shim") {
+    const [shim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
+    return of(shim, { binary_name: runc, root: join(folder, "runc") });
+  }
+  return undefined;
 }
 
 /** `[runtimes.NAME]` of one. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Image } from "../image/images.ts";
 import type { Log } from "../log/log.ts";
 import type { OciResources, OciSpec } from "../oci/runtime-spec.ts";
@@ -85,6 +86,12 @@ export class SpecMaker {
     if (pid !== "target") return undefined;
     const target = this.#containers.find(targetId);
     if (target?.state !== "running" || target.sandboxId !== sandboxId) return undefined;
+    if (target.pid === 0) {
+      throw new RuntimeError(
+        "unimplemented",
+        `container ${targetId} has no process of this host: with its runtime handler its PID namespace can't be joined`,
+      );
+    }
     return `/proc/${target.pid}/ns/pid`;
   }
 }
