@@ -96,6 +96,7 @@ async function serve(node: Node, streaming: StreamingServer, log: Log) {
     stats: new Stats({ cgroups: node.cgroups, nowNs }),
     mountpoint,
     nowNs,
+    log,
   });
   const images = imageHandlers({ images: node.images, writableLayers: () => stats.writableLayers() });
   const runtime = runtimeHandlers({

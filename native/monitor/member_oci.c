@@ -25,6 +25,8 @@
 #define UNDO_MS 10000
 /* Sources that are given to a container with the host's propagation. */
 #define SHARES_MAX 64
+/* Of the processes of one exec so many are found; the others end with the container. */
+#define TREE_MAX 4096
 
 static uint64_t limit_ms(void)
 {
@@ -129,7 +131,7 @@ static int bind_namespaces(const char *bundle, struct err *e)
 	return 0;
 }
 
-static int make_place(const struct create_work *w, struct err *e)
+static int make_place(const struct create_work *w, const char *cgroup, int *ret_cgroup, struct err *e)
 {
 	cleanup_free struct share *shares = calloc(SHARES_MAX + 1, sizeof(*shares));
 	int count = 0;
@@ -145,7 +147,7 @@ static int make_place(const struct create_work *w, struct err *e)
 			return -e->code;
 		count++;
 	}
-	if (enter(w->m, e) < 0 || bind_namespaces(w->m->bundle, e) < 0)
+	if (oci_hidden_cgroup(cgroup, ret_cgroup, e) < 0 || enter(w->m, e) < 0 || bind_namespaces(w->m->bundle, e) < 0)
 		return -e->code;
 	for (int i = 0; i < count; i++)
 		if (attach(shares[i].tree, shares[i].dir, shares[i].target, e) < 0)
@@ -157,7 +159,7 @@ static int make_place(const struct create_work *w, struct err *e)
 static void take_back(const char *id, const char *bundle, const char *cgroup)
 {
 	const char *argv[] = { "delete", "--force", id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS };
+	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, 0 };
 	struct runner_report ignored = { 0 };
 	struct err e;
 
@@ -169,7 +171,7 @@ static void take_back(const char *id, const char *bundle, const char *cgroup)
 		note("take back a container", &e);
 }
 
-static int run_create(const struct create_work *w, struct runner_report *report, int *ret_master)
+static int run_create(const struct create_work *w, int cgroup_fd, struct runner_report *report, int *ret_master)
 {
 	const struct member *m = w->m;
 	char pid_file[PATH_MAX];
@@ -178,7 +180,8 @@ static int run_create(const struct create_work *w, struct runner_report *report,
 			       { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 			       m->bundle,
 			       NULL,
-			       0 };
+			       0,
+			       cgroup_fd };
 	cleanup_fd int console = -1;
 	int n = 5;
 
@@ -204,12 +207,13 @@ static int run_create(const struct create_work *w, struct runner_report *report,
 static int create_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
 	struct create_work *w = arg;
+	int cgroup = 0;
 
 	if (json_view_string(w->cgroup, report->cgroup, sizeof(report->cgroup)) < 0 || report->cgroup[0] != '/') {
 		report->kind = KIND_INVALID_ARGUMENT;
 		return err_set(&report->e, EINVAL, "create: \"cgroup\" is not an absolute path");
 	}
-	if (make_place(w, &report->e) == 0 && run_create(w, report, fd) == 0)
+	if (make_place(w, report->cgroup, &cgroup, &report->e) == 0 && run_create(w, cgroup, report, fd) == 0)
 		return 0;
 	take_back(w->m->id, w->m->bundle, report->cgroup);
 	return -report->e.code;
@@ -253,7 +257,7 @@ static int simple_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct simple_work *w = arg;
 	const char *argv[] = { w->verb, w->option ? w->option : w->m->id, w->value, w->m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, 0 };
 
 	if (!w->option)
 		argv[1] = w->m->id, argv[2] = NULL;
@@ -313,7 +317,7 @@ static int delete_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct member *m = arg;
 	const char *argv[] = { "delete", "--force", m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, 0 };
 	struct err e;
 
 	/* Its processes are gone already, and its mounts go with their namespace: what is left is its record. */
@@ -338,9 +342,7 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 	const struct member *m = exec->m;
 	char process[64], pid_file[64], socket[64];
 	const char *argv[] = { "exec", "--detach", "--process", process, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
-	const struct oci_run run = {
-		argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0
-	};
+	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, 0 };
 	cleanup_unlink const char *process_gone = process, *pid_file_gone = pid_file, *socket_gone = NULL;
 	cleanup_fd int console = -1;
 	int n = 6;
@@ -348,7 +350,7 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 	snprintf(process, sizeof(process), "exec-%u.json", exec->number);
 	snprintf(pid_file, sizeof(pid_file), "exec-%u.pid", exec->number);
 	snprintf(socket, sizeof(socket), "exec-%u.tty", exec->number);
-	if (enter(m, &report->e) < 0)
+	if (oci_hidden_cgroup(m->cgroup ? m->cgroup : "", &run.cgroup_fd, &report->e) < 0 || enter(m, &report->e) < 0)
 		return -report->e.code;
 	if (chdir(m->bundle) < 0)
 		return err_set(&report->e, errno, "enter \"%s\"", m->bundle);
@@ -381,7 +383,7 @@ static bool read_kin(pid_t pid, pid_t *ret_parent, pid_t *ret_session)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (io_read_small_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return false;
-	p = strrchr(text, ')');
+	p = pid > 0 ? strrchr(text, ')') : NULL;
 	if (!p || sscanf(p + 1, " %*c %d %*d %d", &parent, &session) != 2)
 		return false;
 	*ret_parent = parent;
@@ -389,28 +391,51 @@ static bool read_kin(pid_t pid, pid_t *ret_parent, pid_t *ret_session)
 	return true;
 }
 
+/* Descendants of the marked that are not marked yet, and members of the session `pid`: stopped and marked. */
+static bool stop_more(const pid_t *pids, size_t count, pid_t pid, pid_t *marked, size_t *marked_count)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < count && *marked_count < TREE_MAX; i++) {
+		pid_t parent, session;
+		bool kin = false, known = false;
+
+		if (!read_kin(pids[i], &parent, &session))
+			continue;
+		kin = session == pid;
+		for (size_t j = 0; j < *marked_count; j++) {
+			known |= marked[j] == pids[i];
+			kin |= marked[j] == parent;
+		}
+		if (known || !kin || kill(pids[i], SIGSTOP) < 0)
+			continue;
+		marked[(*marked_count)++] = pids[i];
+		found = true;
+	}
+	return found;
+}
+
 void oci_kill_tree(const struct member *m, pid_t pid)
 {
+	cleanup_free pid_t *marked = calloc(TREE_MAX, sizeof(*marked));
+	size_t marked_count = 0;
 	struct err ignored;
+	bool more = true;
 
-	kill(pid, SIGKILL); /* our child, not reaped yet: it forks no more */
-	/* The runtime gives an exec a session. Again until nobody is left who could fork meanwhile; bounded. */
-	for (int round = 0; round < 8; round++) {
+	/* Stopped first: who is stopped forks no more, and keeps its children until all of them are found. */
+	if (marked && kill(pid, SIGSTOP) == 0)
+		marked[marked_count++] = pid;
+	while (marked && more) {
 		cleanup_free pid_t *pids = NULL;
 		size_t count = 0;
-		bool found = false;
 
 		if (!m->cgroup || cgroup_pids(m->cgroup, &pids, &count, &ignored) < 0)
 			break;
-		for (size_t i = 0; i < count; i++) {
-			pid_t parent, session;
-
-			if (pids[i] == m->pid || !read_kin(pids[i], &parent, &session))
-				continue;
-			if (session == pid || parent == pid)
-				found |= kill(pids[i], SIGKILL) == 0;
-		}
-		if (!found)
-			break;
+		for (size_t i = 0; i < count; i++)
+			if (pids[i] == m->pid)
+				pids[i] = 0;
+		more = stop_more(pids, count, pid, marked, &marked_count);
 	}
+	for (size_t i = 0; i < marked_count; i++)
+		kill(marked[i], SIGKILL);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -305,6 +306,7 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 {
 	cleanup_fd int log = -1, ready_fd = -1, failed = -1;
 	char name[64], log_arg[80];
+	struct sys_clone_args args = { .exit_signal = SIGCHLD };
 	int pipes[2], status = 0, code = 0;
 	bool ended = false;
 	pid_t pid;
@@ -326,7 +328,11 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* without its monitor nobody waits for what the program makes */
-	pid = fork();
+	if (run->cgroup_fd > 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)run->cgroup_fd;
+	}
+	pid = sys_clone3(&args);
 	if (pid == 0)
 		program(run, log_arg, log, pipes[1]);
 	close(pipes[1]);
@@ -427,6 +433,30 @@ int oci_console_take(int sock, int *ret_master, struct err *e)
 		return err_set(e, OCI_SAID, "%s sent no terminal", oci.path);
 	}
 	return 0;
+}
+
+int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e)
+{
+	char path[PATH_MAX];
+	size_t from;
+
+	*ret_fd = 0;
+	if (!oci.hide || !cgroup[0])
+		return 0;
+	if ((size_t)snprintf(path, sizeof(path), "%s%s", oci.hide, cgroup) >= sizeof(path))
+		return err_set(e, ENAMETOOLONG, "cgroup %s", cgroup);
+	from = strlen(oci.hide) + 1;
+	for (char *slash = strchr(path + from, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return err_set(e, errno, "make cgroup \"%s\"", path);
+		if (!slash)
+			break;
+		*slash = '/';
+	}
+	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? err_set(e, errno, "open cgroup \"%s\"", path) : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)

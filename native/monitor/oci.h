@@ -49,6 +49,7 @@ struct oci_run {
 	const char *folder;      /* absolute: where it runs, and its log lies meanwhile */
 	const char *ready;       /* name in folder: when that file is there the program is left running; NULL: to its end */
 	uint64_t timeout_ms;     /* 0: the program's usual */
+	int cgroup_fd;           /* a folder of cgroup version 2 to begin in; 0: where the runner is */
 };
 
 /*
@@ -69,6 +70,12 @@ int oci_console_listen(const char *name, int *ret_fd, struct err *e);
 int oci_console_take(int sock, int *ret_master, struct err *e);
 
 /* Removes <root>/<id> with all that is in it; nothing there is success. */
+/*
+ * The container's folder in the hierarchy that is hidden from the program (made where it is missing), as run.cgroup_fd:
+ * what the program can't see it doesn't leave, and its container would stay in the monitor's cgroup there. 0: none.
+ */
+int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e);
+
 int oci_remove_state(const char *id, struct err *e);
 bool oci_has_state(const char *id);
 

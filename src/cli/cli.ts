@@ -249,6 +249,20 @@ function buildProgram(o: CliOptions, setCode: (code: number) => void): Command {
     (await import("./commands/version.ts")).version(context()),
   );
 
+  const runtime = command("runtime", "look at the runtime handlers");
+  runtime
+    .command("list")
+    .description("show the handlers, their programs and versions")
+    .action(async () => (await import("./commands/runtime.ts")).list(context()));
+  runtime
+    .command("check")
+    .description("say what a handler can, and make a container with it")
+    .argument("<handler>")
+    .option("--image <image>", "of the container; default: the smallest that is here")
+    .action(async (handler: string, flags) =>
+      setCode(await (await import("./commands/runtime.ts")).check(context(), handler, flags)),
+    );
+
   const config = command("config", "look at the configuration");
   withConfig(config.command("print").description("show all settings and where each comes from")).action(
     async (flags) => (await import("./commands/config.ts")).print(context(), configOptions(flags)),

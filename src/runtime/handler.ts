@@ -216,6 +216,20 @@ export interface InterfaceCounters {
   readonly txErrors: bigint;
 }
 
+/** Since the container began. A counter that a runtime does not keep is 0n, a limit it does not tell undefined. */
+export interface ContainerUsage {
+  readonly cpuUsageNs: bigint;
+  readonly memoryUsageBytes: bigint;
+  readonly memoryLimitBytes: bigint | undefined;
+  readonly inactiveFileBytes: bigint;
+  readonly rssBytes: bigint;
+  readonly pageFaults: bigint;
+  readonly majorPageFaults: bigint;
+  readonly swapUsageBytes: bigint | undefined;
+  readonly swapLimitBytes: bigint | undefined;
+  readonly processes: bigint | undefined;
+}
+
 /** The live connection to one sandbox. */
 export interface RuntimeSandbox {
   readonly identity: SandboxIdentity;
@@ -231,8 +245,9 @@ export interface RuntimeSandbox {
   /**
    * Called once, when the pod's network is attached and before the first `prepare`: what a runtime needs
    * in a pod beside its containers (a guest, a sandbox process) begins here. On failure the sandbox is shut down.
+   * `ips`: the pod's addresses; none with the host's network.
    */
-  networkReady(signal: AbortSignal): Promise<void>;
+  networkReady(signal: AbortSignal, ips?: readonly string[]): Promise<void>;
   /** @throws `invalid-argument` for a user or group that does not exist. */
   prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser>;
   create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer>;
@@ -254,6 +269,11 @@ export interface RuntimeSandbox {
   pause(containerId: string, signal: AbortSignal): Promise<void>;
   /** Lets a paused container go on. @throws `failed-precondition` when it is not paused. */
   resume(containerId: string, signal: AbortSignal): Promise<void>;
+  /**
+   * What a container uses, where its cgroup does not tell: its processes are not this host's (gVisor, VMs).
+   * Not there, or undefined: the cgroup tells.
+   */
+  usage?(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined>;
   reopenLog(containerId: string, signal: AbortSignal): Promise<void>;
   /** Counters of the pod's network namespace. */
   netStats(signal: AbortSignal): Promise<readonly InterfaceCounters[]>;

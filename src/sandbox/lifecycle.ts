@@ -386,7 +386,7 @@ export class SandboxLifecycle {
       sandbox = { ...sandbox, network: attachment };
       writeHosts(sandbox, attachment.ips);
     }
-    await connection.networkReady(signal);
+    await connection.networkReady(signal, sandbox.network?.ips ?? []);
     await logFolder;
     sandboxes.put({ ...sandbox, state: transition("creating", "made") });
     undo.move();

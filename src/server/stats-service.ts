@@ -9,6 +9,7 @@ import type {
 import type { Container } from "../container/container.ts";
 import type { ContainerLifecycle } from "../container/lifecycle.ts";
 import { RuntimeError } from "../errors/runtime-error.ts";
+import type { Log } from "../log/log.ts";
 import type { InterfaceCounters } from "../runtime/handler.ts";
 import type { Connections } from "../sandbox/connections.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -20,6 +21,8 @@ import type { Handlers } from "./unary.ts";
 import { idField } from "./wire/fields.ts";
 import { matchesLabels } from "./wire/status.ts";
 
+/** A runtime that is asked what a container uses. */
+const usageMs = 5_000;
 /** A pod's interface, as every CNI plugin is asked to name it. */
 const podInterface = "eth0";
 
@@ -33,6 +36,7 @@ export interface StatsServiceDeps {
   /** Mount point of the filesystem that the snapshots are on. */
   readonly mountpoint: string;
   readonly nowNs: () => bigint;
+  readonly log: Log;
 }
 
 export class StatsService {
@@ -45,12 +49,12 @@ export class StatsService {
   handlers(): Handlers<typeof runtimeService> {
     const { sandboxes, containers, containerLifecycle } = this.#deps;
     return {
-      containerStats: async (request) => {
+      containerStats: async (request, signal) => {
         const container = containerLifecycle.get(idField("container_id", request.containerId));
-        return { stats: await this.#container(container) };
+        return { stats: await this.#container(container, signal) };
       },
 
-      listContainerStats: async (request) => {
+      listContainerStats: async (request, signal) => {
         const { id = "", podSandboxId = "", labelSelector = {} } = request.filter ?? {};
         const wanted = [...containers.values()].filter(
           (c) =>
@@ -59,7 +63,7 @@ export class StatsService {
             c.sandboxId.startsWith(podSandboxId) &&
             matchesLabels(c.config.labels, labelSelector),
         );
-        return { stats: await Promise.all(wanted.map((c) => this.#container(c))) };
+        return { stats: await Promise.all(wanted.map((c) => this.#container(c, signal))) };
       },
 
       podSandboxStats: async (request, signal) => {
@@ -97,12 +101,27 @@ export class StatsService {
     };
   }
 
-  async #container(container: Container): Promise<ContainerStatsInit> {
-    return containerStats(
-      container,
-      this.#deps.stats.sample(container.cgroup),
-      await this.#writableLayer(container),
-    );
+  async #container(container: Container, signal: AbortSignal): Promise<ContainerStatsInit> {
+    const [sample, layer] = await Promise.all([
+      this.#sample(container, signal),
+      this.#writableLayer(container),
+    ]);
+    return containerStats(container, sample, layer);
+  }
+
+  /** Of its cgroup, or as its runtime counts where its processes are not this host's. */
+  async #sample(container: Container, signal: AbortSignal): Promise<UsageSample | undefined> {
+    const { stats, connections, log } = this.#deps;
+    const connection = connections.find(container.sandboxId);
+    if (container.pid !== 0 || container.state !== "running" || connection?.usage === undefined)
+      return stats.sample(container.cgroup);
+    try {
+      const asked = AbortSignal.any([signal, AbortSignal.timeout(usageMs)]);
+      return stats.sampleOf(container.id, await connection.usage(container.id, asked));
+    } catch (error) {
+      log.warn({ container: container.id, error }, "a runtime does not tell what its container uses");
+      return undefined; // one that is slow must not keep back the others
+    }
   }
 
   async #writableLayer(container: Container): Promise<FilesystemUsageInit | undefined> {
@@ -120,7 +139,9 @@ export class StatsService {
   async #pod(sandbox: Sandbox, signal: AbortSignal): Promise<PodSandboxStatsInit> {
     const { stats, nowNs } = this.#deps;
     const running = this.#deps.containerLifecycle.ofSandbox(sandbox.id).filter((c) => c.state === "running");
-    const samples = running.map((c) => ({ container: c, sample: stats.sample(c.cgroup) }));
+    const samples = await Promise.all(
+      running.map(async (c) => ({ container: c, sample: await this.#sample(c, signal) })),
+    );
     const known = samples.map(({ sample }) => sample).filter((sample) => sample !== undefined);
     const whole = stats.sample(sandbox.cgroupParent) ?? sumSamples(known, nowNs());
     const [interfaces, containers] = await Promise.all([

@@ -69,7 +69,11 @@ export class Stats {
 
   /** A sample of the cgroup now, undefined when it is gone. */
   sample(cgroup: string): UsageSample | undefined {
-    const usage = this.#cgroups.usage(cgroup);
+    return this.sampleOf(cgroup, this.#cgroups.usage(cgroup));
+  }
+
+  /** The same of numbers that somebody else has counted, under a name of their own. */
+  sampleOf(cgroup: string, usage: CgroupUsage | undefined): UsageSample | undefined {
     if (!usage) {
       this.#rates.delete(cgroup);
       return undefined;

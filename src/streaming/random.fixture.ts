@@ -1,3 +1,7 @@
+/** Damaged conversations of one fuzz test; a thousand take about a tenth of a second. */
+export const fuzzRounds = process.env.KOBAKO_SOAK === "1" ? 1_000_000 : 10_000;
+export const fuzzLimitMs = 60_000 + fuzzRounds;
+
 /** Random numbers that a seed repeats, for fuzzing. */
 export class Random {
   #state: number;

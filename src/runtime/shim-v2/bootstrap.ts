@@ -53,6 +53,9 @@ export function shimEnvironment(shim: ShimIdentity): Record<string, string> {
   };
 }
 
+/** A shim's socket has a name of 64 digits in its folder, and 106 bytes in all. Source: containerd pkg/shim, util_unix.go. */
+const maxSocketDirBytes = 106 - 65;
+
 /** Standard input of `start`: shims since 2.3 take their parameters there, older ones ignore them. */
 export function bootstrapInput(shim: ShimIdentity, socketDir: string, options: AnyInit | undefined): Buffer {
   return BootstrapParams.encode({
@@ -63,7 +66,8 @@ export function bootstrapInput(shim: ShimIdentity, socketDir: string, options: A
     containerdGrpcAddress: shim.eventsSocket,
     containerdBinary: shim.publishBinary,
     extensions: options === undefined ? [] : [{ value: options }],
-    socketDir,
+    // Else where they put it by themselves.
+    socketDir: Buffer.byteLength(socketDir) <= maxSocketDirBytes ? socketDir : "",
   });
 }
 

@@ -22,7 +22,7 @@ import type {
 import type { LogFlush, Wire } from "../monitor/protocol.ts";
 import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
 import { parseShimOptions } from "./options.ts";
-import { readRecord, type ShimRecord } from "./record.ts";
+import { readRecord, removeSocket, type ShimRecord } from "./record.ts";
 import { shimBundle, shimNamespace, ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
 import { Task } from "./task.ts";
 
@@ -118,6 +118,7 @@ export class ShimHandler implements RuntimeHandler {
       cgroup,
       sandboxed: options.sandboxContainer,
       paths: { network: undefined, ipc: undefined, uts: undefined, pid: undefined },
+      ips: [],
       address: undefined,
     };
     try {
@@ -150,6 +151,7 @@ export class ShimHandler implements RuntimeHandler {
     const record = readRecord(runDir);
     try {
       await abandonMonitor(runDir, signal);
+      if (record !== undefined) removeSocket(record);
     } catch (error) {
       if (record === undefined) throw error;
       await this.#endShim(runDir, record);
@@ -222,6 +224,7 @@ export class ShimHandler implements RuntimeHandler {
       await step("unmount", () => succeed(monitorBinary, ["--unmount", join(bundle, "rootfs")], signal));
     }
     await step("unmount", () => succeed(monitorBinary, ["--unmount", join(runDir, "shm")], signal));
+    await step("remove its socket", async () => removeSocket(record));
     await step("end what delete left", () => succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal));
   }
 }

@@ -1,19 +1,6 @@
 /** What a shim counts, whichever of the known forms it has. Pure. */
+import type { ContainerUsage } from "../handler.ts";
 import { type Any, isAny, MetricsV1, MetricsV2, typeUrl } from "../../ttrpc/message.ts";
-
-/** Since the container began. A counter that a runtime does not keep is 0n, a limit it does not tell undefined. */
-export interface ContainerUsage {
-  readonly cpuUsageNs: bigint;
-  readonly memoryUsageBytes: bigint;
-  readonly memoryLimitBytes: bigint | undefined;
-  readonly inactiveFileBytes: bigint;
-  readonly rssBytes: bigint;
-  readonly pageFaults: bigint;
-  readonly majorPageFaults: bigint;
-  readonly swapUsageBytes: bigint | undefined;
-  readonly swapLimitBytes: bigint | undefined;
-  readonly processes: bigint | undefined;
-}
 
 /** Above this a limit is none: the kernel's own "no limit", and Go's. */
 const noLimit = 1n << 62n;

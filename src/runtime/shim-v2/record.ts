@@ -2,7 +2,7 @@
  * What is kept of a pod's shim in its run folder, `shim.json`: how a later daemon finds it, or ends what is left.
  * Written before the shim is started (an intent), and again when it has told its address.
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ShimAddress } from "./bootstrap.ts";
 import type { PodNamespacePaths } from "./spec.ts";
@@ -15,6 +15,8 @@ export interface ShimRecord {
   readonly cgroup: string;
   readonly sandboxed: boolean;
   readonly paths: PodNamespacePaths;
+  /** The pod's addresses. */
+  readonly ips: readonly string[];
   /** Undefined: it had not answered yet. */
   readonly address: ShimAddress | undefined;
 }
@@ -27,6 +29,16 @@ export function writeRecord(runDir: string, record: ShimRecord): void {
   renameSync(`${path}.new`, path);
 }
 
+/** The socket of a shim that is dead: one that was killed leaves it. Nothing else is removed, whatever the shim told. */
+export function removeSocket({ address }: ShimRecord): void {
+  if (address === undefined || address.path.startsWith("\0")) return;
+  try {
+    if (lstatSync(address.path).isSocket()) unlinkSync(address.path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
 /** Undefined: there is none that can be understood. */
 export function readRecord(runDir: string): ShimRecord | undefined {
   let value: unknown;
@@ -36,7 +48,7 @@ export function readRecord(runDir: string): ShimRecord | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { id, program, cgroup, sandboxed, paths, address } = value as Record<string, unknown>;
+  const { id, program, cgroup, sandboxed, paths, ips, address } = value as Record<string, unknown>;
   if (typeof id !== "string" || typeof program !== "string" || typeof cgroup !== "string") return undefined;
   return {
     id,
@@ -44,6 +56,7 @@ export function readRecord(runDir: string): ShimRecord | undefined {
     cgroup,
     sandboxed: sandboxed === true,
     paths: readPaths(paths),
+    ips: Array.isArray(ips) ? ips.filter((ip) => typeof ip === "string") : [],
     address: readAddress(address),
   };
 }

@@ -15,6 +15,7 @@ import { DeleteResponse, TaskStatus, timestampNs, type MountInit } from "../../t
 import type { MonitorSandbox } from "../builtin.ts";
 import type {
   AttachRequest,
+  ContainerUsage,
   CreatedContainer,
   CreateRequest,
   ExecRequest,
@@ -48,9 +49,10 @@ import {
   shimEnvironment,
   shown,
 } from "./bootstrap.ts";
-import { type ContainerUsage, parseUsage } from "./metrics.ts";
+import { parseUsage } from "./metrics.ts";
 import type { ShimOptions } from "./options.ts";
-import { type ShimRecord, writeRecord } from "./record.ts";
+import { dialFirst } from "./dial.ts";
+import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
 import { overlayMount } from "./rootfs.ts";
 import { type PodNamespacePaths, sandboxSpec, shimSpec } from "./spec.ts";
 import { ShimStreams } from "./streams.ts";
@@ -298,7 +300,8 @@ export class ShimSandbox implements RuntimeSandbox {
 
   // --- the verbs ---
 
-  async networkReady(signal: AbortSignal): Promise<void> {
+  async networkReady(signal: AbortSignal, ips: readonly string[] = []): Promise<void> {
+    this.#record = { ...this.#record, ips };
     if (this.#spec === undefined) throw new Error("networkReady is for a sandbox that was just started");
     await this.#boot(this.#spec, signal);
   }
@@ -444,8 +447,12 @@ export class ShimSandbox implements RuntimeSandbox {
     });
   }
 
+  /** The network of a sandboxed pod ends in its guest: it is reached by its address, as from another pod. */
   portForward(port: number, signal: AbortSignal): Promise<Duplex> {
-    return this.#monitor.portForward(port, signal);
+    const { sandboxed, ips } = this.#record;
+    return sandboxed && ips.length > 0
+      ? dialFirst(ips, port, signal)
+      : this.#monitor.portForward(port, signal);
   }
 
   async update(containerId: string, resources: OciResources, signal: AbortSignal): Promise<void> {
@@ -465,7 +472,6 @@ export class ShimSandbox implements RuntimeSandbox {
     await this.#live().checkpoint({ id: containerId, path }, signal);
   }
 
-  /** What a container uses, as its shim counts it; undefined: the shim says nothing of use. */
   async usage(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
     return parseUsage(await this.#live().stats(containerId, signal));
   }
@@ -504,6 +510,7 @@ export class ShimSandbox implements RuntimeSandbox {
     this.#ending = true;
     await this.#monitor.shutdown(signal);
     this.#leave();
+    removeSocket(this.#record);
   }
 
   close(): void {

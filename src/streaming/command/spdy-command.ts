@@ -55,6 +55,7 @@ export class SpdyCommand implements CommandChannel, Link {
     this.#connection = new SpdyConnection(transport, {
       input: { streamBytes: 256 << 10, connectionBytes: 1 << 20 },
       maxStreams: streamTypes.length,
+      maxRefusals: 256,
       onStream: (stream) => this.#take(stream),
       onActivity,
       onClosed: (fault) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Random } from "../random.fixture.ts";
+import { fuzzLimitMs, fuzzRounds, Random } from "../random.fixture.ts";
 import { MemoryTransport } from "../transport.fixture.ts";
 import { clientFrame } from "../websocket/frame.fixture.ts";
 import { opcode } from "../websocket/frame.ts";
@@ -87,8 +87,10 @@ describe("a command over WebSocket", () => {
     expect(transport.paused).toBe(false);
   });
 
-  it("fuzz: of ten thousand damaged conversations none throws, hangs or holds more than its share", () => {
-    for (let seed = 0; seed < 10_000; seed++) {
+  it(`fuzz: of ${fuzzRounds} damaged conversations none throws, hangs or holds more than its share`, {
+    timeout: fuzzLimitMs,
+  }, () => {
+    for (let seed = 0; seed < fuzzRounds; seed++) {
       const random = new Random(seed);
       const { transport, command } = opened(random.pick(["v4.channel.k8s.io", "v5.channel.k8s.io"]), {
         ...all,

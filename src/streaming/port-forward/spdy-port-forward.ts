@@ -15,6 +15,8 @@ export const portForwardProtocol = "portforward.k8s.io";
 
 /** Two streams a connection. */
 const maxStreams = 512;
+/** A burst of a thousand connections has most of its streams refused, and is honest. */
+const maxRefusals = 4096;
 
 interface Pair {
   error?: SpdyStream;
@@ -45,6 +47,7 @@ export class SpdyPortForward implements Link {
     this.#connection = new SpdyConnection(transport, {
       input: defaultInputLimits,
       maxStreams,
+      maxRefusals,
       onStream: (stream) => this.#take(stream),
       onActivity: o.onActivity,
       onClosed: (fault) => {

@@ -37,6 +37,8 @@ export interface SpdyOptions {
   readonly input: InputLimits;
   /** Streams open at a time. */
   readonly maxStreams: number;
+  /** Streams refused in a row, beyond which the client is no client but a flood. */
+  readonly maxRefusals: number;
   /** A new stream. False refuses it. */
   onStream(stream: SpdyStream): boolean;
   /** Called once. undefined: the client went away in order, or `finish` was called. */
@@ -54,6 +56,7 @@ export class SpdyConnection {
   readonly #budget: InputBudget;
   readonly #streams = new Map<number, SpdyStream>();
   #lastStreamId = 0;
+  #refusals = 0;
   #pingId = 0;
   #spoken = false;
   #receivedBytes = 0;
@@ -102,7 +105,8 @@ export class SpdyConnection {
   }
 
   destroy(fault?: Error): void {
-    this.#transport.destroy(fault);
+    // One that is over already has been told why, and ends with that: it has seconds for it, not minutes.
+    if (this.#state !== "closed") this.#transport.destroy(fault);
   }
 
   #received(bytes: Buffer): void {
@@ -156,7 +160,7 @@ export class SpdyConnection {
 
   #open(id: number, flags: number, headers: Headers): void {
     if (id % 2 === 0 || id <= this.#lastStreamId) {
-      this.#transport.write(rstStream(id, rstStatus.protocolError));
+      this.#refuse(id, rstStatus.protocolError);
       return;
     }
     this.#lastStreamId = id;
@@ -166,14 +170,22 @@ export class SpdyConnection {
     });
     if (this.#streams.size >= this.#o.maxStreams || !this.#o.onStream(stream)) {
       stream.input.discard();
-      this.#transport.write(rstStream(id, rstStatus.refusedStream));
+      this.#refuse(id, rstStatus.refusedStream);
       return;
     }
+    this.#refusals = 0;
     this.#o.onActivity();
     this.#streams.set(id, stream);
     this.#transport.write(synReply(id, this.#encoder.encode(noHeaders)));
     if ((flags & flagFin) !== 0) stream.received(undefined, true);
     stream.opened();
+  }
+
+  #refuse(id: number, status: number): void {
+    this.#transport.write(rstStream(id, status));
+    this.#refusals++;
+    if (this.#refusals >= this.#o.maxRefusals)
+      throw protocolFault(`SPDY: ${this.#refusals} streams in a row are unwanted`);
   }
 
   #data(streamId: number, piece: Buffer, fin: boolean): void {

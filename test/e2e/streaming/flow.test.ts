@@ -139,6 +139,50 @@ describe("many", () => {
     expect(rssMib(daemon.pid) - once).toBeLessThan(32);
   });
 
+  it("attaches come and go without a trace, whichever side ends them (U6)", async () => {
+    const { daemon, id } = await started({ command: parrot, stdin: true, tty: true });
+    let turn = 0;
+    const one = async () => {
+      const how = turn++ % 3;
+      const request = { containerId: id, stdin: true, stdout: true, tty: true };
+      const { url } = await daemon.client.attach(request);
+      if (how === 0) {
+        using socket = await RawWebSocket.open(url, { protocols: ["v5.channel.k8s.io"] });
+        socket.send(4, '{"Width":80,"Height":24}');
+        socket.send(255, Buffer.of(0));
+        socket.connection.socket.destroy();
+        await socket.connection.closed;
+      } else {
+        using session = await spdy(url);
+        const { resize, stdin } = await openStreams(session, "error", "stdin", "stdout", "resize");
+        session.client.send(resize, '{"Width":81,"Height":25}');
+        session.client.send(stdin, "", how === 1);
+        session.connection.socket.destroy();
+        await session.connection.closed;
+      }
+    };
+    const round = () => Promise.all(Array.from({ length: 10 }, one));
+    await round();
+    await waitFor("the first descriptors' return", async () => {
+      const now = heldDescriptors(daemon);
+      await delay(200);
+      return heldDescriptors(daemon) === now;
+    });
+    const before = heldDescriptors(daemon);
+    using memory = new MemoryWatch(runtimePids(daemon));
+    for (let i = 0; i < scale(20, 500); i++) await round();
+    await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
+    const [ofDaemon = 0, ...ofMonitors] = memory.growth;
+    expect(ofDaemon).toBeLessThan(32);
+    expect(Math.max(...ofMonitors)).toBeLessThan(2);
+    using last = await spdy(
+      (await daemon.client.attach({ containerId: id, stdin: true, stdout: true, tty: true })).url,
+    );
+    const { stdin, stdout } = await openStreams(last, "error", "stdin", "stdout", "resize");
+    last.client.send(stdin, "still there\n");
+    await last.client.until(() => last.client.text(stdout).includes("you said still there"));
+  });
+
   it("execs of a program that is missing, resized in floods, leave nothing", async () => {
     const { daemon, id } = await started();
     const one = async () => {

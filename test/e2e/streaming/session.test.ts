@@ -50,6 +50,40 @@ describe("exec", () => {
     expect(JSON.parse(other.channels.get(3) ?? "")).toMatchObject({ reason: "NonZeroExitCode" });
   });
 
+  it.each(["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io", ""])(
+    "in remote-command %s: input to its end, both outputs, and how it ended",
+    async (protocol) => {
+      const { execUrl } = await started();
+      const protocols = protocol === "" ? [] : [protocol];
+      const all = { stdin: true, stdout: true, stderr: true };
+      using session = await spdy(await execUrl("cat; echo err >&2; exit 5", all), { protocols });
+      const ids = await openStreams(session, "error", "stdin", "stdout", "stderr");
+      const { client } = session;
+      client.send(ids.stdin, "half-closed", true);
+      await session.connection.closed;
+      expect([client.text(ids.stdout), client.text(ids.stderr)]).toEqual(["half-closed", "err\n"]);
+      if (protocol === "v4.channel.k8s.io")
+        expect(JSON.parse(client.text(ids.error))).toMatchObject({ reason: "NonZeroExitCode" });
+      else expect(client.text(ids.error)).toMatch(/exit code 5/);
+      // Success has no text before v4.
+      using good = await spdy(await execUrl("true", { stdout: true }), { protocols });
+      const { error } = await openStreams(good, "error", "stdout");
+      await good.connection.closed;
+      expect(good.client.text(error)).toMatch(protocol === "v4.channel.k8s.io" ? /Success/ : /^$/);
+    },
+  );
+
+  it.each(["v4.channel.k8s.io", "v3.channel.k8s.io"])("resizes its terminal in %s", async (protocol) => {
+    const { execUrl } = await started();
+    const script = "until stty size | grep -q 99; do sleep 0.05; done; stty size";
+    const url = await execUrl(script, { tty: true, stdin: true, stdout: true });
+    using session = await spdy(url, { protocols: [protocol] });
+    const { stdout, resize } = await openStreams(session, "error", "stdin", "stdout", "resize");
+    session.client.send(resize, '{"Width":99,"Height":33}\n');
+    await session.connection.closed;
+    expect(session.client.text(stdout)).toContain("33 99");
+  });
+
   it("with a terminal: one output, and sizes that a trap hears of", async () => {
     const { execUrl } = await started();
     const script =

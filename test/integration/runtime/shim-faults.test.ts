@@ -23,7 +23,7 @@ const runsc = () => {
 
 /** Pids of a pod's shim and of what it started, by the cgroup that they are in. */
 async function shimProcesses(pod: TestPod): Promise<readonly number[]> {
-  return await cgroups.processes(`${pod.cgroup}/shims`);
+  return await cgroups.processes(`${pod.cgroup}/shim-${pod.spec.id.slice(0, 16)}`);
 }
 
 /** The shim itself: it serves the task API. */
@@ -33,6 +33,14 @@ async function shimPid(pod: TestPod): Promise<number> {
     if (args[0]?.includes("containerd-shim")) return pid;
   }
   throw new Error("no shim runs");
+}
+
+/** Where the shim serves: a file that one that is killed does not remove. */
+function socketOf(pod: TestPod): string {
+  const { address } = JSON.parse(readFileSync(join(pod.runDir, "shim.json"), "utf8")) as {
+    address: { path: string };
+  };
+  return address.path;
 }
 
 function mountsOf(pod: TestPod): string[] {
@@ -121,13 +129,16 @@ describe.each([
 
   it("whose monitor is killed is ended, and leaves no process and no mount", async () => {
     const pod = await start();
+    const socket = socketOf(pod);
     try {
+      expect(existsSync(socket)).toBe(true);
       await pod.shell("sleep 100");
       process.kill(pod.sandbox.identity.pid, "SIGKILL");
       expect(await pod.sandbox.closed).toBeInstanceOf(Error);
       await expect(pod.reconnect()).rejects.toMatchObject({ kind: "not-found" });
       expect(await cgroups.processes(pod.cgroup)).toEqual([]);
       expect(mountsOf(pod)).toEqual([]);
+      expect(existsSync(socket)).toBe(false);
     } finally {
       await pod[Symbol.asyncDispose]();
     }

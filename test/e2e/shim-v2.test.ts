@@ -1,0 +1,132 @@
+/** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
+import { ask, CrictlSession, crictlExec, crictlPortForward } from "../support/crictl-session.ts";
+import {
+  container,
+  exec,
+  exited,
+  logFile,
+  pod,
+  type RunningPod,
+  runPod,
+  startContainer,
+} from "../support/pods.ts";
+import { runscShim, toolPaths } from "../support/shims.ts";
+import { useNode } from "../support/use-node.ts";
+import { waitFor } from "../support/wait.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kobako-shims-"));
+const gvisor = runscShim(join(folder, "runsc"));
+const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
+
+const node = useNode({
+  config: `
+[runtimes.gvisor]
+type = "shim-v2"
+path = "${gvisor.shim}"
+options = { config_path = "${gvisor.config}" }
+
+[runtimes.runc-shim]
+type = "shim-v2"
+path = "${runcShim}"
+options = { binary_name = "${runc}", root = "${folder}/runc" }
+`,
+});
+
+const sh = (script: string): string[] => ["/bin/sh", "-c", script];
+
+describe.each(["gvisor", "runc-shim"])("a pod of the handler %s", (runtimeHandler) => {
+  const run = (): Promise<RunningPod> => runPod(node().daemon, pod(node().daemon), runtimeHandler);
+  /** A container's log without its prefixes. */
+  const logged = (sandbox: RunningPod, name: string): string =>
+    readFileSync(logFile(sandbox, name), "utf8").replaceAll(/^\S+ \S+ [FP] /gm, "");
+
+  it("has two containers with logs, execs and statistics, and stops", async () => {
+    const { daemon, image } = node();
+    const sandbox = await run();
+    const one = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { metadata: { name: "one" }, command: sh("echo from one; sleep 1000") }),
+    );
+    const two = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { metadata: { name: "two" }, command: sh("echo from two; exit 3") }),
+    );
+    expect((await exited(daemon, two)).exitCode).toBe(3);
+    expect(logged(sandbox, "two")).toBe("from two\n");
+    await waitFor("the log", () => logged(sandbox, "one") === "from one\n");
+    expect(await exec(daemon, one, "echo exec; exit 4")).toMatchObject({ exitCode: 4, stdout: "exec\n" });
+    const { stats } = await daemon.client.containerStats({ containerId: one });
+    expect(stats?.memory?.usageBytes?.value ?? 0n).toBeGreaterThan(0n);
+    expect(stats?.cpu?.usageCoreNanoSeconds?.value ?? 0n).toBeGreaterThan(0n);
+    await daemon.client.stopContainer({ containerId: one, timeout: 1n }, { timeoutMs: 30_000 });
+    expect((await exited(daemon, one)).state).toBe(ContainerState.CONTAINER_EXITED);
+  });
+
+  it("shares its network: one container reaches the other's port, and so does port-forward", async () => {
+    const { daemon, image } = node();
+    const sandbox = await run();
+    // busybox's nc serves one connection each; the loop the next one.
+    await startContainer(
+      daemon,
+      sandbox,
+      container(image, { command: sh("while :; do echo from the pod | nc -l -p 8080; done") }),
+    );
+    const client = await startContainer(daemon, sandbox, container(image, { command: sh("sleep 1000") }));
+    await waitFor("the port", async () =>
+      (await exec(daemon, client, "nc 127.0.0.1 8080 </dev/null")).stdout.includes("from the pod"),
+    );
+    const { session, local } = await crictlPortForward(daemon.socket, "spdy", sandbox.id, 8080);
+    using _ = session;
+    await waitFor("an answer through the forwarded port", async () =>
+      (await ask(local, "")).includes("from the pod"),
+    );
+  });
+
+  it("gives a terminal, and takes an attach", async () => {
+    const { daemon, image } = node();
+    const sandbox = await run();
+    const shell = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { command: ["/bin/sh"], tty: true, stdin: true }),
+    );
+    using attached = await CrictlSession.start(daemon.socket, ["attach", "-it", shell], { terminal: true });
+    attached.child.stdin.write("echo a$((40+2))b; until stty size | grep -q 99; do :; done; stty size\r");
+    await attached.says("a42b");
+    await attached.says("33 99");
+    const { stdout } = await crictlExec(daemon.socket, "spdy", shell, sh("cat; echo over"), "input");
+    expect(stdout).toBe("inputover\n");
+  });
+
+  it("goes on while the daemon is killed, and is found again", async () => {
+    const { daemon, image } = node();
+    const sandbox = await run();
+    const id = await startContainer(
+      daemon,
+      sandbox,
+      container(image, {
+        metadata: { name: "lines" },
+        command: sh("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done"),
+      }),
+    );
+    const short = await startContainer(daemon, sandbox, container(image, { command: sh("sleep 1; exit 9") }));
+    await daemon.kill9();
+    await new Promise((resolve) => setTimeout(resolve, 1500)); // the container's second passes meanwhile
+    await daemon.start();
+    expect((await exited(daemon, short)).exitCode).toBe(9);
+    const status = await daemon.client.containerStatus({ containerId: id });
+    expect(status.status?.state).toBe(ContainerState.CONTAINER_RUNNING);
+    const lines = logged(sandbox, "lines").trimEnd().split("\n");
+    expect(lines.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => `line ${i + 1}`));
+    expect((await exec(daemon, id, "echo on")).exitCode).toBe(0);
+    const { status: found } = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id });
+    expect(found?.state).toBe(PodSandboxState.SANDBOX_READY);
+  });
+});
