@@ -40,11 +40,12 @@ static bool dev_is_bound(const struct mounts *m)
 }
 
 /* Makes the node, or takes over one of the same kind and number; anything else there is an error. */
-static int make_node(int dir, const char *name, mode_t type, mode_t mode, dev_t number, uid_t uid, gid_t gid,
+static int make_node(const struct mounts *m, int dir, const char *name, mode_t type, mode_t mode, dev_t number, uid_t uid, gid_t gid,
 		     struct err *e)
 {
 	cleanup_fd int fd = -1;
 	struct stat st;
+	char by_fd[32];
 
 	if (mknodat(dir, name, type | mode, number) < 0 && errno != EEXIST)
 		return err_set(e, errno, "make device node \"%s\"", name);
@@ -55,8 +56,10 @@ static int make_node(int dir, const char *name, mode_t type, mode_t mode, dev_t 
 		return err_set(e, EEXIST, "device node \"%s\": something else is there", name);
 	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return err_set(e, errno, "owner of device node \"%s\"", name);
-	/* umask(2) is 0 here, so this is for nodes that were there already. A node of the same number: no link. */
-	if ((st.st_mode & 07777) != mode && fchmodat(dir, name, mode, 0) < 0)
+	/* umask(2) is 0 here, so this is for nodes that were there already. By descriptor: in a shared volume the
+	 * name may be a link by now, and fchmodat(2) would follow it out. */
+	snprintf(by_fd, sizeof(by_fd), "self/fd/%d", fd);
+	if ((st.st_mode & 07777) != mode && fchmodat(m->proc, by_fd, mode, 0) < 0)
 		return err_set(e, errno, "mode of device node \"%s\"", name);
 	return 0;
 }
@@ -71,7 +74,7 @@ static int make_extra(struct mounts *m, const struct spec_device *d, struct err 
 	slash = strrchr(clean, '/');
 	*slash = '\0';
 	if (path_mkdirs(m->root, slash == clean ? "/" : clean, 0755, &dir, e) < 0 ||
-	    make_node(dir, slash + 1, d->type, d->mode, makedev((unsigned int)d->major, (unsigned int)d->minor), d->uid,
+	    make_node(m, dir, slash + 1, d->type, d->mode, makedev((unsigned int)d->major, (unsigned int)d->minor), d->uid,
 		      d->gid, e) < 0)
 		return err_wrap(e, "device \"%s\"", d->path);
 	return 0;
@@ -92,7 +95,7 @@ static int make_defaults(struct mounts *m, int dev, struct err *e)
 {
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		if (!is_listed(m->spec, defaults[i].name) &&
-		    make_node(dev, defaults[i].name, S_IFCHR, 0666, makedev(defaults[i].major, defaults[i].minor), 0, 0, e) < 0)
+		    make_node(m, dev, defaults[i].name, S_IFCHR, 0666, makedev(defaults[i].major, defaults[i].minor), 0, 0, e) < 0)
 			return -e->code;
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		/* Host kernels without /proc/kcore have nothing to link to. */
