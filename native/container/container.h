@@ -96,6 +96,8 @@ int container_start(int start_fd, int timeout_ms, struct err *e);
  */
 int container_start_ask(int start_fd, struct err *e);
 int container_start_answer(int start_fd, struct err *e);
+/* By whoever stands in for an init that is elsewhere: why the program does not run. Closing start_fd says that it does. */
+int container_start_refuse(int start_fd, const struct err *why);
 
 struct container_exec {
 	const char *id;

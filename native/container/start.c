@@ -13,6 +13,14 @@ int container_start_ask(int start_fd, struct err *e)
 	return 0;
 }
 
+int container_start_refuse(int start_fd, const struct err *why)
+{
+	struct sync_msg m = { .type = SYNC_ERROR, .err = *why };
+	struct err ignored;
+
+	return sync_send(start_fd, &m, &ignored);
+}
+
 int container_start_answer(int start_fd, struct err *e)
 {
 	struct pollfd p = { .fd = start_fd, .events = POLLIN };

@@ -277,7 +277,9 @@ static void created(void *owner, const struct runner_report *report, int fd, con
 	} else {
 		oom_watch(m);
 		output_pause(m, false);
-		text_fmt(&t, "{\"pid\":%d,\"start_time\":\"%s\",\"cgroup\":", (int)m->pid, m->start_time);
+		/* A stand-in is nothing to look at from outside. */
+		text_fmt(&t, "{\"pid\":%d,\"start_time\":\"%s\",\"cgroup\":", oci.sandboxed ? 0 : (int)m->pid,
+			 oci.sandboxed ? "" : m->start_time);
 		text_json(&t, m->cgroup);
 		text_str(&t, "}");
 		reply_ok(r, t.at, t.len);
@@ -389,7 +391,7 @@ void member_start(struct json_view params, struct reply *r)
 
 	if (!m || refuse_unless(m, MEMBER_CREATED, "start", r))
 		return;
-	if (oci.path) {
+	if (oci.path && !oci.sandboxed) {
 		start_external(m, r);
 		return;
 	}
@@ -440,7 +442,7 @@ static void exited(struct child *c, int status, int64_t at_ns)
 {
 	struct member *m = container_of(c, struct member, child);
 
-	if (m->busy == BUSY_STARTING && oci.path) {
+	if (m->busy == BUSY_STARTING && oci.path && !oci.sandboxed) {
 		m->end_waits = true;
 		m->end_status = status;
 		m->end_ns = at_ns;
@@ -457,7 +459,6 @@ static void end_of_init(struct member *m, int status, int64_t at_ns)
 	}
 	loop_close(&m->start);
 	m->pid = 0;
-	m->paused = false;
 	m->state = MEMBER_EXITED;
 	m->finished_ns = at_ns > m->started_ns ? at_ns : m->started_ns;
 	m->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -475,12 +476,25 @@ void member_finish(struct member *m)
 	member_kill_rest(m);
 	session_member_exited(m);
 	member_forget(m);
+	m->paused = false;
 	/* A descriptor of the namespace would keep its mounts busy. */
 	if (m->mntns_fd >= 0)
 		close(m->mntns_fd);
 	m->mntns_fd = -1;
 	if (m->deleting)
 		member_delete_step(m);
+}
+
+static void signalled(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct reply *r = owner;
+
+	if (fd >= 0)
+		close(fd);
+	if (report->e.code)
+		reply_error(r, report->kind, &report->e);
+	else
+		reply_ok(r, "{}", 2);
 }
 
 void member_kill(struct json_view params, struct reply *r)
@@ -499,6 +513,13 @@ void member_kill(struct json_view params, struct reply *r)
 	}
 	if (m->pid == 0) {
 		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s is %s", m->id, member_state_name(m));
+		return;
+	}
+	if (oci.sandboxed) {
+		if (oci_kill_begin(m, (int)sig, all, signalled, r, &e) < 0)
+			reply_error(r, error_kind_of(e.code), &e);
+		else if (sig == SIGKILL)
+			m->paused = false;
 		return;
 	}
 	if (sig == SIGKILL) {
@@ -621,7 +642,7 @@ void member_describe(const struct member *m, struct text *t)
 	text_str(t, "{\"id\":");
 	text_json(t, m->id);
 	text_fmt(t, ",\"state\":\"%s\"", member_state_name(m));
-	if (m->start_time[0])
+	if (m->start_time[0] && !oci.sandboxed)
 		text_fmt(t, ",\"pid\":%d,\"start_time\":\"%s\"", (int)(m->pid ? m->pid : m->child.pid), m->start_time);
 	if (m->started_ns)
 		text_fmt(t, ",\"started_at_ns\":\"%lld\"", (long long)m->started_ns);

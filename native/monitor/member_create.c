@@ -129,13 +129,20 @@ int create_io_begin(struct member *m, struct json_view params, bool *ret_stdin, 
 static int begin_external(struct member *m, struct json_view params, bool with_stdin, runner_done done, struct err *e)
 {
 	struct stdio stdio = { { -1, -1, -1 }, { -1, -1, -1 }, -1, -1 };
-	int r;
+	int r, pair[2] = { -1, -1 };
 
 	if (!m->tty && stdio_open(&stdio, false, with_stdin, e) < 0)
 		return -e->code;
-	r = oci_create_begin(m, params, &stdio, done, e);
+	if (oci.sandboxed && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		r = err_set(e, errno, "start socket");
+	else
+		r = oci_create_begin(m, params, &stdio, pair[1], done, e);
 	stdio_close_theirs(&stdio);
+	if (pair[1] >= 0)
+		close(pair[1]);
+	m->start.fd = pair[0];
 	if (r < 0) {
+		loop_close(&m->start);
 		stdio_close_ours(&stdio);
 		return r;
 	}

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
+#include "container/container.h"
 #include "monitor/pod.h"
 
 /* A runner outlives the program's own time, so that it can clean up after it. */
@@ -38,8 +42,26 @@ static void note(const char *what, const struct err *e)
 	dprintf(STDERR_FILENO, "kobako-monitor: %s: %s\n", what, e->step);
 }
 
+/* The place of everything that a sandboxed runtime starts. Before the mounts change: cgroups are opened by path. */
+static int join_pod(struct err *e)
+{
+	struct cgroup_join join;
+	int r;
+
+	if (!oci.sandboxed)
+		return 0;
+	if (cgroup_join_open(pod.pod_cgroup, &join, e) < 0)
+		return -e->code;
+	r = cgroup_join_self(&join, true, e);
+	cgroup_join_close(&join);
+	return r;
+}
+
 static int enter(const struct member *m, struct err *e)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* without its monitor nobody waits for what the program makes */
+	if (join_pod(e) < 0)
+		return -e->code;
 	if (m->mntns_fd >= 0 && setns(m->mntns_fd, CLONE_NEWNS) < 0)
 		return err_set(e, errno, "enter the mount namespace of container %s", m->id);
 	return 0;
@@ -52,6 +74,7 @@ struct create_work {
 	const struct stdio *stdio;
 	struct json_view shares;
 	struct json_view cgroup;
+	int start_fd;
 };
 
 /* A tree that was cloned before the container's namespace was entered, and where it goes there. */
@@ -159,7 +182,7 @@ static int make_place(const struct create_work *w, const char *cgroup, int *ret_
 static void take_back(const char *id, const char *bundle, const char *cgroup)
 {
 	const char *argv[] = { "delete", "--force", id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, false, 0 };
 	struct runner_report ignored = { 0 };
 	struct err e;
 
@@ -169,6 +192,77 @@ static void take_back(const char *id, const char *bundle, const char *cgroup)
 		note("take back a container", &e);
 	if (oci_remove_state(id, &e) < 0)
 		note("take back a container", &e);
+}
+
+/* Stdout of `wait`: {"id":"...","exitStatus":N}. -1: it does not say. */
+static int read_exit_status(int fd)
+{
+	struct json_view v;
+	char text[4096];
+	ssize_t n = read(fd, text, sizeof(text));
+	uint64_t code;
+
+	if (n <= 0 || json_view_parse(text, (size_t)n, &v) < 0 ||
+	    json_view_u64(json_view_get(v, "exitStatus"), 255, &code) < 0)
+		return -1;
+	return (int)code;
+}
+
+/* Ends as the container did: by its signal, or with its code. */
+static void __attribute__((noreturn)) end_as(int code)
+{
+	const struct rlimit no_core = { 0, 0 };
+
+	if (code > 128 && code < 128 + NSIG) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		signal(code - 128, SIG_DFL);
+		raise(code - 128);
+	}
+	_exit(code);
+}
+
+static void __attribute__((noreturn)) stand_in_main(const struct create_work *w)
+{
+	const struct member *m = w->m;
+	const char *start[] = { "start", m->id, NULL }, *wait[] = { "wait", m->id, NULL };
+	const int *theirs = w->stdio->theirs;
+	const struct oci_run run = { .argv = start, .stdio = { theirs[0], theirs[1], theirs[2] }, .folder = m->bundle };
+	struct oci_run waiting = { .argv = wait, .stdio = { -1, -1, -1 }, .folder = m->bundle, .timeout_ms = OCI_FOR_EVER };
+	struct runner_report report = { 0 };
+	int ends[2], code;
+	char ask;
+
+	/* The runner that made it ends now. A lost monitor closes the start socket; later the pod's cgroup is killed. */
+	prctl(PR_SET_NAME, "kobako-stand-in");
+	if (recv(w->start_fd, &ask, 1, 0) != 1)
+		_exit(0); /* never started */
+	if (oci_run(&run, NULL, &report) < 0) {
+		container_start_refuse(w->start_fd, &report.e);
+		_exit(128);
+	}
+	for (int i = 0; i < 3; i++)
+		if (theirs[i] >= 0)
+			close(theirs[i]); /* the container has them */
+	close(w->start_fd);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		end_as(128 + SIGKILL);
+	waiting.stdio[1] = ends[1];
+	code = oci_run(&waiting, NULL, &report) == 0 ? read_exit_status(ends[0]) : -1;
+	/* Whose end can't be known went with its sandbox. */
+	end_as(code < 0 ? 128 + SIGKILL : code);
+}
+
+static int stand_in(const struct create_work *w, struct runner_report *report)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		stand_in_main(w);
+	if (pid < 0)
+		return err_set(&report->e, errno, "fork the stand-in of container %s", w->m->id);
+	close(w->start_fd);
+	report->pid = pid;
+	return 0;
 }
 
 static int run_create(const struct create_work *w, int cgroup_fd, struct runner_report *report, int *ret_master)
@@ -181,6 +275,7 @@ static int run_create(const struct create_work *w, int cgroup_fd, struct runner_
 			       m->bundle,
 			       NULL,
 			       0,
+			       false,
 			       cgroup_fd };
 	cleanup_fd int console = -1;
 	int n = 5;
@@ -195,7 +290,8 @@ static int run_create(const struct create_work *w, int cgroup_fd, struct runner_
 		argv[n++] = "console";
 	}
 	argv[n] = m->id;
-	if (oci_run(&run, NULL, report) < 0 || oci_read_pid(pid_file, &report->pid, &report->e) < 0)
+	if (oci_run(&run, NULL, report) < 0 ||
+	    (oci.sandboxed ? stand_in(w, report) : oci_read_pid(pid_file, &report->pid, &report->e)) < 0)
 		return -report->e.code;
 	if (m->tty && oci_console_take(console, ret_master, &report->e) < 0) {
 		report->pid = 0; /* taken back below: nobody shall reap it */
@@ -213,18 +309,20 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		report->kind = KIND_INVALID_ARGUMENT;
 		return err_set(&report->e, EINVAL, "create: \"cgroup\" is not an absolute path");
 	}
+	if (join_pod(&report->e) < 0)
+		return -report->e.code;
 	if (make_place(w, report->cgroup, &cgroup, &report->e) == 0 && run_create(w, cgroup, report, fd) == 0)
 		return 0;
 	take_back(w->m->id, w->m->bundle, report->cgroup);
 	return -report->e.code;
 }
 
-int oci_create_begin(struct member *m, struct json_view params, const struct stdio *stdio, runner_done done,
-		     struct err *e)
+int oci_create_begin(struct member *m, struct json_view params, const struct stdio *stdio, int start_fd,
+		     runner_done done, struct err *e)
 {
-	struct create_work work = { m, stdio, json_view_get(params, "shares"), json_view_get(params, "cgroup") };
+	struct create_work work = { m, stdio, json_view_get(params, "shares"), json_view_get(params, "cgroup"), start_fd };
 	int keep[] = { stdio->theirs[0], stdio->theirs[1], stdio->theirs[2], m->mntns_fd, pod.net_fd,
-		       pod.ipc_fd,	 pod.uts_fd,	   pod.pid_fd,	     pod.shm_fd };
+		       pod.ipc_fd,	 pod.uts_fd,	   pod.pid_fd,	     pod.shm_fd, start_fd };
 	char cgroup[RUNNER_CGROUP_MAX];
 
 	/* Known before it is there: whoever cleans up after a runner that was killed needs it. */
@@ -257,7 +355,7 @@ static int simple_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct simple_work *w = arg;
 	const char *argv[] = { w->verb, w->option ? w->option : w->m->id, w->value, w->m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, false, 0 };
 
 	if (!w->option)
 		argv[1] = w->m->id, argv[2] = NULL;
@@ -300,6 +398,17 @@ int oci_update_begin(struct member *m, struct json_view resources, runner_done d
 
 /* --- the end --- */
 
+/* A sandbox takes no signal for a container that is paused, not even the last one. */
+static void go_on(const struct member *m)
+{
+	const char *argv[] = { "resume", m->id, NULL };
+	const struct oci_run run = { .argv = argv, .stdio = { -1, -1, -1 }, .folder = m->bundle };
+	struct runner_report report = { 0 };
+
+	if (oci.sandboxed && m->paused && oci_run(&run, NULL, &report) < 0)
+		note("resume a container to end it", &report.e);
+}
+
 static int clean_up_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
 	const struct member *m = arg;
@@ -317,11 +426,13 @@ static int delete_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct member *m = arg;
 	const char *argv[] = { "delete", "--force", m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, false, 0 };
 	struct err e;
 
 	/* Its processes are gone already, and its mounts go with their namespace: what is left is its record. */
-	if (enter(m, &report->e) < 0 || oci_run(&run, NULL, report) < 0)
+	if (enter(m, &report->e) == 0)
+		go_on(m);
+	if (report->e.code || oci_run(&run, NULL, report) < 0)
 		note("delete a container", &report->e);
 	if (oci_remove_state(m->id, &e) < 0)
 		note("delete a container", &e);
@@ -337,12 +448,16 @@ int oci_delete_begin(struct member *m, runner_done done, struct err *e)
 
 /* --- exec --- */
 
+/* Below: how an exec is killed, and begun, where the container is no process. */
+static int exec_sandboxed(const struct oci_exec *exec, const char *process, struct runner_report *report,
+			  int *ret_master);
+
 int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret_master)
 {
 	const struct member *m = exec->m;
 	char process[64], pid_file[64], socket[64];
 	const char *argv[] = { "exec", "--detach", "--process", process, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
-	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, 0 };
+	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, false, 0 };
 	cleanup_unlink const char *process_gone = process, *pid_file_gone = pid_file, *socket_gone = NULL;
 	cleanup_fd int console = -1;
 	int n = 6;
@@ -356,6 +471,8 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 		return err_set(&report->e, errno, "enter \"%s\"", m->bundle);
 	if (io_write_atomic_at(AT_FDCWD, process, exec->process.at, exec->process.len, 0600, &report->e) < 0)
 		return -report->e.code;
+	if (oci.sandboxed)
+		return exec_sandboxed(exec, process, report, ret_master);
 	if (exec->tty) {
 		if (oci_console_listen(socket, &console, &report->e) < 0)
 			return -report->e.code;
@@ -371,6 +488,116 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 		report->pid = 0;
 		return -report->e.code;
 	}
+	return 0;
+}
+
+/* --- what is no process of the host --- */
+
+struct kill_work {
+	const struct member *m;
+	int sig;
+	bool all;
+	unsigned int exec; /* 0: the container */
+};
+
+static int kill_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	const struct kill_work *w = arg;
+	char number[16], path[PATH_MAX], pid[32];
+	const char *argv[] = { "kill", NULL, NULL, NULL, NULL, NULL };
+	const struct oci_run run = { .argv = argv, .stdio = { -1, -1, -1 }, .folder = w->m->bundle };
+	int n = 1;
+
+	snprintf(number, sizeof(number), "%d", w->sig);
+	if (w->exec) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "%s/exec-%u.inner", w->m->bundle, w->exec);
+		len = io_read_small_at(AT_FDCWD, path, pid, sizeof(pid));
+		if (len <= 0)
+			return err_set(&report->e, ESRCH, "exec %u of container %s has no pid", w->exec, w->m->id);
+		argv[n++] = "--pid";
+		argv[n++] = pid;
+	} else if (w->all) {
+		argv[n++] = "--all";
+	}
+	argv[n++] = w->m->id;
+	argv[n] = number;
+	if (enter(w->m, &report->e) < 0)
+		return -report->e.code;
+	if (w->sig == SIGKILL)
+		go_on(w->m);
+	return oci_run(&run, NULL, report);
+}
+
+int oci_kill_begin(const struct member *m, int sig, bool all, runner_done done, void *owner, struct err *e)
+{
+	struct kill_work work = { m, sig, all, 0 };
+	int keep[] = { m->mntns_fd };
+
+	return runner_start(kill_work, &work, keep, 1, limit_ms(), done, owner, e);
+}
+
+static void exec_killed(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	if (report->e.code)
+		note("kill an exec", &report->e); /* it may have ended by itself */
+}
+
+void oci_kill_exec(const struct member *m, unsigned int number)
+{
+	struct kill_work work = { m, SIGKILL, false, number };
+	int keep[] = { m->mntns_fd };
+	struct err e;
+
+	if (runner_start(kill_work, &work, keep, 1, limit_ms(), exec_killed, NULL, &e) < 0)
+		note("kill an exec", &e);
+}
+
+/* A terminal of ours: *ret_slave becomes the program's stdio. */
+static int open_pty(int *ret_master, int *ret_slave, struct err *e)
+{
+	cleanup_fd int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char name[64];
+
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof(name)) != 0)
+		return err_set(e, errno, "make a terminal");
+	*ret_slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*ret_slave < 0)
+		return err_set(e, errno, "open terminal \"%s\"", name);
+	*ret_master = take_fd(&master);
+	return 0;
+}
+
+/* The program stays, in the foreground, and ends as the process does. */
+static int exec_sandboxed(const struct oci_exec *exec, const char *process, struct runner_report *report,
+			  int *ret_master)
+{
+	char pid_file[64], inner[64];
+	const char *argv[] = { "exec",	 "--process",	      process, "--pid-file", pid_file,
+			       "--internal-pid-file", inner,	exec->m->id, NULL };
+	struct oci_run run = { .argv = argv,
+			       .stdio = { exec->stdio[0], exec->stdio[1], exec->stdio[2] },
+			       .folder = exec->m->bundle,
+			       .ready = pid_file,
+			       .tty = exec->tty };
+	cleanup_unlink const char *pid_file_gone = pid_file;
+	cleanup_fd int slave = -1;
+	int master = -1;
+
+	snprintf(pid_file, sizeof(pid_file), "exec-%u.pid", exec->number);
+	snprintf(inner, sizeof(inner), "exec-%u.inner", exec->number);
+	if (exec->tty) {
+		if (open_pty(&master, &slave, &report->e) < 0)
+			return -report->e.code;
+		run.stdio[0] = run.stdio[1] = run.stdio[2] = slave;
+	}
+	if (oci_run(&run, &report->pid, report) < 0) {
+		if (master >= 0)
+			close(master);
+		return -report->e.code;
+	}
+	*ret_master = master;
 	return 0;
 }
 

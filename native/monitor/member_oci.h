@@ -9,6 +9,10 @@
  *   update   update --resources;  pause, resume
  *   (exit)   delete --force        begun at once, so that a deletion finds it done
  * Signals go to the process itself: it is a child of the monitor, as with the linked runtime.
+ *
+ * A sandboxed runtime (gVisor) shows no process. A stand-in is the container's init to the monitor: forked by create,
+ * told to start as an init is, it runs `start` with the container's stdio, then `wait`, and ends as that says. Signals
+ * go by `kill`, an exec is the program itself, which ends with it. All of them run in the pod's cgroup.
  */
 #ifndef KOBAKO_MONITOR_MEMBER_OCI_H
 #define KOBAKO_MONITOR_MEMBER_OCI_H
@@ -16,13 +20,20 @@
 #include "monitor/member_create.h"
 #include "monitor/oci.h"
 
-/* Starts the runner of create. `stdio`: the ends of the process; no console. The master comes with the report. */
-int oci_create_begin(struct member *m, struct json_view params, const struct stdio *stdio, runner_done done,
-		     struct err *e);
+/*
+ * Starts the runner of create. `stdio`: the ends of the process; no console. The master comes with the report.
+ * start_fd: with a sandboxed runtime the other end of the start socket, else -1.
+ */
+int oci_create_begin(struct member *m, struct json_view params, const struct stdio *stdio, int start_fd,
+		     runner_done done, struct err *e);
 int oci_start_begin(struct member *m, runner_done done, struct err *e);
 /* verb: "pause" or "resume". */
 int oci_freeze_begin(struct member *m, const char *verb, runner_done done, struct err *e);
 int oci_update_begin(struct member *m, struct json_view resources, runner_done done, struct err *e);
+/* A signal for a container that is no process of the host. `owner` is the callback's. */
+int oci_kill_begin(const struct member *m, int sig, bool all, runner_done done, void *owner, struct err *e);
+/* SIGKILL for an exec in such a container. */
+void oci_kill_exec(const struct member *m, unsigned int number);
 /* Ends and removes everything that the program may have left of m, also half made. */
 int oci_clean_up_begin(struct member *m, runner_done done, struct err *e);
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -210,12 +211,15 @@ static void __attribute__((noreturn)) program(const struct oci_run *run, const c
 	for (const char *const *a = run->argv; *a && n < 2 * OCI_ARGS_MAX + 3; a++)
 		argv[n++] = (char *)(uintptr_t)*a;
 	argv[n] = NULL;
-	setpgid(0, 0);
+	if (!run->tty)
+		setpgid(0, 0);
 	if (!run->ready)
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a runner that was killed */
 	for (int i = 0; i < 3; i++)
 		if (dup2(run->stdio[i] >= 0 ? run->stdio[i] : i == 2 ? log : null, i) < 0)
 			goto out;
+	if (run->tty && (setsid() < 0 || ioctl(0, TIOCSCTTY, 0) < 0))
+		goto out;
 	sys_close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	execve(oci.path, argv, none);
 out:
@@ -281,7 +285,7 @@ static bool wait_for(int pidfd, int ready_fd, uint64_t until)
 
 	if (now >= until)
 		return false;
-	n = poll(p, 2, (int)(until - now));
+	n = poll(p, 2, until == OCI_FOR_EVER ? -1 : (int)(until - now));
 	if (n > 0 && (p[1].revents & POLLIN) && read(ready_fd, drain, sizeof(drain)) < 0)
 		return true;
 	return n != 0;
@@ -291,11 +295,18 @@ static bool wait_for(int pidfd, int ready_fd, uint64_t until)
 static bool follow(const struct oci_run *run, pid_t pid, int ready_fd, int *status, bool *ended)
 {
 	cleanup_fd int pidfd = sys_pidfd_open(pid, 0);
-	uint64_t until = now_ms() + (run->timeout_ms ? run->timeout_ms : oci.timeout_ms);
+	uint64_t until = run->timeout_ms == OCI_FOR_EVER ? OCI_FOR_EVER :
+							   now_ms() + (run->timeout_ms ? run->timeout_ms : oci.timeout_ms);
 
 	for (;;) {
-		*ended = waitpid(pid, status, WNOHANG) == pid;
-		if (*ended || (run->ready && access(run->ready, F_OK) == 0))
+		siginfo_t info = { 0 };
+		bool over = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+
+		/* One that was ready and ended meanwhile is still the caller's to wait for. */
+		if (run->ready && access(run->ready, F_OK) == 0)
+			return true;
+		*ended = over && waitpid(pid, status, 0) == pid;
+		if (*ended)
 			return true;
 		if (!wait_for(pidfd, ready_fd, until))
 			return false;
@@ -327,7 +338,6 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 		}
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* without its monitor nobody waits for what the program makes */
 	if (run->cgroup_fd > 0) {
 		args.flags = CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)run->cgroup_fd;

@@ -24,6 +24,7 @@
 #include "monitor/runner.h"
 
 #define OCI_ARGS_MAX 48
+#define OCI_FOR_EVER UINT64_MAX
 
 /* What the program itself said; the system has no word to add. */
 #define OCI_SAID EREMOTEIO
@@ -48,7 +49,8 @@ struct oci_run {
 	int stdio[3];            /* -1: the null device; of standard error: its log */
 	const char *folder;      /* absolute: where it runs, and its log lies meanwhile */
 	const char *ready;       /* name in folder: when that file is there the program is left running; NULL: to its end */
-	uint64_t timeout_ms;     /* 0: the program's usual */
+	uint64_t timeout_ms;     /* 0: the program's usual; OCI_FOR_EVER */
+	bool tty;                /* stdio[0] becomes its controlling terminal */
 	int cgroup_fd;           /* a folder of cgroup version 2 to begin in; 0: where the runner is */
 };
 

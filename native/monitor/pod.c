@@ -24,6 +24,7 @@
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/systemd.h"
+#include "monitor/oci.h"
 #include "monitor/sysctl.h"
 
 struct pod pod;
@@ -356,12 +357,23 @@ static int start_pause(struct pod *p, struct err *e)
 	return r;
 }
 
+static int make_sandbox_cgroup(const struct pod *p, struct err *e)
+{
+	struct cgroup_made made;
+
+	if (!p->pod_cgroup)
+		return err_set(e, EINVAL, "start request: a sandboxed runtime needs pod_cgroup");
+	return cgroup_create(p->pod_cgroup, &made, e);
+}
+
 int pod_finish(struct pod *p, int sock, struct err *e)
 {
 	int r = finish_namespaces(p, sock, e);
 
 	close(sock);
-	if (r == 0 && p->pid == NS_POD)
+	if (r == 0 && oci.sandboxed)
+		r = make_sandbox_cgroup(p, e); /* its sandbox has a PID 1 of its own */
+	else if (r == 0 && p->pid == NS_POD)
 		r = start_pause(p, e);
 	if (r < 0)
 		pod_give_back(p);
@@ -433,6 +445,6 @@ void pod_give_back(struct pod *p)
 	if (p->pinned)
 		pod_unpin(p->netns_pin, &ignored);
 	p->pinned = false;
-	if (p->pod_cgroup && p->pid == NS_POD)
+	if (p->pod_cgroup && (p->pid == NS_POD || oci.sandboxed))
 		cgroup_remove(p->pod_cgroup, 200, &ignored);
 }

@@ -251,7 +251,10 @@ void session_kill(struct session *s)
 
 	if (s->cgroup)
 		cgroup_kill_all(s->cgroup, &ignored);
-	else if (s->running && oci.path)
+	else if (s->running && oci.sandboxed && s->is_exec) {
+		oci_kill_exec(s->member, s->number); /* the program ends with what it stands for */
+		return;
+	} else if (s->running && oci.path)
 		oci_kill_tree(s->member, s->child.pid);
 	if (s->running && !s->external) /* an external one is killed by the shim, whom the daemon asks */
 		kill(s->child.pid, SIGKILL); /* our child, not reaped: nobody else's pid */

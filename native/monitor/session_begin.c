@@ -51,7 +51,7 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 	};
 
 	if (oci.path) {
-		const struct oci_exec exec = { m, m->execs, w->process, { request.stdio[0], request.stdio[1], request.stdio[2] },
+		const struct oci_exec exec = { m, w->s->number, w->process, { request.stdio[0], request.stdio[1], request.stdio[2] },
 					       w->s->tty };
 
 		return oci_exec(&exec, report, fd);
@@ -219,7 +219,8 @@ void session_exec(struct json_view params, struct reply *r)
 	s->in.fd = stdio.ours[0];
 	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
 	s->out[1].watch.fd = stdio.ours[2];
-	snprintf(name, sizeof(name), "exec-%u", ++m->execs);
+	s->number = ++m->execs;
+	snprintf(name, sizeof(name), "exec-%u", s->number);
 	if (!oci.path && m->cgroup && m->cgroup[0] && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
 		s->cgroup = NULL;
 	work.s = s;

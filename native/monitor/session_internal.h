@@ -34,6 +34,7 @@ struct session {
 	int status;
 	struct timer limit;   /* exec: its time; attach: a stalled client's */
 	char *cgroup;         /* exec: its own; NULL: none */
+	unsigned int number;  /* exec: of its member, from 1 */
 	char *external;       /* exec of a shim: its id there; NULL: it is a child of ours */
 };
 

@@ -151,6 +151,11 @@ export async function abandonMonitor(runDir: string, signal: AbortSignal): Promi
   await connection.request("shutdown", {}, signal).finally(() => connection.close());
 }
 
+/** A runtime's own container, which has the pod's id, is not the pod's business. */
+function withoutSandbox(id: string, status: SandboxStatus): SandboxStatus {
+  return { ...status, containers: status.containers.filter((container) => container.id !== id) };
+}
+
 /** What config.json is for another runtime than the one that is linked in, and further params of `create`. */
 export type AdaptCreate = (request: CreateRequest) => { readonly spec: OciSpec; readonly params: Wire };
 
@@ -188,7 +193,7 @@ export async function connectMonitor(
         },
       });
     }
-    const initial = parseStatus(await connection.first);
+    const initial = withoutSandbox(identity.id, parseStatus(await connection.first));
     setImmediate(() => {
       const waiting = early ?? [];
       early = undefined;
@@ -230,10 +235,15 @@ export class MonitorSandbox implements RuntimeSandbox {
   }
 
   async state(signal: AbortSignal): Promise<SandboxStatus> {
-    return parseStatus(await this.#connection.request("state", {}, signal));
+    return withoutSandbox(this.identity.id, parseStatus(await this.#connection.request("state", {}, signal)));
   }
 
-  async networkReady(): Promise<void> {}
+  /** What a handler has to do then. */
+  whenNetworkReady: ((signal: AbortSignal) => Promise<void>) | undefined;
+
+  async networkReady(signal: AbortSignal): Promise<void> {
+    await this.whenNetworkReady?.(signal);
+  }
 
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser> {
     return parseUser(await this.#connection.request("prepare", prepareParams(request), signal));

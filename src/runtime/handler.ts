@@ -34,7 +34,7 @@ export interface SandboxSpec {
   readonly monitorCgroup: string;
   /** cgroup of a shim that the monitor stands beside. */
   readonly shimCgroup: string;
-  /** cgroup of the pod's reaping init, null when there is none. */
+  /** cgroup of the pod's reaping init, or of its sandbox; made only where there is one. null: it must not be needed. */
   readonly podCgroup: string | null;
   readonly oomScoreAdj: number;
   /** Where the cgroups of the pod's containers are, below each hierarchy's root. */

@@ -185,7 +185,7 @@ export class SandboxLifecycle {
     }
     if (netnsPath !== undefined) await step("network namespace", () => unpin(netnsPath, signal));
     const pause = this.#pauseCgroup(sandbox);
-    if (pause !== null) await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
+    await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
     if (failed) {
       const left = sandboxes.find(id) ?? sandbox;
       sandboxes.putFact(
@@ -266,7 +266,7 @@ export class SandboxLifecycle {
     }
     await this.#pods.lost(id, reason);
     const pause = this.#pauseCgroup(sandbox);
-    if (pause !== null) await endCgroup(cgroups, pause, AbortSignal.timeout(undoTimeoutMs));
+    await endCgroup(cgroups, pause, AbortSignal.timeout(undoTimeoutMs));
     const current = sandboxes.find(id) ?? sandbox;
     if (current.state !== "notready") {
       const monitor = monitorLives ? current.monitor : undefined;
@@ -432,7 +432,7 @@ export class SandboxLifecycle {
       killProcess(current);
     }
     const pause = this.#pauseCgroup(current);
-    if (pause !== null) await endCgroup(cgroups, pause, signal);
+    await endCgroup(cgroups, pause, signal);
     if (current.netnsPath !== undefined) await unpin(current.netnsPath, signal);
     if (current.netnsPath === undefined && current.monitor === undefined) return current;
     return sandboxes.put({ ...current, netnsPath: undefined, monitor: undefined });
@@ -487,11 +487,12 @@ export class SandboxLifecycle {
     } as const;
   }
 
-  /** cgroup of the reaping PID 1 of a shared PID namespace, null where there is none. */
-  #pauseCgroup(sandbox: Sandbox): string | null {
-    return sandbox.config.namespaces.pid === "pod"
-      ? this.#deps.places.pause(sandbox.cgroupParent, sandbox.id.slice(0, 16))
-      : null;
+  /**
+   * cgroup of what the pod has beside its containers: the reaping PID 1 of a shared PID namespace, a sandbox with all
+   * that is in it. Most pods have neither, and no such cgroup.
+   */
+  #pauseCgroup(sandbox: Sandbox): string {
+    return this.#deps.places.pause(sandbox.cgroupParent, sandbox.id.slice(0, 16));
   }
 }
 

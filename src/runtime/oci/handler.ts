@@ -18,9 +18,16 @@ import type {
   SandboxSpec,
 } from "../handler.ts";
 import type { LogFlush, Wire } from "../monitor/protocol.ts";
-import { abandonMonitor, type AdaptCreate, connectMonitor, startMonitor } from "../builtin.ts";
+import {
+  abandonMonitor,
+  type AdaptCreate,
+  connectMonitor,
+  type MonitorSandbox,
+  startMonitor,
+} from "../builtin.ts";
 import { hiddenHierarchy, lowestOomScoreAdj } from "./host.ts";
 import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
+import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
 
 export interface OciHandlerOptions {
@@ -97,7 +104,8 @@ export class OciHandler implements RuntimeHandler {
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     try {
       onNamespaces?.();
-      return await this.#connect(identity, pod, onEvent, signal);
+      const sandbox = await this.#connect(identity, pod, onEvent, signal);
+      return program.kind === "runsc" ? withSandboxContainer(sandbox, this.#o.monitorBinary, spec) : sandbox;
     } catch (error) {
       // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
       await abandonMonitor(spec.runDir, AbortSignal.timeout(10_000)).catch(() => undefined);
@@ -118,7 +126,7 @@ export class OciHandler implements RuntimeHandler {
     { namespaces, kind, ociVersion }: PodRuntime,
     onEvent: OnEvent,
     signal: AbortSignal,
-  ): Promise<RuntimeSandbox> {
+  ): Promise<MonitorSandbox> {
     const adapt: AdaptCreate = (request) => {
       const { spec, shares } = externalSpec({
         request,
@@ -129,7 +137,10 @@ export class OciHandler implements RuntimeHandler {
       });
       return { spec, params: { shares, cgroup: spec.linux.cgroupsPath } };
     };
-    return connectMonitor(identity, onEvent, this.#o.logFlush, signal, undefined, adapt);
+    // The container that stands for the sandbox is no container to anybody else.
+    const tell: OnEvent = (event) =>
+      onEvent(event.type === "exit" && event.containerId === identity.id ? { type: "pause-exit" } : event);
+    return connectMonitor(identity, tell, this.#o.logFlush, signal, undefined, adapt);
   }
 
   #startMember(spec: SandboxSpec, { path, kind }: Program): Wire {
@@ -137,6 +148,12 @@ export class OciHandler implements RuntimeHandler {
     const flags = Object.entries(this.#o.options).map(([name, value]) =>
       value === "" ? `--${name}` : `--${name}=${value}`,
     );
+    if (kind === "runsc") {
+      // The monitor has put it where its sandbox belongs.
+      flags.push("--ignore-cgroups");
+      if (spec.namespaces.network === "host" && this.#o.options.network === undefined)
+        flags.push("--network=host");
+    }
     const hide = kind === "crun" ? hiddenHierarchy() : undefined;
     if (hide !== undefined && !this.#toldOfHiding) {
       this.#toldOfHiding = true;
@@ -150,6 +167,7 @@ export class OciHandler implements RuntimeHandler {
       root,
       args: [`--root=${root}`, "--log-format=json", ...flags],
       timeout_ms: this.#o.timeoutMs,
+      sandboxed: kind === "runsc",
       ...(hide === undefined ? {} : { hide }),
     };
   }

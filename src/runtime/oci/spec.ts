@@ -55,12 +55,11 @@ function planNamespaces(
   const at = (name: string) => `${request.bundle}/ns/${name}`;
   const all: OciNamespace[] = [...own];
   if (namespaces.network === "pod") all.push({ type: "network", path: at("net") });
+  if (kind === "runsc") return all; // what else there is is its sandbox's own
   if (namespaces.ipc === "pod") all.push({ type: "ipc", path: at("ipc") });
   if (namespaces.uts === "pod") all.push({ type: "uts", path: at("uts") });
   const hasPid = own.some(({ type }) => type === "pid");
-  // In a sandbox of its own a path is a name: containers with the same one share their processes.
-  if (!hasPid && namespaces.pid === "pod")
-    all.push({ type: "pid", path: kind === "runsc" ? "/pod" : at("pid") });
+  if (!hasPid && namespaces.pid === "pod") all.push({ type: "pid", path: at("pid") });
   return all;
 }
 

@@ -204,7 +204,7 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
 
     it("of a pod with a shared PID namespace is no pid 1, and sees the others", async () => {
       await using pod = await start({ namespaces: { ...namespaces, pid: "pod" } });
-      expect(pod.sandbox.initial.pausePid).toBeGreaterThan(0);
+      if (limits.hostProcesses) expect(pod.sandbox.initial.pausePid).toBeGreaterThan(0);
       await pod.shell("sleep 4242");
       const made = await pod.shell("sleep 100");
       const { stdout } = await made.exec(["/bin/ps", "-o", "pid,args"]);

@@ -8,7 +8,9 @@ import { handlerContract } from "./contract.ts";
 import { monitorBinary } from "./pod.ts";
 
 const tools = new URL("../../../hack/tools", import.meta.url).pathname;
-const runc = execFileSync(tools, ["runc"], { encoding: "utf8" }).trim();
+const [runc = "", runsc = ""] = execFileSync(tools, ["runc", "runsc"], { encoding: "utf8" })
+  .trim()
+  .split("\n");
 
 const programs = [
   { name: "runc", path: runc, pause: true },
@@ -19,6 +21,7 @@ const programs = [
     pause: false,
     update: false,
   },
+  { name: "runsc", path: runsc, hostProcesses: false, pause: true, execTrees: false },
   { name: "youki", path: "/usr/bin/youki", pause: true },
 ];
 

@@ -92,7 +92,7 @@ export class TestPod implements AsyncDisposable {
       cgroupDriver: "cgroupfs",
       monitorCgroup: `${this.cgroup}/monitor`,
       shimCgroup: `${this.cgroup}/shim`,
-      podCgroup: pid === "pod" ? `${this.cgroup}/pause` : null,
+      podCgroup: `${this.cgroup}/pause`,
       oomScoreAdj: 0,
       cgroupParent: this.cgroup,
       annotations: {},
