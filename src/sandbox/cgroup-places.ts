@@ -46,7 +46,7 @@ function cgroupfsPlaces(root: string): CgroupPlaces {
     pods: `${root}/pods`,
     podOf: (child) => child,
     monitor: () => `${root}/monitors`,
-    shim: (short) => `${root}/shims/${short}`,
+    shim: (short) => `${root}/shim-${short}`,
     pause: (parent, short) => `${parent}/kobako-pause-${short}`,
     container: (parent, id) => `${parent}/${id}`,
     parent: (cgroupParent, short) => cgroupParentPath(cgroupParent, `${root}/pods/${short}`),
@@ -65,7 +65,7 @@ function systemdPlaces(name: string): CgroupPlaces {
     podOf: (child) => child.slice(`${name}-pods-`.length, -".slice".length),
     monitor: (short) => `${monitors}/kobako-monitor-${short}.scope`,
     // Beside a shim of another make there is no unit for it: a plain folder, out of the way of the monitors.
-    shim: (short) => `${slice(name)}/shims/${short}`,
+    shim: (short) => `${slice(name)}/shim-${short}`,
     pause: (parent, short) => `${parent}/kobako-pause-${short}.scope`,
     container: (parent, id) => `${parent}/kobako-${id}.scope`,
     parent: (cgroupParent, short) => {
