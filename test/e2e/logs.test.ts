@@ -1,6 +1,14 @@
 /** Logs of containers where a disk, a daemon or the container itself is not well-behaved: rows A13, B10, C3, H6, S6. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
@@ -305,6 +313,39 @@ describe("output (H6)", () => {
     );
     expect((await exited(daemon, id, 5000)).exitCode).toBe(7);
     expect(content(log).stdout).toBe("said\n");
+  });
+});
+
+describe("modes", () => {
+  it("of a log folder that was missing, and of logs as a kubelet places them", async () => {
+    await using folder = await volatileDir("logs");
+    const { daemon, image } = node();
+    const logDirectory = join(folder.path, "ns_pod_uid");
+    // Not runPod of the fixtures: that makes the folder, as a kubelet does.
+    const config = pod(daemon, { logDirectory });
+    const { podSandboxId } = await daemon.client.runPodSandbox({ config });
+    expect(statSync(logDirectory).mode & 0o7777).toBe(0o755);
+    mkdirSync(join(logDirectory, "main"));
+    const { containerId } = await daemon.client.createContainer({
+      podSandboxId,
+      config: container(image, { logPath: "main/0.log", command: ["/bin/echo", "deep"] }),
+      sandboxConfig: config,
+    });
+    await daemon.client.startContainer({ containerId });
+    await exited(daemon, containerId);
+    const file = join(logDirectory, "main/0.log");
+    const { mode, uid, gid } = statSync(file);
+    expect([mode & 0o7777, uid, gid, content(file).stdout]).toEqual([0o640, 0, 0, "deep\n"]);
+    expect((await containerStatus(daemon, containerId)).logPath).toBe(file);
+  });
+
+  it("do not change for a log that is there already: it is gone on with", async () => {
+    await using folder = await volatileDir("logs");
+    const log = join(folder.path, "main.log");
+    writeFileSync(log, "2026-01-01T00:00:00.000000000Z stdout F before\n", { mode: 0o600 });
+    const { daemon, id } = await started("echo after", folder.path);
+    await exited(daemon, id);
+    expect([statSync(log).mode & 0o7777, content(log).stdout]).toEqual([0o600, "before\nafter\n"]);
   });
 });
 
