@@ -26,6 +26,7 @@ const shortFiles = ["test/guest", "test/integration/oci/security.test.ts", "test
 const fullFiles = [
   ...shortFiles,
   "test/integration/oci",
+  "test/native/cgroup.test.ts",
   ...["container", "cgroup", "lifecycle", "recover", "faults", "kill9", "security", "systemd"].map(
     (name) => `test/e2e/${name}.test.ts`,
   ),
@@ -58,7 +59,7 @@ function script(): string {
     "mkdir -p /run/netns",
     ...native.map((program) => `${program}; echo "$? ${program}" >>$KOBAKO_GUEST_OUT/native`),
     // One at a time: two emulated processors are no more than one daemon and its tests need.
-    `KOBAKO_RESULTS=$KOBAKO_GUEST_OUT/results.json ${node} node_modules/vitest/vitest.mjs run --project=guest --project=integration --project=e2e ` +
+    `KOBAKO_RESULTS=$KOBAKO_GUEST_OUT/results.json ${node} node_modules/vitest/vitest.mjs run --project=guest --project=native --project=integration --project=e2e ` +
       `--maxWorkers=1 ${files.join(" ")}`,
   ].join("\n");
 }
@@ -89,6 +90,7 @@ if (prepared !== 0) {
   process.exit(prepared);
 }
 await build();
+if (files.some((name) => name.startsWith("test/native"))) await run([join(root, "hack/tools"), "runc"], { show: true });
 const folder = await mkdtemp(join(tmpdir(), "kg-out-"));
 try {
   const { code } = await run(
