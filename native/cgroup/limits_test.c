@@ -84,6 +84,9 @@ static const struct {
 	{ V2, CG_BLKIO, "{'blockIO': {'throttleWriteIOPSDevice': [{'major': DISK_MAJOR, 'minor': DISK_MINOR, 'rate': 100}]}}", "io.max",
 	  "DISK_MAJOR:DISK_MINOR rbps=max wbps=max riops=max wiops=100" },
 	{ V2, CG_BLKIO, "{'blockIO': {'throttleWriteIOPSDevice': [{'major': DISK_MAJOR, 'minor': DISK_MINOR, 'rate': 0}]}}", "io.max", "" },
+	{ V2, CG_BLKIO,
+	  "{'blockIO': {'weight': 500, 'weightDevice': [{'major': DISK_MAJOR, 'minor': DISK_MINOR, 'weight': 109}]}}",
+	  "io.weight", "default 4950\nDISK_MAJOR:DISK_MINOR 1000" },
 	{ V2, CG_HUGETLB, "{'hugepageLimits': [{'pageSize': '2MB', 'limit': 4194304}]}", "hugetlb.2MB.max", "4194304" },
 	{ V2, CG_HUGETLB, "{'hugepageLimits': [{'pageSize': '2MB', 'limit': 4194304}]}", "hugetlb.2MB.rsvd.max", "4194304" },
 	{ V2, CG_MEMORY, "{'unified': {'memory.high': '8388608', 'memory.oom.group': '1'}}", "memory.high", "8388608" },
@@ -153,7 +156,8 @@ static void find_disk(void)
 		char file[300], text[32];
 
 		snprintf(file, sizeof(file), "/sys/block/%s/dev", d->d_name);
-		if (d->d_name[0] != '.' && io_read_small_at(AT_FDCWD, file, text, sizeof(text)) > 0)
+		if (d->d_name[0] != '.' && strncmp(d->d_name, "loop", 4) && strncmp(d->d_name, "ram", 3) &&
+		    io_read_small_at(AT_FDCWD, file, text, sizeof(text)) > 0)
 			sscanf(text, "%u:%u", &disk_major, &disk_minor);
 	}
 	if (dir)
