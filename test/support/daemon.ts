@@ -12,6 +12,7 @@ import { instanceNames } from "../../src/config/instance.ts";
 import { expectNoLeak, type Snapshot, snapshot } from "./oracle.ts";
 import { ownName, recordRoot } from "./run.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
+import { slowness } from "./wait.ts";
 
 const repository = join(import.meta.dirname, "../..");
 /** The built command: tests run what is shipped. */
@@ -150,7 +151,7 @@ ${more}\n`;
       );
     });
     failed.catch(() => {});
-    await Promise.race([failed, this.serves(this.#options.startTimeoutMs ?? 15_000)]);
+    await Promise.race([failed, this.serves(this.#options.startTimeoutMs ?? 15_000 * slowness)]);
     this.servedAfterMs = performance.now() - started;
   }
 
