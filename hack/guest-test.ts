@@ -90,7 +90,8 @@ if (prepared !== 0) {
   process.exit(prepared);
 }
 await build();
-if (files.some((name) => name.startsWith("test/native"))) await run([join(root, "hack/tools"), "runc"], { show: true });
+if (files.some((name) => name.startsWith("test/native")))
+  await run([join(root, "hack/tools"), "runc"], { show: true });
 const folder = await mkdtemp(join(tmpdir(), "kg-out-"));
 try {
   const { code } = await run(
