@@ -64,6 +64,7 @@ export const shimNamespace = "kobako";
 const foreverMs = 0x7fff_ffff;
 /** From SIGKILL to the end, when a container is deleted. */
 const killMs = 10_000;
+const neverRanMs = 1_000;
 const killedCode = 137;
 
 export interface ShimSandboxOptions {
@@ -93,6 +94,8 @@ export class ShimSandbox implements RuntimeSandbox {
   readonly #options: ShimSandboxOptions;
   readonly #onEvent: (event: SandboxEvent) => void;
   readonly #pending = new Map<string, Pending>();
+  /** Created and not started: some shims never tell the end of such a one. */
+  readonly #neverRan = new Set<string>();
   /** Ends the waits for containers: this daemon has no part in them any more. */
   readonly #over = new AbortController();
   /** Of a sandbox that was just started. */
@@ -261,7 +264,7 @@ export class ShimSandbox implements RuntimeSandbox {
       if (runs) {
         if (container.state === "created") await this.#monitor.request("started", { container: id }, signal);
         this.#watch(task, id);
-      }
+      } else this.#neverRan.add(id);
       for (const orphan of Array.isArray(container.orphans) ? container.orphans : [])
         if (typeof orphan === "string") await this.#endOrphan(task, { id, execId: orphan }, signal);
       if (container.stdin_closed === true) await this.#quietly(task.closeStdin({ id }, signal));
@@ -335,6 +338,7 @@ export class ShimSandbox implements RuntimeSandbox {
       signal,
     );
     try {
+      this.#neverRan.add(id);
       const { pid } = await task.create(
         {
           id,
@@ -371,6 +375,7 @@ export class ShimSandbox implements RuntimeSandbox {
         ? new RuntimeError("failed-precondition", errorLine(error), { cause: error })
         : error;
     }
+    this.#neverRan.delete(containerId);
     const answer = await this.#monitor.request("started", { container: containerId }, signal);
     this.#watch(task, containerId);
     return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
@@ -391,6 +396,8 @@ export class ShimSandbox implements RuntimeSandbox {
       );
     try {
       await this.#signal(this.#live(), { id }, request.signal, request.all, signal);
+      // What never ran has no end that every shim would tell.
+      if (now.phase === "created" && request.signal === 9) await this.#tellExit(id, killedCode, 0n, signal);
     } catch (error) {
       if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) {
         throw new RuntimeError("failed-precondition", `container ${id} has exited`, { cause: error });
@@ -491,6 +498,7 @@ export class ShimSandbox implements RuntimeSandbox {
       );
     await this.#monitor.delete(containerId, signal);
     this.#pending.delete(containerId);
+    this.#neverRan.delete(containerId);
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
@@ -567,6 +575,14 @@ export class ShimSandbox implements RuntimeSandbox {
       throw error;
     };
     await this.#signal(task, { id }, 9, true, signal).catch(gone);
+    if (this.#neverRan.has(id)) {
+      // gVisor can't delete what never ran: its shim waits for output that nobody closes. It ends with the sandbox.
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(neverRanMs)]);
+      await task.delete({ id }, soon).catch((error: unknown) => {
+        if (!soon.aborted || signal.aborted) gone(error);
+      });
+      return;
+    }
     await task.wait({ id }, killMs, signal).then(({ exitStatus, exitedAt }) => {
       if (id === this.identity.id) return;
       return this.#tellExit(id, exitStatus, timestampNs(exitedAt), signal).catch(gone);

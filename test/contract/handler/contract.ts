@@ -174,6 +174,14 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       });
     });
 
+    it("that never ran is killed, too", async () => {
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/sleep", "100"] });
+      await pod.sandbox.kill({ containerId: made.id, signal: 9, all: true }, within());
+      expect(await made.exited()).toMatchObject({ exitCode: 137, startedAtNs: 0n });
+      await pod.sandbox.delete(made.id, within());
+    });
+
     it("is killed by a signal, once", async () => {
       await using pod = await start();
       const made = await pod.shell("sleep 100");

@@ -17,7 +17,7 @@ handlerContract(
     options: { config_path: config },
     timeoutMs: 30_000,
     monitorBinary,
-    log: pino({ level: "warn" }),
+    log: pino({ level: process.env.KOBAKO_TEST_LOG ?? "warn" }),
   }),
   { hostProcesses: false, pause: true, execTrees: false },
 );
