@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ContainerState, NamespaceMode } from "../../cri-api/index.ts";
 import { readCgroupLayout } from "../../src/cgroup/layout.ts";
+import { instanceNames } from "../../src/config/instance.ts";
 import { allPids, processInfo } from "../support/host.ts";
 import { containerPid } from "../support/oracle.ts";
 import { container, containerStatus, output, pod, runPod, startContainer } from "../support/pods.ts";
@@ -53,6 +54,31 @@ describe("U1: placing", () => {
       expect(processInfo(pid)?.name ?? "gone").not.toMatch(/^(node|kobako-spawner)$/);
     if (execPid !== undefined) process.kill(execPid, "SIGKILL");
     expect(await exec).toBe("done");
+  });
+});
+
+describe("U2: the parent's path", () => {
+  it.each(["../../x", "/a/../../b", "/a/./b", "/a b", "/a\nb", `/${"a".repeat(5000)}`])(
+    "%j is refused, and no cgroup is made",
+    async (cgroupParent) => {
+      const { daemon } = node();
+      await expect(runPod(daemon, pod(daemon, { linux: { cgroupParent } }))).rejects.toThrow(/cgroup_parent/);
+    },
+  );
+
+  it("the root means the pod's own place, doubled slashes are one", async () => {
+    const { daemon, image } = node();
+    const { cgroupParent } = daemon;
+    for (const [given, place] of [
+      ["/", `${instanceNames(daemon.root).cgroupRoot}/pods/`],
+      [`${cgroupParent}//twice/`, `${cgroupParent}/twice/`],
+    ] as const) {
+      const sandbox = await runPod(daemon, pod(daemon, { linux: { cgroupParent: given } }));
+      const id = await startContainer(daemon, sandbox, container(image));
+      for (const path of cgroupsOf(await containerPid(daemon, id)))
+        expect(path.startsWith(place), path).toBe(true);
+      await daemon.client.removePodSandbox({ podSandboxId: sandbox.id });
+    }
   });
 });
 
