@@ -133,6 +133,14 @@ static int wait_for_job(struct dbus *b, struct dbus_message *answer, const char 
 	}
 }
 
+/* An error that was overcome (the private socket is not there, the unit had to be cleared away) is none. */
+static int settled(int r, struct err *e)
+{
+	if (r == 0)
+		*e = (struct err){ 0 };
+	return r;
+}
+
 static void reset_failed(struct dbus *b, const char *unit)
 {
 	struct dbus_out body = { 0 };
@@ -226,7 +234,7 @@ int systemd_start(const struct systemd_unit *u, const struct jnode *resources, c
 	}
 	dbus_out_free(&body);
 	dbus_close(&b);
-	return r;
+	return settled(r, e);
 }
 
 int systemd_begin(const struct systemd_unit *u, const struct jnode *resources, const json_t *annotations,
@@ -279,7 +287,7 @@ int systemd_update(const char *name, const struct jnode *resources, struct err *
 		r = dbus_call(&b, &manager, "SetUnitProperties", "sba(sv)", &body, &answer, e);
 	dbus_out_free(&body);
 	dbus_close(&b);
-	return r;
+	return settled(r, e);
 }
 
 int systemd_stop(const char *name, struct err *e)
@@ -301,5 +309,5 @@ int systemd_stop(const char *name, struct err *e)
 	}
 	dbus_out_free(&body);
 	dbus_close(&b);
-	return r;
+	return settled(r, e);
 }

@@ -225,6 +225,34 @@ not-found
     ]);
   });
 
+  it("goes by the system bus where systemd's own socket is not there", async () => {
+    await using b = sleeping();
+    const r = sh(
+      b,
+      "v2",
+      `systemctl start dbus.service
+      until busctl --system get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+        Version >/dev/null 2>&1; do sleep 0.01; done
+      mv /run/systemd/private /run/systemd/elsewhere
+      $oci create -b $b $id </dev/null; echo "create $?"; sed -n 's/^0:://p' /proc/$(pid)/cgroup
+      $oci delete -f $id; echo "delete $?"; mv /run/systemd/elsewhere /run/systemd/private; left; exit 0`,
+    );
+    expect(r).toEqual(ran(`create 0\n/kt.slice/kt-a.slice/kobako-${b.id}.scope\ndelete 0\nnot-found\n`));
+  });
+
+  it("a failed unit of the name is cleared away", async () => {
+    await using b = sleeping();
+    const r = sh(
+      b,
+      "v2",
+      `systemd-run --quiet --scope --unit=$unit --property=TimeoutStopSec=0.1 /bin/sh -c "trap '' TERM; while :; do sleep 1; done" &
+      until systemctl is-active --quiet $unit; do sleep 0.01; done
+      systemctl stop $unit; systemctl is-failed $unit
+      $oci create -b $b $id </dev/null; echo "create $?"; $oci delete -f $id; left; exit 0`,
+    );
+    expect(r.output).toMatch(/failed\ncreate 0\nnot-found\n$/);
+  });
+
   it("a scope that systemd stopped is a stopped container that can be deleted", async () => {
     await using b = sleeping((s) => {
       // PID 1 of a container gets no SIGTERM that it does not handle: systemd's SIGKILL comes after this.
