@@ -439,7 +439,7 @@ export class ShimSandbox implements RuntimeSandbox {
         throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
       throw error;
     }
-    return new ShimStreams({ streams, task, process, isExec: true, timeoutMs, report: this.#report });
+    return new ShimStreams({ streams, task, process, tty, isExec: true, timeoutMs, report: this.#report });
   }
 
   async attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams> {
@@ -448,6 +448,7 @@ export class ShimSandbox implements RuntimeSandbox {
       streams,
       task: this.#live(),
       process: { id: request.containerId },
+      tty: true, // the monitor knows whether its input ends
       isExec: false,
       timeoutMs: 0,
       report: this.#report,

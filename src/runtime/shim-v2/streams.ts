@@ -12,6 +12,7 @@ export interface ShimStreamsOptions {
   readonly streams: ProcessStreams;
   readonly task: Task;
   readonly process: ProcessRef;
+  readonly tty: boolean;
   /** An exec ends with its streams; a container that is attached to does not. */
   readonly isExec: boolean;
   /** 0: never. */
@@ -25,6 +26,7 @@ export class ShimStreams implements ProcessStreams {
   readonly output: AsyncIterable<OutputChunk>;
   readonly ended: Promise<ProcessEnd>;
   readonly #options: ShimStreamsOptions;
+  #resized: Promise<void> = Promise.resolve();
   #timedOut = false;
   #over = false;
 
@@ -50,22 +52,26 @@ export class ShimStreams implements ProcessStreams {
     this.ended.catch(() => {}); // whoever only reads the output hears of the loss there
   }
 
-  writeStdin(data: Uint8Array): Promise<void> {
-    return this.#options.streams.writeStdin(data);
+  async writeStdin(data: Uint8Array): Promise<void> {
+    // Another way than the shim's answers: what is typed after a resize finds the new size.
+    await this.#resized;
+    await this.#options.streams.writeStdin(data);
   }
 
   endStdin(): void {
     this.#options.streams.endStdin();
-    // The shim holds an end of the FIFO itself: without this the process would wait for ever.
-    if (this.#options.isExec)
+    // The shim holds an end of the FIFO itself: without this the process would wait for ever. A terminal does not end.
+    if (this.#options.isExec && !this.#options.tty)
       void this.#ask("close standard input", (signal) =>
         this.#options.task.closeStdin(this.#options.process, signal),
       );
   }
 
   resize(width: number, height: number): void {
-    void this.#ask("resize", (signal) =>
-      this.#options.task.resizePty(this.#options.process, width, height, signal),
+    this.#resized = this.#resized.then(() =>
+      this.#ask("resize", (signal) =>
+        this.#options.task.resizePty(this.#options.process, width, height, signal),
+      ),
     );
   }
 
