@@ -1,5 +1,5 @@
 /** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -118,7 +118,8 @@ describe.each(["gvisor", "runc-shim"])("a pod of the handler %s", (runtimeHandle
     );
     const short = await startContainer(daemon, sandbox, container(image, { command: sh("sleep 1; exit 9") }));
     await daemon.kill9();
-    await new Promise((resolve) => setTimeout(resolve, 1500)); // the container's second passes meanwhile
+    const record = join(daemon.state, "pods", sandbox.id.slice(0, 16), short.slice(0, 16), "exit.json");
+    await waitFor("the end while nobody looks", () => existsSync(record));
     await daemon.start();
     expect((await exited(daemon, short)).exitCode).toBe(9);
     const status = await daemon.client.containerStatus({ containerId: id });

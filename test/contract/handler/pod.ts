@@ -34,7 +34,9 @@ import type {
 import type { PodConfig } from "../../../src/sandbox/config.ts";
 import { ownName } from "../../support/run.ts";
 
-export const monitorBinary = new URL("../../../build/bin/kobako-monitor", import.meta.url).pathname;
+/** KOBAKO_MONITOR: another build of the same program, such as the one with sanitizers. */
+export const monitorBinary =
+  process.env.KOBAKO_MONITOR ?? new URL("../../../build/bin/kobako-monitor", import.meta.url).pathname;
 export const cgroups = new Cgroups();
 const host = readHostFacts(cgroups.facts);
 

@@ -23,7 +23,7 @@ const runsc = () => {
 
 /** Pids of a pod's shim and of what it started, by the cgroup that they are in. */
 async function shimProcesses(pod: TestPod): Promise<readonly number[]> {
-  return await cgroups.processes(`${pod.cgroup}/shim-${pod.spec.id.slice(0, 16)}`);
+  return await cgroups.processes(pod.spec.shimCgroup);
 }
 
 /** The shim itself: it serves the task API. */
