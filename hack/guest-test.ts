@@ -27,6 +27,7 @@ const fullFiles = [
   ...shortFiles,
   "test/integration/oci",
   "test/native/cgroup.test.ts",
+  ...["isolation", "kernel"].map((name) => `test/native/security/${name}.test.ts`),
   ...["container", "cgroup", "lifecycle", "recover", "faults", "kill9", "security", "systemd"].map(
     (name) => `test/e2e/${name}.test.ts`,
   ),

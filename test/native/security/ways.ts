@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { binary, Bundle, type Spec } from "../../integration/oci/bundle.ts";
 import { program } from "../../support/programs.ts";
 
-const enosys = 38;
+/** What openat2 answers: 0: it works; ENOSYS before kernel 5.6; EPERM under a filter that does not know it. */
+const [works, enosys, eperm] = [0, 38, 1];
 
 /** Counts of tests that meet a race: as many as tell, and the bar's own number under KOBAKO_SOAK=1. */
 export function times(usual: number, soak: number): number {
@@ -26,10 +27,11 @@ export interface Way {
   tool(name: string): string;
 }
 
-/** Defines the tests for both ways. What `way` gives can be used inside of tests only. */
-export function bothWays(title: string, define: (way: Way) => void): void {
-  for (const blocked of [false, true])
-    describe(`${title}${blocked ? ", without openat2" : ""}`, () => {
+/** Defines the tests for both ways. What `way` gives can be used inside of tests only. filtered: for EPERM as well. */
+export function bothWays(title: string, define: (way: Way) => void, more: { filtered?: boolean } = {}): void {
+  const titles = { [works]: "", [enosys]: ", without openat2", [eperm]: ", openat2 refused by a filter" };
+  for (const answer of [works, enosys, ...(more.filtered === true ? [eperm] : [])])
+    describe(`${title}${titles[answer]}`, () => {
       let folder = "";
       const tool = (name: string): string => {
         const path = join(folder, name);
@@ -39,11 +41,11 @@ export function bothWays(title: string, define: (way: Way) => void): void {
       const command: string[] = [];
       beforeAll(() => {
         folder = mkdtempSync(join(tmpdir(), "kobako-security-"));
-        command.push(...(blocked ? [tool("without-openat2"), `${enosys}`, binary] : [binary]));
-        const seen = execFileSync(blocked ? (command[0] ?? "") : tool("openat2"), [
-          ...(blocked ? [`${enosys}`, tool("openat2")] : []),
-        ]).toString();
-        if (Number(seen) !== (blocked ? enosys : 0)) throw new Error(`openat2 answers ${seen.trim()}`);
+        const before = answer === works ? [] : [tool("without-openat2"), `${answer}`];
+        command.push(...before, binary);
+        const [file = "", ...args] = [...before, tool("openat2")];
+        const seen = Number(execFileSync(file, args).toString());
+        if (seen !== answer) throw new Error(`openat2 answers ${seen}, expected ${answer}`);
       });
       afterAll(() => rmSync(folder, { recursive: true, force: true }));
       define({ command, tool, bundle: (change) => new Bundle(change, command) });
