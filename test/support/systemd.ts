@@ -50,6 +50,8 @@ for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
   mkdir -p $tree$cgroup
   echo 0 >$tree$cgroup/cgroup.procs
 done
+# Where v2 has the controllers: the root gives them on, nspawn and systemd further down.
+for name in $(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null); do echo +$name >/sys/fs/cgroup/cgroup.subtree_control; done
 mount -t tmpfs tmpfs $folder/layer
 mkdir $folder/layer/root $folder/layer/upper $folder/layer/work
 mount -t overlay overlay -o lowerdir=/,upperdir=$folder/layer/upper,workdir=$folder/layer/work $folder/layer/root

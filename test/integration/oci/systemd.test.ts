@@ -137,7 +137,7 @@ not-found
         `AllowedCPUs=0
 CPUQuotaPerSecUSec=500ms
 CPUWeight=59
-MemoryHigh=59998208
+MemoryHigh=60000000
 MemoryLow=16777216
 MemoryMax=67108864
 MemorySwapMax=33554432
