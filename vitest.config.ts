@@ -9,6 +9,7 @@ import { Results } from "./test/support/results.ts";
 const slowness = process.env.KOBAKO_GUEST === "1" ? 10 : 1;
 const minuteMs = 60_000 * slowness;
 const kernel = { pool: "forks" as const, testTimeout: minuteMs, hookTimeout: minuteMs };
+const clusterTests = "test/e2e/kubernetes/cluster/**/*.test.ts";
 const soak = process.env.KOBAKO_SOAK === "1";
 
 export default defineConfig({
@@ -41,9 +42,20 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
+          exclude: [clusterTests],
           ...kernel,
           testTimeout: (soak ? 30 : 3) * minuteMs,
           // Each file has a daemon of its own; two at a time is what a small machine gives honest timings for.
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: "kubernetes",
+          // Started by hack/cluster test only, which gives them a cluster.
+          include: [clusterTests],
+          ...kernel,
+          testTimeout: 5 * minuteMs,
           maxWorkers: 2,
         },
       },

@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { instanceNames } from "../src/config/instance.ts";
 import { removeCgroups } from "../test/support/host.ts";
 import { recordedRoots, runId } from "../test/support/run.ts";
+import { restoreMachine } from "./kubernetes/machine.ts";
 
 const cgroupTop = "/sys/fs/cgroup";
 
@@ -112,6 +113,7 @@ async function main(records: string, own: string | undefined): Promise<void> {
     if (existsSync(runFolder)) await clear(runFolder);
     rmSync(file);
   }
+  restoreMachine(); // what a killed kubelet had changed
 }
 
 const [records, own] = process.argv.slice(2);

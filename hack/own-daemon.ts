@@ -81,11 +81,18 @@ function settings(p: Paths, file: string | undefined, more: TomlTable): string {
 /** Starts a daemon below `root`, or finds the one that runs there. Returns when it answers. */
 export async function startOwn(
   root: string,
-  o: { config?: string | undefined; settings?: TomlTable; timeoutMs?: number } = {},
+  o: {
+    config?: string | undefined;
+    settings?: TomlTable;
+    timeoutMs?: number;
+    /** The command, where it is not the checkout's build. */
+    program?: string;
+  } = {},
 ): Promise<OwnDaemon> {
+  const program = o.program ?? kobako;
   if (o.config !== undefined) {
     // Asked before anything is made, and by the name that the user knows.
-    const { code, output } = await run([kobako, "config", "check", o.config]);
+    const { code, output } = await run([program, "config", "check", o.config]);
     if (code !== 0) throw new Error(output.trim());
   }
   await mkdir(root, { recursive: true, mode: 0o700 });
@@ -97,7 +104,7 @@ export async function startOwn(
   }
   await writeFile(p.config, settings(p, o.config, o.settings ?? {}));
   const log = openSync(p.logFile, "a");
-  const child = spawn(kobako, ["daemon", "--config", p.config], {
+  const child = spawn(program, ["daemon", "--config", p.config], {
     stdio: ["ignore", log, log],
     cwd: "/",
     detached: true,
