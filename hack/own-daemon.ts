@@ -57,6 +57,11 @@ function livePid(p: Paths): number | undefined {
   return processInfo(Number(pid))?.startTime === startTime ? Number(pid) : undefined;
 }
 
+/** The process of the daemon below `root`, while it lives. */
+export function ownPid(root: string): number | undefined {
+  return livePid(paths(root));
+}
+
 /** The user's settings with the paths of this folder over them; the embedded network unless they say otherwise. */
 function settings(p: Paths, file: string | undefined, more: TomlTable): string {
   const given: TomlTable = file === undefined ? {} : parse(readFileSync(file, "utf8"));

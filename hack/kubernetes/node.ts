@@ -9,8 +9,9 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { mountPoints } from "../leftovers.ts";
-import { type OwnDaemon, startOwn, stopOwn } from "../own-daemon.ts";
+import { type OwnDaemon, ownPid, startOwn, stopOwn } from "../own-daemon.ts";
 import { must } from "../run.ts";
 import { makePki, type Pki } from "./certificates.ts";
 import { type ProxyMode, startControlPlane, startProxy, stopProxy } from "./control-plane.ts";
@@ -157,6 +158,22 @@ export class Node {
       config: file,
       ...(o.kobako === undefined ? {} : { program: o.kobako }),
     });
+  }
+
+  /** Sends `signal` and waits for the end of kobako's process; its pods go on. */
+  async killKobako(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const pid = ownPid(this.kobakoFolder);
+    if (pid === undefined) throw new Error("kobako does not run");
+    process.kill(pid, signal);
+    const deadline = performance.now() + 15_000;
+    while (ownPid(this.kobakoFolder) !== undefined) {
+      if (performance.now() > deadline) throw new Error(`kobako (${pid}) lives 15 s after ${signal}`);
+      await delay(10);
+    }
+  }
+
+  async stopKubelet(signal?: NodeJS.Signals): Promise<void> {
+    await this.processes.stop("kubelet", signal);
   }
 
   async startKubelet(): Promise<number> {
