@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { mountPoints } from "../leftovers.ts";
 import { type OwnDaemon, ownPid, startOwn, stopOwn } from "../own-daemon.ts";
-import { must } from "../run.ts";
+import { run } from "../run.ts";
 import { makePki, type Pki } from "./certificates.ts";
 import { type ProxyMode, startControlPlane, startProxy, stopProxy } from "./control-plane.ts";
 import { pushImages, registryName } from "./images.ts";
@@ -264,10 +264,20 @@ const ours = [
   ".kube",
 ] as const;
 
-/** What the kubelet has mounted for volumes of pods that are no more. */
+/**
+ * What the kubelet has mounted: volumes of pods that are no more, and its own folder on itself where / is private.
+ * @throws when one is busy for 10 s.
+ */
 async function unmountBelow(folder: string): Promise<void> {
-  for (const point of mountPoints()
-    .filter((path) => path.startsWith(`${folder}/`))
-    .toReversed())
-    await must(["umount", point]);
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const [last] = mountPoints()
+      .filter((path) => path.startsWith(`${folder}/`))
+      .toReversed();
+    if (last === undefined) return;
+    const { code, output } = await run(["umount", last]);
+    if (code !== 0 && performance.now() > deadline)
+      throw new Error(`${last} stays mounted: ${output.trim()}`);
+    if (code !== 0) await delay(50); // namespaces of pods that have just ended still hold it
+  }
 }

@@ -61,7 +61,7 @@ describe.concurrent("init containers and sidecars", () => {
           startupProbe: { tcpSocket: { port: 8081 }, periodSeconds: 1 },
         }),
       ],
-      containers: [shell("nc -z 127.0.0.1 8081 && echo reached")],
+      containers: [shell("nc 127.0.0.1 8081 < /dev/null && echo reached")],
     });
     expect(pod.output).toBe("reached\n");
     expect(pod.status?.phase).toBe("Succeeded");
@@ -101,7 +101,12 @@ describe.concurrent("probes", () => {
       async () => (await namespace().events(name)).some((text) => /Readiness probe.*timed out/.test(text)),
       { timeoutMs: 60_000, intervalMs: 200 },
     );
-    expect(await namespace().sh(name, "ps | grep -c '[s]leep 4321' || true")).toBe("0");
+    // While a pod is not ready its kubelet asks again and again: between two probes there is none.
+    await waitFor(
+      "the end of the probe's process",
+      async () => (await namespace().sh(name, "ps | grep -c '[s]leep 4321' || true")) === "0",
+      { timeoutMs: 30_000, intervalMs: 50 },
+    );
   });
 
   it("http, tcp and grpc: a pod is ready when they succeed", async () => {
@@ -112,7 +117,7 @@ describe.concurrent("probes", () => {
           ...server,
           command: ["/agnhost", "netexec", "--http-port=8080"],
           readinessProbe: { httpGet: { path: "/healthz", port: 8080 }, ...every },
-          livenessProbe: { tcpSocket: { port: 8080 }, ...every },
+          livenessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1, failureThreshold: 30 },
         },
         {
           name: "grpc",
