@@ -30,7 +30,7 @@ function shell(way: Way, line: string, env: Record<string, string> = {}) {
 /** test/fixtures/programs/spy in a running container, until disposed of: what it tells is in the container's output. */
 async function withSpy(b: Bundle): Promise<void> {
   writeFileSync(join(b.rootfs, "spy"), program("spy"), { mode: 0o755 });
-  b.spec.process.args = ["/spy", "kobako"];
+  b.spec.process.args = ["/spy", "/spy", "/bin/busybox"];
   running(b);
   const end = performance.now() + 10_000;
   // It says when it has begun; a file has no other way to tell.
