@@ -66,6 +66,8 @@ const foreverMs = 0x7fff_ffff;
 const killMs = 10_000;
 const neverRanMs = 1_000;
 const killedCode = 137;
+/** What shims say of a process that could not be started. */
+const startErrorCode = 128;
 
 export interface ShimSandboxOptions {
   readonly name: string;
@@ -371,14 +373,28 @@ export class ShimSandbox implements RuntimeSandbox {
     try {
       await task.start({ id: containerId }, signal);
     } catch (error) {
-      throw isProgramFault(error)
-        ? new RuntimeError("failed-precondition", errorLine(error), { cause: error })
-        : error;
+      if (isProgramFault(error))
+        throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+      if (!(await this.#wasStarted(task, containerId, error, signal))) throw error;
     }
     this.#neverRan.delete(containerId);
     const answer = await this.#monitor.request("started", { container: containerId }, signal);
     this.#watch(task, containerId);
     return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
+  }
+
+  /** An earlier daemon died while the shim was starting it: then it runs, or has run, and another start is refused. */
+  async #wasStarted(task: Task, id: string, error: unknown, signal: AbortSignal): Promise<boolean> {
+    if (
+      !(error instanceof RuntimeError) ||
+      !/cannot start a (?:running|stopped)|already/i.test(error.message)
+    )
+      return false;
+    const { status, exitStatus } = await task.state({ id }, signal);
+    return (
+      status === TaskStatus.TASK_RUNNING ||
+      (status === TaskStatus.TASK_STOPPED && exitStatus !== startErrorCode)
+    );
   }
 
   async kill(request: KillRequest, signal: AbortSignal): Promise<void> {
