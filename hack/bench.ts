@@ -11,11 +11,14 @@ import { program } from "../test/support/programs.ts";
 import { Registry } from "../test/support/registry.ts";
 import { tempDir, volatileDir } from "../test/support/temp-dir.ts";
 import { measure, type Result } from "./benchmark/measure.ts";
-import { startContainerd } from "./benchmark/containerd.ts";
+import { type PeerRuntime, startContainerd } from "./benchmark/containerd.ts";
 import { measureOci, ociRows } from "./benchmark/oci.ts";
 import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
+import { hiddenHierarchy } from "../src/runtime/oci/host.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
+import type { TomlTable } from "smol-toml";
 import { must } from "./run.ts";
+import { getRuntime, runtimeSettings } from "./runtimes.ts";
 import { markdownTable, textTable } from "./text-table.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -29,15 +32,19 @@ interface Target extends AsyncDisposable {
   readonly startMs?: number;
 }
 
-async function kobako(): Promise<Target> {
+async function kobako(handler?: PeerRuntime): Promise<Target> {
   const folder = await tempDir("bench");
   const state = await volatileDir();
   await symlink(state.path, join(folder.path, "run"));
   const begun = performance.now();
-  const daemon = await startOwn(folder.path);
+  const settings: TomlTable =
+    handler === undefined
+      ? {}
+      : { default_runtime: handler.name, runtimes: { [handler.name]: runtimeSettings(handler.path) } };
+  const daemon = await startOwn(folder.path, { settings });
   const startMs = performance.now() - begun;
   return {
-    name: "kobako",
+    name: handler === undefined ? "kobako" : `kobako + ${handler.name}`,
     endpoint: daemon.socket,
     marks: [daemon.folder, state.path],
     startMs,
@@ -180,6 +187,18 @@ function caption(): string {
   return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}`;
 }
 
+/** Both sides run the same program. @throws Error for one that can't be put beside containerd here. */
+async function benchRuntime(name: string): Promise<PeerRuntime> {
+  if (name !== "runc" && name !== "crun") throw new Error(`--handler ${name}: runc or crun`);
+  return { name, path: await getRuntime(name), hide: name === "crun" ? hiddenHierarchy() : undefined };
+}
+
+/** What the program takes by itself: what neither side can be faster than. */
+async function printOwnTime(handler: PeerRuntime, rounds: number): Promise<void> {
+  const { head, rows: own } = ociRows(await measureOci([handler], rounds));
+  console.log(textTable(head, own, [1]));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -195,6 +214,7 @@ async function main(): Promise<void> {
       megabytes: { type: "string", default: "1000" },
       "idle-execs": { type: "string", default: "1000" },
       probes: { type: "string", default: "300" },
+      handler: { type: "string" },
       runtimes: { type: "boolean", default: false },
       rounds: { type: "string", default: "200" },
     },
@@ -230,8 +250,9 @@ async function main(): Promise<void> {
     const path = endpoint.replace(/^unix:(\/\/)?/, "");
     starters.push(async () => ({ name, endpoint: path, marks: [path], async [Symbol.asyncDispose]() {} }));
   }
-  if (starters.length === 0 && !values["no-own"]) starters.push(kobako);
-  if (peers.includes("containerd")) starters.push(() => startContainerd(registry));
+  const handler = values.handler === undefined ? undefined : await benchRuntime(values.handler);
+  if (starters.length === 0 && !values["no-own"]) starters.push(() => kobako(handler));
+  if (peers.includes("containerd")) starters.push(() => startContainerd(registry, [], handler));
 
   const results: Result[] = [];
   const streaming: StreamingResult[] = [];
@@ -257,6 +278,7 @@ async function main(): Promise<void> {
 
   const at = new Date().toISOString();
   console.log(values.streaming ? streamingTable(streaming, textTable) : table(results, textTable));
+  if (handler !== undefined) await printOwnTime(handler, Number(values.rounds));
   const file = values.json ?? join(root, `build/bench/${at.replaceAll(":", "")}.json`);
   mkdirSync(join(file, ".."), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ caption: caption(), results, streaming }, null, 2)}\n`);

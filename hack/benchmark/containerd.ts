@@ -29,11 +29,23 @@ export interface Peer extends AsyncDisposable {
   readonly startMs: number;
 }
 
+/** The OCI runtime that it uses; default: the runc of hack/tools. */
+export interface PeerRuntime {
+  readonly name: string;
+  readonly path: string;
+  /** A mount that it can't do with: containerd is started where it is not. */
+  readonly hide?: string | undefined;
+}
+
 /**
  * Builds what is missing (minutes), starts it and returns when it serves. `mirrored`: names of registries for which
  * `registry` stands in.
  */
-export async function startContainerd(registry: Registry, mirrored: readonly string[] = []): Promise<Peer> {
+export async function startContainerd(
+  registry: Registry,
+  mirrored: readonly string[] = [],
+  runtime?: PeerRuntime,
+): Promise<Peer> {
   const built = (await must([join(import.meta.dirname, "../tools"), ...tools]))
     .trim()
     .split("\n")
@@ -119,7 +131,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
             runtimes: {
               runc: {
                 runtime_type: "io.containerd.runc.v2",
-                options: { BinaryName: at("bin/runc"), Root: join(state.path, "runc") },
+                options: { BinaryName: runtime?.path ?? at("bin/runc"), Root: join(state.path, "runc") },
               },
             },
           },
@@ -134,7 +146,10 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
   );
   const log = openSync(at("containerd.log"), "a");
   const begun = performance.now();
-  const child = spawn(at("bin/containerd"), ["--config", at("config.toml")], {
+  const command = [at("bin/containerd"), "--config", at("config.toml")];
+  if (runtime?.hide !== undefined)
+    command.unshift("unshare", "--mount", "sh", "-c", `umount -l ${runtime.hide} && exec "$@"`, "sh");
+  const child = spawn(command[0] ?? "", command.slice(1), {
     stdio: ["ignore", log, log],
     env: { PATH: `${at("bin")}:/usr/sbin:/usr/bin:/sbin:/bin` },
   });
@@ -156,7 +171,7 @@ export async function startContainerd(registry: Registry, mirrored: readonly str
   }
   const startMs = performance.now() - begun;
   return {
-    name: "containerd + runc",
+    name: `containerd + ${runtime?.name ?? "runc"}`,
     endpoint: socket,
     marks: [folder.path, state.path],
     startMs,

@@ -515,7 +515,8 @@ void member_kill(struct json_view params, struct reply *r)
 		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s is %s", m->id, member_state_name(m));
 		return;
 	}
-	if (oci.sandboxed) {
+	/* Before its start the stand-in is all there is to end. */
+	if (oci.sandboxed && m->state != MEMBER_CREATED) {
 		if (oci_kill_begin(m, (int)sig, all, signalled, r, &e) < 0)
 			reply_error(r, error_kind_of(e.code), &e);
 		else if (sig == SIGKILL)

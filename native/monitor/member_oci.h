@@ -7,7 +7,7 @@
  *   start    start
  *   exec     exec --detach --process --pid-file [--console-socket]
  *   update   update --resources;  pause, resume
- *   (exit)   delete --force        begun at once, so that a deletion finds it done
+ *   (exit)   delete                begun at once, so that a deletion finds it done
  * Signals go to the process itself: it is a child of the monitor, as with the linked runtime.
  *
  * A sandboxed runtime (gVisor) shows no process. A stand-in is the container's init to the monitor: forked by create,

@@ -27,6 +27,8 @@ export interface HandlerLimits {
   readonly pause: boolean;
   /** Limits of a running container can be changed. Default: true. */
   readonly update?: boolean;
+  /** A container that was created and not started ends by a signal; else by its deletion only. Default: true. */
+  readonly killUnstarted?: boolean;
   /** An exec that is killed takes its children along; else those end with the container. Default: true. */
   readonly execTrees?: boolean;
 }
@@ -191,6 +193,17 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       await expect(again).rejects.toMatchObject({ kind: "failed-precondition" });
       const unknown = pod.sandbox.kill({ containerId: "f".repeat(64), signal: 9, all: false }, within());
       await expect(unknown).rejects.toMatchObject({ kind: "not-found" });
+    });
+
+    it("that was never started ends by a signal, and is deleted", async () => {
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/sleep", "100"] });
+      if (limits.killUnstarted !== false) {
+        await pod.sandbox.kill({ containerId: made.id, signal: 9, all: true }, within());
+        expect(await made.exited()).toMatchObject({ exitCode: 137, startedAtNs: 0n });
+      }
+      await pod.sandbox.delete(made.id, within());
+      expect((await pod.sandbox.state(within())).containers).toEqual([]);
     });
 
     it("uses its cgroup, and is deleted with it, twice", async () => {

@@ -19,5 +19,5 @@ handlerContract(
     monitorBinary,
     log: pino({ level: process.env.KOBAKO_TEST_LOG ?? "warn" }),
   }),
-  { hostProcesses: false, pause: true, execTrees: false },
+  { hostProcesses: false, pause: true, execTrees: false, killUnstarted: false },
 );
