@@ -125,7 +125,8 @@ async function guest(): Promise<void> {
 
 /** Outside programs that tests use: built here, where it may take minutes, and not within the time of a test. */
 async function tools(): Promise<void> {
-  const names = ["crictl", "cni-bridge", "cni-host-local", "runc"];
+  const runtimes = ["runc", "runsc", "containerd-shim-runc-v2", "containerd-shim-runsc-v1"];
+  const names = ["crictl", "cni-bridge", "cni-host-local", ...runtimes];
   const { code, output } = await run([join(root, "hack/tools"), ...names]);
   if (code !== 0) console.log(output.trimEnd());
   add("tools", code, undefined);
