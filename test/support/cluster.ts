@@ -4,10 +4,8 @@ import { PassThrough, type Readable, type Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import {
   AppsV1Api,
-  Attach,
   BatchV1Api,
   CoreV1Api,
-  CustomObjectsApi,
   Exec,
   KubeConfig,
   NodeV1Api,
@@ -50,7 +48,6 @@ export class Namespace {
   readonly apps: AppsV1Api;
   readonly batch: BatchV1Api;
   readonly nodes: NodeV1Api;
-  readonly objects: CustomObjectsApi;
   #pods = 0;
 
   constructor(node: Node) {
@@ -60,7 +57,6 @@ export class Namespace {
     this.apps = this.config.makeApiClient(AppsV1Api);
     this.batch = this.config.makeApiClient(BatchV1Api);
     this.nodes = this.config.makeApiClient(NodeV1Api);
-    this.objects = this.config.makeApiClient(CustomObjectsApi);
   }
 
   async create(): Promise<void> {
@@ -207,16 +203,6 @@ export class Namespace {
     const { stdout, stderr, code } = await this.exec(name, ["/bin/sh", "-c", script], { container });
     if (code !== 0) throw new Error(`${script}: exit code ${code}\n${stderr}`);
     return stdout.toString().trimEnd();
-  }
-
-  attach(): Attach {
-    return new Attach(this.config);
-  }
-
-  /** The kubelet's own pages, by way of the API server. */
-  async kubelet(path: string): Promise<string> {
-    const [name = ""] = (await this.core.listNode()).items.map(({ metadata }) => metadata?.name ?? "");
-    return await this.core.connectGetNodeProxyWithPath({ name, path });
   }
 }
 
