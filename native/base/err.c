@@ -36,8 +36,18 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	return -e->code;
 }
 
+const char *err_note(const struct err *e)
+{
+	size_t len = strlen(e->step);
+	const char *at = len && e->step[len - 1] == ')' ? strrchr(e->step, '(') : NULL;
+
+	return at && at > e->step && at[-1] == ' ' ? at - 1 : e->step + len;
+}
+
 char *err_text(const struct err *e, char *buf, unsigned long size)
 {
-	snprintf(buf, size, "%s: %s", e->step, strerror(e->code));
+	const char *note = err_note(e);
+
+	snprintf(buf, size, "%.*s: %s%s", (int)(note - e->step), e->step, strerror(e->code), note);
 	return buf;
 }

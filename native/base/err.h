@@ -21,7 +21,10 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 /* Puts context before what *e already says ("create container: " + step). Returns -e->code. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes "step: strerror" into buf (always terminated) and returns buf. */
+/* Where a note that ends the step begins, " (in the rootfs)"; it is told behind the cause. Else the step's end. */
+const char *err_note(const struct err *e);
+
+/* Writes "step: strerror" ("step: strerror (note)") into buf (always terminated) and returns buf. */
 char *err_text(const struct err *e, char *buf, unsigned long size);
 
 #endif

@@ -90,6 +90,11 @@ int cgroup_update(const char *path, const struct jnode *resources, struct err *e
 
 /* Opens what is needed to join; the descriptors are close-on-exec. */
 int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e);
+/*
+ * Changes j to join, below the container's cgroup, one that is there already: "CONTROLLER[,CONTROLLER]:PATH", on
+ * machines with v2 alone "PATH". "/" is the container's own. EINVAL for ".." and for what can't be meant.
+ */
+int cgroup_join_below(const char *path, const char *asked, struct cgroup_join *j, struct err *e);
 /* Moves the calling process, which must have one thread. v2 is entered with clone3 (see sys.h) unless with_v2. */
 int cgroup_join_self(const struct cgroup_join *j, bool with_v2, struct err *e);
 void cgroup_join_close(struct cgroup_join *j);
@@ -112,6 +117,9 @@ int cgroup_kill_all(const char *path, struct err *e);
 
 /* Freezes or thaws everything at and below the path; waits at most timeout_ms for frozen. */
 int cgroup_freeze(const char *path, bool frozen, int timeout_ms, struct err *e);
+
+/* Whether the cgroup was asked to freeze. A path that does not exist is not frozen. */
+int cgroup_frozen(const char *path, bool *ret_frozen, struct err *e);
 
 /* Removes the folders at and below the path, children first. EBUSY is retried for at most timeout_ms:
  * the last process may still be on its way out. A path that does not exist is success. */

@@ -145,6 +145,29 @@ int cgroup_freeze(const char *path, bool frozen, int timeout_ms, struct err *e)
 	return 0;
 }
 
+int cgroup_frozen(const char *path, bool *ret_frozen, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	cleanup_fd int dir = -1;
+	char text[64];
+	bool v2;
+	int i;
+
+	if (!host)
+		return -e->code;
+	i = cgroup_find(host, CG_FREEZER);
+	if (i < 0)
+		i = cgroup_find_v2(host);
+	dir = i < 0 ? -ENOENT : cgroup_open(host, i, path);
+	if (dir < 0 && dir != -ENOENT)
+		return err_set(e, -dir, "open cgroup %s", path);
+	v2 = dir >= 0 && host->list[i].v2;
+	/* What was asked for, not how far it has come: on v1 FREEZING is frozen for whoever asks to thaw. */
+	*ret_frozen = dir >= 0 && io_read_small_at(dir, v2 ? "cgroup.freeze" : "freezer.state", text, sizeof(text)) > 0 &&
+		      strcmp(text, v2 ? "0" : "THAWED") != 0;
+	return 0;
+}
+
 int cgroup_kill_all(const char *path, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);

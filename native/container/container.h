@@ -25,6 +25,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "spec/spec.h"
 
 /*
  * A mount that the caller holds by descriptor (a detached tree of open_tree or fsmount) for one
@@ -40,6 +41,7 @@ struct container_create {
 	const char *id;
 	const char *bundle;    /* absolute; relative paths of the spec (rootfs, bind sources) start here */
 	const char *spec_path; /* absolute path of config.json */
+	const struct spec *spec; /* what it holds, parsed by the caller; NULL: it is read here */
 	int mntns_fd;          /* -1, or the mount namespace (made by the monitor, rootfs mounted in it) to
 	                        * start from. It is the container's own: made into its root, not unshared again. */
 	int stdio[3];          /* become 0, 1, 2 of the process; -1: /dev/null. Ignored with a console. */
@@ -48,6 +50,10 @@ struct container_create {
 	                        * Or a listening SOCK_SEQPACKET socket: init waits for the one that connects. */
 	bool find_at_start;    /* a missing program is start's error and not create's: with CRI the container has then
 	                        * ended, and its restart policy counts; runc tells it at create */
+	bool no_pivot;         /* the root is moved, not pivoted: for a rootfs on a ramdisk */
+	bool no_new_keyring;   /* the process keeps the caller's session keyring */
+	int preserve_fds;      /* descriptors 3 to 3 + N - 1 stay open for the process; the caller has opened them */
+	const char *const *env; /* added to process.env, ended by NULL; or NULL */
 	const struct container_tree *trees;
 	size_t tree_count;
 	bool systemd_cgroup;   /* cgroupsPath is "slice:prefix:name": systemd makes the cgroup (cgroup/systemd.h) */
@@ -108,6 +114,10 @@ struct container_exec {
 	const char *container_cgroup; /* as create gave it; needed with bound, else NULL means that of the spec */
 	const char *process_json; /* the OCI process object, len bytes */
 	size_t process_len;
+	bool trusted;           /* the caller may give more than the container has (the runtime as a command) */
+	int preserve_fds;       /* as of container_create */
+	const char *const *cgroups; /* existing cgroups below the container's to join, "[CONTROLLER[,CONTROLLER]:]PATH",
+	                         * ended by NULL; or NULL */
 	const char *cgroup;     /* sub-cgroup to make for the whole exec below the container's ("exec-N"), or NULL */
 	int stdio[3];
 	int console_sock;

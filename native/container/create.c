@@ -28,6 +28,7 @@ struct creation {
 	bool cgroup_made;
 	bool unit_made;
 	pid_t waiter; /* what a scope begins with; 0: none */
+	const char **env, **given_env; /* process.env with the caller's additions (NULL: none), and without */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
 	int sync;         /* our end */
 	pid_t pid;
@@ -55,6 +56,28 @@ static int check(const struct spec *s, const struct container_create *req, struc
 		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
 	if (sysctl_check(s, e) < 0 || labels_check(s, &s->process, e) < 0)
 		return -e->code;
+	return 0;
+}
+
+/* LISTEN_FDS and the like. The list is ours, its strings are the specification's and the caller's. */
+static int add_env(struct creation *c, const struct container_create *req, struct err *e)
+{
+	const char **given = c->spec.process.env;
+	size_t count = 0, more = 0;
+
+	while (given && given[count])
+		count++;
+	while (req->env && req->env[more])
+		more++;
+	if (!more)
+		return 0;
+	c->env = calloc(count + more + 1, sizeof(*c->env));
+	if (!c->env)
+		return err_set(e, ENOMEM, "process.env");
+	memcpy(c->env, given, count * sizeof(*given));
+	memcpy(c->env + count, req->env, more * sizeof(*req->env));
+	c->given_env = given;
+	c->spec.process.env = c->env;
 	return 0;
 }
 
@@ -129,6 +152,7 @@ static int clone_init(struct creation *c, const struct container_create *req, st
 {
 	struct init in = { .spec = &c->spec, .req = req, .mounts = &c->mounts, .cgroup = &c->join,
 			   .identity = { .process = &c->spec.process, .seccomp = &c->seccomp,
+					 .keep_keyring = req->no_new_keyring,
 					 .foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0 },
 			   .mntns = req->mntns_fd >= 0 ? req->mntns_fd : c->ns[NS_MOUNT],
 			   .cgroupns = c->ns[NS_CGROUP] };
@@ -231,7 +255,11 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	cleanup_free char *rootfs = NULL;
 	const struct spec *s = &c->spec;
 
-	if (spec_load(req->spec_path, &c->spec, e) < 0 || check(s, req, e) < 0)
+	if (req->spec)
+		c->spec = *req->spec;
+	else if (spec_load(req->spec_path, &c->spec, e) < 0)
+		return -e->code;
+	if (check(s, req, e) < 0 || add_env(c, req, e) < 0)
 		return -e->code;
 	rootfs = s->rootfs[0] == '/' ? strdup(s->rootfs) : path_join(req->bundle, s->rootfs);
 	if (!rootfs)
@@ -315,6 +343,10 @@ int container_create(const struct container_create *req, struct container_create
 	seccomp_filter_free(&c.seccomp);
 	if (c.mounts.spec)
 		mounts_close(&c.mounts);
-	spec_free(&c.spec);
+	if (c.env)
+		c.spec.process.env = c.given_env;
+	free(c.env);
+	if (!req->spec)
+		spec_free(&c.spec);
 	return r;
 }

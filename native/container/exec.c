@@ -43,10 +43,10 @@ static void warn_caller(void *arg, const char *text)
 }
 
 /*
- * An exec never has more than its container: what the process object leaves out is the container's,
+ * An exec never has more than its container, unless who asks may make containers as well: what the process object leaves out is the container's,
  * what it asks for on top is refused.
  */
-static int bound(struct execution *x, const struct jnode *given, struct err *e)
+static int bound(struct execution *x, const struct container_exec *req, const struct jnode *given, struct err *e)
 {
 	const struct spec_process *of = &x->spec.process;
 	struct spec_process *p = &x->process;
@@ -57,7 +57,7 @@ static int bound(struct execution *x, const struct jnode *given, struct err *e)
 		/* A user of its own takes no ambient or effective set with it that root was meant to have. */
 		if (p->uid != 0 && of->uid == 0)
 			p->caps.effective = p->caps.permitted = p->caps.ambient;
-	} else if ((p->caps.bounding | p->caps.permitted | p->caps.inheritable) & ~of->caps.bounding) {
+	} else if (!req->trusted && (p->caps.bounding | p->caps.permitted | p->caps.inheritable) & ~of->caps.bounding) {
 		return json_refuse(&caps, e, "more than the container has");
 	}
 	if (!json_get(given, "noNewPrivileges").value)
@@ -111,7 +111,7 @@ static int read_request(struct execution *x, const struct container_exec *req, s
 	if (json_parse(req->process_json, req->process_len, &x->doc, e) < 0)
 		return err_wrap(e, "process");
 	process = json_top(x->doc, "process");
-	if (spec_process_parse(&process, &x->process, e) < 0 || bound(x, &process, e) < 0)
+	if (spec_process_parse(&process, &x->process, e) < 0 || bound(x, req, &process, e) < 0)
 		return -e->code;
 	if (x->process.terminal && req->console_sock < 0)
 		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
@@ -128,6 +128,9 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 		return -e->code;
 	if (cgroup_join_open(path, &x->join, e) < 0)
 		return -e->code;
+	for (const char *const *below = req->cgroups; below && *below; below++)
+		if (cgroup_join_below(path, *below, &x->join, e) < 0)
+			return -e->code;
 	if (!req->cgroup)
 		return 0;
 	x->home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -197,7 +200,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	char program[PATH_MAX];
 	struct err e = { 0 };
 
-	process_close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	process_close_others(req->preserve_fds, keep, sizeof(keep) / sizeof(keep[0]));
 	if (process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
 	    child_console(x, req, &e) < 0)
 		fail(x->sync, &e);
@@ -207,7 +210,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	}
 	if (process_stdio(x->stdio, &x->process, &e) < 0)
 		fail(x->sync, &e);
-	process_close_others(last, 1);
+	process_close_others(req->preserve_fds, last, 1);
 	if (process_chdir(&x->process, &e) < 0 || process_become(&id, &e) < 0 ||
 	    process_find_program(&id, program, sizeof(program), &e) < 0)
 		fail(x->sync, &e);

@@ -36,7 +36,7 @@ static char *state_text(const struct spec *s, const struct hook_state *state)
 	return text;
 }
 
-static void __attribute__((noreturn)) run_child(const struct spec_hook *h, int in)
+static void __attribute__((noreturn)) run_child(const struct spec_hook *h, int in, int out)
 {
 	static char *none[] = { NULL };
 	char *only_path[2] = { (char *)h->path, NULL };
@@ -45,11 +45,11 @@ static void __attribute__((noreturn)) run_child(const struct spec_hook *h, int i
 	sigemptyset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid(); /* so that a timeout ends the hook's children with it */
-	if (dup2(in, 0) < 0 || chdir("/") < 0)
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || chdir("/") < 0)
 		_exit(126);
 	sys_close_range(3, ~0U, 0);
 	execve(h->path, h->args[0] ? (char **)h->args : only_path, h->env[0] ? (char **)h->env : none);
-	dprintf(2, "hook %s: %s\n", h->path, strerror(errno));
+	dprintf(2, "%s\n", strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
@@ -61,17 +61,60 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* What a hook says is told when it fails: the end of it, where the reason stands. */
+struct hook_output {
+	int fd;
+	char text[256];
+	size_t len;
+};
+
+/* False: nothing more will come. */
+static bool take_output(struct hook_output *o)
+{
+	char piece[4096];
+	ssize_t n = read(o->fd, piece, sizeof(piece));
+	size_t fresh, kept;
+
+	if (n <= 0)
+		return n < 0 && (errno == EINTR || errno == EAGAIN);
+	fresh = (size_t)n < sizeof(o->text) - 1 ? (size_t)n : sizeof(o->text) - 1;
+	kept = o->len < sizeof(o->text) - 1 - fresh ? o->len : sizeof(o->text) - 1 - fresh;
+	memmove(o->text, o->text + o->len - kept, kept);
+	memcpy(o->text + kept, piece + (size_t)n - fresh, fresh);
+	o->len = kept + fresh;
+	o->text[o->len] = '\0';
+	return true;
+}
+
+/* `: "what it said"` in one line, or nothing. */
+static const char *said(struct hook_output *o, char *buf, size_t size)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLIN };
+
+	/* A child that it left behind may hold the other end: only what is there now. */
+	while (poll(&p, 1, 0) > 0 && take_output(o))
+		;
+	while (o->len && (unsigned char)o->text[o->len - 1] <= ' ')
+		o->text[--o->len] = '\0';
+	for (size_t i = 0; i < o->len; i++)
+		if ((unsigned char)o->text[i] < ' ')
+			o->text[i] = ' ';
+	snprintf(buf, size, o->len ? ": \"%s\"" : "", o->text);
+	return buf;
+}
+
 /* Feeds the state and waits for the end; both within the time. A hook that does not read is no error. */
-static int attend(int pidfd, int pipe_fd, const char *text, int64_t timeout_s)
+static int attend(int pidfd, int pipe_fd, struct hook_output *output, const char *text, int64_t timeout_s)
 {
 	cleanup_fd int out = pipe_fd;
 	int64_t deadline = now_ms() + (timeout_s ? timeout_s : DEFAULT_TIMEOUT_S) * 1000;
-	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = out, .events = POLLOUT } };
+	struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = out, .events = POLLOUT },
+			       { .fd = output->fd, .events = POLLIN } };
 	size_t left = strlen(text);
 
 	for (;;) {
 		int64_t rest = deadline - now_ms();
-		int n = poll(p, 2, rest > 0 ? (int)rest : 0);
+		int n = poll(p, 3, rest > 0 ? (int)rest : 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -79,6 +122,8 @@ static int attend(int pidfd, int pipe_fd, const char *text, int64_t timeout_s)
 			return n < 0 ? -errno : -ETIMEDOUT;
 		if (p[0].revents)
 			return 0;
+		if (p[2].revents && !take_output(output))
+			p[2].fd = -1;
 		if (out >= 0 && (p[1].revents & POLLOUT)) {
 			ssize_t w = write(out, text, left);
 
@@ -94,20 +139,49 @@ static int attend(int pidfd, int pipe_fd, const char *text, int64_t timeout_s)
 	}
 }
 
+/* What became of the hook as an error; r: of attend. */
+static int judge(const struct spec_hook *h, const char *kind, int r, int status, struct hook_output *output,
+		 struct err *e)
+{
+	char text[sizeof(output->text) + 8];
+
+	if (r == -ETIMEDOUT)
+		return err_set(e, ETIMEDOUT, "%s hook %.150s: not done in time%s", kind, h->path, said(output, text, sizeof(text)));
+	if (r < 0)
+		return err_set(e, -r, "%s hook %.150s", kind, h->path);
+	if (WIFSIGNALED(status))
+		return err_set(e, ECANCELED, "%s hook %.150s: ended by signal %d%s", kind, h->path, WTERMSIG(status),
+			       said(output, text, sizeof(text)));
+	if (WEXITSTATUS(status))
+		return err_set(e, ECANCELED, "%s hook %.150s: exit status %d%s", kind, h->path, WEXITSTATUS(status),
+			       said(output, text, sizeof(text)));
+	return 0;
+}
+
 static int run_one(const struct spec_hook *h, const char *kind, const char *text, struct err *e)
 {
-	int in[2], r, status;
-	cleanup_fd int pidfd = -1;
+	int in[2], out[2], r, status = 0;
+	cleanup_fd int pidfd = -1, listen = -1;
+	struct hook_output output = { .fd = -1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
 	pid_t pid;
 
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return err_set(e, errno, "%s hook %s: pipe", kind, h->path);
+	if (pipe2(out, O_CLOEXEC) < 0) {
+		r = err_set(e, errno, "%s hook %s: pipe", kind, h->path);
+		close(in[0]);
+		close(in[1]);
+		return r;
+	}
 	fcntl(in[1], F_SETFL, O_NONBLOCK);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	pid = fork();
 	if (pid == 0)
-		run_child(h, in[0]);
+		run_child(h, in[0], out[1]);
 	close(in[0]);
+	close(out[1]);
+	listen = output.fd = out[0];
 	if (pid < 0) {
 		r = err_set(e, errno, "%s hook %s: fork", kind, h->path);
 		close(in[1]);
@@ -119,7 +193,7 @@ static int run_one(const struct spec_hook *h, const char *kind, const char *text
 		r = -errno;
 		close(in[1]);
 	} else {
-		r = attend(pidfd, in[1], text, h->timeout_s);
+		r = attend(pidfd, in[1], &output, text, h->timeout_s);
 	}
 	sigaction(SIGPIPE, &old, NULL);
 	if (r < 0) {
@@ -128,15 +202,7 @@ static int run_one(const struct spec_hook *h, const char *kind, const char *text
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (r == -ETIMEDOUT)
-		return err_set(e, ETIMEDOUT, "%s hook %s: not done in time", kind, h->path);
-	if (r < 0)
-		return err_set(e, -r, "%s hook %s", kind, h->path);
-	if (WIFSIGNALED(status))
-		return err_set(e, ECANCELED, "%s hook %s: ended by signal %d", kind, h->path, WTERMSIG(status));
-	if (WEXITSTATUS(status))
-		return err_set(e, ECANCELED, "%s hook %s: exit status %d", kind, h->path, WEXITSTATUS(status));
-	return 0;
+	return judge(h, kind, r, status, &output, e);
 }
 
 int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_state *state, struct err *e)

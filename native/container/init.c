@@ -57,7 +57,7 @@ static void close_others(struct init *in)
 	for (size_t i = 0; i < in->req->tree_count; i++)
 		keep[n++] = in->req->trees[i].fd;
 	in->cgroup->v2 = -1;
-	process_close_others(keep, n);
+	process_close_others(in->req->preserve_fds, keep, n);
 }
 
 static int join_cgroup(struct init *in, struct err *e)
@@ -132,7 +132,7 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	if (process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
 	    enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
 	    rootfs_protect(in->mounts, e) < 0 || sysctl_apply(s, in->mounts->proc, e) < 0 ||
-	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, e) < 0)
+	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, !in->req->no_pivot, e) < 0)
 		return -e->code;
 	if (s->personality != PERSONALITY_NONE && personality((unsigned long)s->personality) < 0)
 		return err_set(e, errno, "linux.personality");
@@ -141,7 +141,7 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	/* Nothing that leads outside is open from here on. */
 	int keep[2] = { in->sync, in->req->start_fd };
 
-	process_close_others(keep, 2);
+	process_close_others(in->req->preserve_fds, keep, 2);
 	if (process_chdir(&s->process, e) < 0 || process_become(&in->identity, e) < 0)
 		return -e->code;
 	return in->req->find_at_start ? 0 : process_find_program(&in->identity, ret_program, size, e);

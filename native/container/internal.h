@@ -56,6 +56,7 @@ struct identity {
 	void (*warn)(void *arg, const char *text);
 	void *warn_arg;
 	bool foreign_ok; /* binfmt_misc may know programs of other machines */
+	bool keep_keyring; /* the session keyring stays the caller's */
 };
 /* In the runner, inherited by its child: oom_score_adj, and that the capabilities asked for are there. */
 int process_before_clone(const struct spec_process *p, void (*warn)(void *, const char *), void *arg, struct err *e);
@@ -71,8 +72,9 @@ int process_become(const struct identity *id, struct err *e);
 int process_find_program(const struct identity *id, char *ret_path, size_t size, struct err *e);
 /* seccomp and execve(2). Returns only on failure. */
 int process_exec(const struct identity *id, const char *path, struct err *e);
-/* Closes every descriptor above 2 that is not in keep (-1 entries are skipped; the array is sorted). */
-void process_close_others(int *keep, size_t count);
+/* Closes every descriptor above 2 that is neither one of the `preserved` that follow nor in keep (-1 entries are
+ * skipped; the array is sorted). */
+void process_close_others(int preserved, int *keep, size_t count);
 
 /* --- labels.c ----------------------------------------------------------------------------------- */
 /* Refuses labels that this machine can't apply. In the runner. */
@@ -128,8 +130,8 @@ int cgroup_mount(struct mounts *m, const struct spec_mount *mount, bool own_ns, 
 int rootfs_open(struct mounts *m, struct err *e);
 /* Masked and read-only paths, the read-only root. */
 int rootfs_protect(struct mounts *m, struct err *e);
-/* pivot_root into m->root and lets the old root go. */
-int rootfs_pivot(struct mounts *m, struct err *e);
+/* pivot_root into m->root and lets the old root go; without pivot m->root is moved over it. */
+int rootfs_pivot(struct mounts *m, bool pivot, struct err *e);
 
 /* Default and extra device nodes and links; nothing when /dev was bound from the host. */
 int devices_make(struct mounts *m, struct err *e);

@@ -165,6 +165,8 @@ int process_session(const struct identity *id, struct err *e)
 {
 	if (setsid() < 0 && errno != EPERM) /* EPERM: leads one already */
 		return err_set(e, errno, "start a session");
+	if (id->keep_keyring)
+		return 0;
 	/* Else the container could read what lies in the session keyring of who started us. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0) {
 		if (errno != ENOSYS && errno != EPERM && errno != EDQUOT)
@@ -197,9 +199,9 @@ static int compare_int(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-void process_close_others(int *keep, size_t count)
+void process_close_others(int preserved, int *keep, size_t count)
 {
-	unsigned int next = 3;
+	unsigned int next = 3 + (unsigned int)preserved;
 
 	qsort(keep, count, sizeof(*keep), compare_int);
 	for (size_t i = 0; i < count; i++) {
@@ -373,7 +375,7 @@ static int check_format(const struct identity *id, const char *path, struct err 
 		return 0; /* may be run and not read; scripts: execve knows best */
 	machine = head[5] == 2 ? (unsigned int)head[18] << 8 | head[19] : (unsigned int)head[19] << 8 | head[18];
 	if (!is_native(machine) && !id->foreign_ok)
-		return err_set(e, ENOEXEC, "exec \"%s\" in the rootfs: the program is for %s", path, machine_name(machine));
+		return err_set(e, ENOEXEC, "exec \"%s\": the program is for %s (in the rootfs)", path, machine_name(machine));
 	return 0;
 }
 
@@ -384,10 +386,10 @@ int process_find_program(const struct identity *id, char *ret_path, size_t size,
 
 	if (strchr(name, '/')) {
 		if (strlen(name) >= size)
-			return err_set(e, ENAMETOOLONG, "exec \"%.200s\" in the rootfs", name);
+			return err_set(e, ENAMETOOLONG, "exec \"%.200s\" (in the rootfs)", name);
 		strcpy(ret_path, name);
 		r = is_program(name);
-		return r < 0 ? err_set(e, -r, "exec \"%s\" in the rootfs", name) : check_format(id, name, e);
+		return r < 0 ? err_set(e, -r, "exec \"%s\" (in the rootfs)", name) : check_format(id, name, e);
 	}
 	if (!search || !*search)
 		search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -406,7 +408,7 @@ int process_find_program(const struct identity *id, char *ret_path, size_t size,
 		if (!*p)
 			break;
 	}
-	return err_set(e, -worst, "exec \"%.100s\" in the rootfs, PATH %.200s", name, search);
+	return err_set(e, -worst, "exec \"%.100s\" (in the rootfs, PATH %.200s)", name, search);
 }
 
 int process_exec(const struct identity *id, const char *path, struct err *e)
@@ -431,6 +433,6 @@ int process_exec(const struct identity *id, const char *path, struct err *e)
 	code = errno;
 	/* The program was there a moment ago: what is missing is its "#!" or ELF interpreter. */
 	if (code == ENOENT && faccessat(AT_FDCWD, path, F_OK, 0) == 0)
-		return err_set(e, code, "exec \"%s\" in the rootfs: its interpreter is missing", path);
-	return err_set(e, code, "exec \"%s\" in the rootfs", path);
+		return err_set(e, code, "exec \"%s\": its interpreter is missing (in the rootfs)", path);
+	return err_set(e, code, "exec \"%s\" (in the rootfs)", path);
 }

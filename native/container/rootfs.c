@@ -128,7 +128,25 @@ int rootfs_protect(struct mounts *m, struct err *e)
 	return 0;
 }
 
-int rootfs_pivot(struct mounts *m, struct err *e)
+/*
+ * For a rootfs on the initial ramdisk, which pivot_root(2) refuses. The old root stays below, out of reach; its /proc and
+ * /sys go, so that what is masked in ours is nowhere else.
+ */
+static int move_root(struct mounts *m, struct err *e)
+{
+	static const char *const revealing[] = { "/proc", "/sys" };
+
+	for (size_t i = 0; i < sizeof(revealing) / sizeof(revealing[0]); i++)
+		if (umount2(revealing[i], MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+			return err_set(e, errno, "unmount the old root's %s", revealing[i]);
+	if (sys_move_mount(m->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(e, errno, "move \"%s\" to /", m->rootfs);
+	if (chroot(".") < 0)
+		return err_set(e, errno, "make \"%s\" the root", m->rootfs);
+	return 0;
+}
+
+int rootfs_pivot(struct mounts *m, bool pivot, struct err *e)
 {
 	unsigned long propagation = m->spec->rootfs_propagation & ~(unsigned long)MS_REC;
 	struct mount_attr attr = { .propagation = propagation };
@@ -137,9 +155,11 @@ int rootfs_pivot(struct mounts *m, struct err *e)
 		return err_set(e, errno, "enter the rootfs");
 	/* Both on ".": the old root lands on top of the new one and goes from there; no folder is needed
 	 * in an image (pivot_root(2), NOTES). */
-	if (sys_pivot_root(".", ".") < 0)
+	if (!pivot && move_root(m, e) < 0)
+		return -e->code;
+	if (pivot && sys_pivot_root(".", ".") < 0)
 		return err_set(e, errno, "pivot_root to \"%s\"", m->rootfs);
-	if (umount2(".", MNT_DETACH) < 0)
+	if (pivot && umount2(".", MNT_DETACH) < 0)
 		return err_set(e, errno, "let the old root go");
 	if (chdir("/") < 0)
 		return err_set(e, errno, "enter the new root");

@@ -7,21 +7,8 @@
 #include <stddef.h>
 
 #include "base/err.h"
-
-struct options {
-	const char *root;   /* --root */
-	const char *log;    /* --log: errors go there as well; NULL: stderr alone */
-	bool log_json;      /* --log-format json */
-	bool systemd_cgroup; /* --systemd-cgroup */
-
-	const char *id;
-	const char *bundle, *console_socket, *pid_file, *process_file;
-	const char *cwd, *user;
-	const char *env[64];
-	size_t env_count;
-	bool tty, detach, force, all, no_new_privs;
-	char **args; /* what follows the id, ended by NULL */
-};
+#include "runtime/options.h"
+#include "runtime/state.h"
 
 int command_create(const struct options *o, struct err *e);
 int command_start(const struct options *o, struct err *e);
@@ -30,19 +17,44 @@ int command_state(const struct options *o, struct err *e);
 int command_kill(const struct options *o, struct err *e);
 int command_delete(const struct options *o, struct err *e);
 int command_exec(const struct options *o, struct err *e);
+int command_list(const struct options *o, struct err *e);
+int command_ps(const struct options *o, struct err *e);
+int command_pause(const struct options *o, struct err *e);
+int command_resume(const struct options *o, struct err *e);
+int command_update(const struct options *o, struct err *e);
+int command_events(const struct options *o, struct err *e);
+int command_checkpoint(const struct options *o, struct err *e);
+int command_restore(const struct options *o, struct err *e);
 int command_features(const struct options *o, struct err *e);
 int command_spec(const struct options *o, struct err *e);
 
-/* For warnings of the library: a line on stderr. */
-void command_warn(const char *text);
+/* --- delete.c ------------------------------------------------------------------------------------ */
+/* Ends and removes a container that is locked; poststop hooks are run. */
+int container_destroy(struct state *s, struct err *e);
 
-/* Waits for a child that is ours; its exit status as a shell gives it (128 + signal). */
-int wait_for_exit(int pid);
+/* --- process.c: what the commands that start a process share ------------------------------------------------ */
 
-/* Writes the decimal pid, in place as a whole. NULL path: nothing. */
-int write_pid_file(const char *path, int pid, struct err *e);
+/* How many descriptors above stdio stay open for the process: $LISTEN_FDS (only with listen) and --preserve-fds. */
+struct preserved {
+	int count;
+	char listen[32]; /* "LISTEN_FDS=2", or "" */
+};
+/* Before anything else is opened: a number that is not open yet would become one of ours. */
+int preserve_fds(const struct options *o, bool listen, struct preserved *ret, struct err *e);
+
+/* What is left to do for a process that runs: its pid into --pid-file, its pidfd to --pidfd-socket. */
+int announce(const struct options *o, pid_t pid, struct err *e);
 
 /* Connects to --console-socket; -1 in *ret_fd without one. */
 int console_connect(const char *path, int *ret_fd, struct err *e);
+
+/*
+ * Waits for a child of ours and passes signals on to it; with a terminal (master >= 0) its bytes and size too.
+ * Returns its exit status as a shell gives it (128 + signal).
+ */
+int attend_process(pid_t pid, int master);
+
+/* Writes a JSON value to stdout; takes the reference. NULL: no memory. */
+int print_json(json_t *value, size_t flags, const char *end, struct err *e);
 
 #endif

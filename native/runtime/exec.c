@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,26 +14,31 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
-#include "base/sys.h"
 #include "container/container.h"
 #include "runtime/commands.h"
+#include "runtime/log.h"
 #include "runtime/state.h"
 #include "spec/spec.h"
 
-/* "1000" or "1000:100", whole and in range. */
-static int parse_user(const char *text, json_t *user, struct err *e)
+/* "1000" or "1000:100", whole and in range; without a group it stays the container's. */
+static int set_user(const char *text, json_t *process, struct err *e)
 {
+	json_t *user = json_object_get(process, "user");
 	const char *p = text;
 
+	if (!user) {
+		user = json_object();
+		json_object_set_new(process, "user", user);
+	}
 	for (int i = 0; i < 2; i++) {
 		uint64_t id = 0;
 		size_t len = strspn(p, "0123456789");
 
 		if (!len || len > 10)
-			return err_set(e, EINVAL, "user \"%.40s\": not UID[:GID]", text);
+			return err_set(e, EINVAL, "option --user: \"%.40s\" is not UID[:GID]", text);
 		id = strtoull(p, NULL, 10);
 		if (id >= UINT32_MAX)
-			return err_set(e, EINVAL, "user \"%.40s\": out of range", text);
+			return err_set(e, EINVAL, "option --user: \"%.40s\" is out of range", text);
 		json_object_set_new(user, i ? "gid" : "uid", json_integer((json_int_t)id));
 		p += len;
 		if (!*p)
@@ -42,51 +46,123 @@ static int parse_user(const char *text, json_t *user, struct err *e)
 		if (*p++ != ':' || i)
 			break;
 	}
-	return err_set(e, EINVAL, "user \"%.40s\": not UID[:GID]", text);
+	return err_set(e, EINVAL, "option --user: \"%.40s\" is not UID[:GID]", text);
+}
+
+/* The array `key` of an object, made when missing. */
+static json_t *array_of(json_t *object, const char *key)
+{
+	json_t *array = json_object_get(object, key);
+
+	if (!array) {
+		array = json_array();
+		json_object_set_new(object, key, array);
+	}
+	return array;
+}
+
+static int add_groups(const struct options *o, json_t *process, struct err *e)
+{
+	json_t *user = json_object_get(process, "user");
+
+	if (o->gids.count && !user) {
+		user = json_object();
+		json_object_set_new(process, "user", user);
+	}
+	for (size_t i = 0; i < o->gids.count; i++) {
+		int64_t gid = 0;
+
+		if (option_number("additional-gids", o->gids.items[i], 0, UINT32_MAX - 1, &gid, e) < 0)
+			return -e->code;
+		json_array_append_new(array_of(user, "additionalGids"), json_integer(gid));
+	}
+	return 0;
+}
+
+/* Ambient ones only where the container has inheritable ones: they can't be set without. */
+static void add_capabilities(const struct options *o, json_t *process)
+{
+	static const char *const sets[] = { "bounding", "effective", "permitted", "ambient" };
+	json_t *caps = json_object_get(process, "capabilities");
+
+	if (o->caps.count && !caps) {
+		caps = json_object();
+		json_object_set_new(process, "capabilities", caps);
+	}
+	for (size_t i = 0; i < o->caps.count; i++)
+		for (size_t k = 0; k < sizeof(sets) / sizeof(sets[0]); k++) {
+			if (!strcmp(sets[k], "ambient") && !json_object_get(caps, "inheritable"))
+				continue;
+			json_array_append_new(array_of(caps, sets[k]), json_string(o->caps.items[i]));
+			/* An ambient capability has to be inheritable too (capabilities(7)). */
+			if (!strcmp(sets[k], "ambient"))
+				json_array_append_new(array_of(caps, "inheritable"), json_string(o->caps.items[i]));
+		}
+}
+
+/* What the command line changes of a process object. */
+static int apply_options(const struct options *o, json_t *process, struct err *e)
+{
+	json_t *args = json_array();
+
+	for (char **a = o->args; *a; a++)
+		json_array_append_new(args, json_string(*a));
+	json_object_set_new(process, "args", args);
+	json_object_set_new(process, "terminal", json_boolean(o->tty));
+	if (o->cwd && *o->cwd)
+		json_object_set_new(process, "cwd", json_string(o->cwd));
+	if (o->apparmor && *o->apparmor)
+		json_object_set_new(process, "apparmorProfile", json_string(o->apparmor));
+	if (o->process_label && *o->process_label)
+		json_object_set_new(process, "selinuxLabel", json_string(o->process_label));
+	for (size_t i = 0; i < o->env.count; i++)
+		json_array_append_new(array_of(process, "env"), json_string(o->env.items[i]));
+	if (o->no_new_privs_given)
+		json_object_set_new(process, "noNewPrivileges", json_boolean(o->no_new_privs));
+	add_capabilities(o, process);
+	if (o->user && *o->user && set_user(o->user, process, e) < 0)
+		return -e->code;
+	return add_groups(o, process, e);
 }
 
 /* The container's own process object with what the command line changes. */
 static int process_from_options(const struct options *o, const struct state *s, char **ret, struct err *e)
 {
-	json_t *process, *args = json_array(), *env;
+	json_t *process;
 	struct spec spec;
-	int r = 0;
+	int r;
 
-	if (spec_load(s->config, &spec, e) < 0) {
-		json_decref(args);
+	if (!o->arg_count)
+		return err_set(e, EINVAL, "exec: nothing to run");
+	if (spec_load(s->config, &spec, e) < 0)
 		return -e->code;
-	}
 	process = json_deep_copy(json_object_get(spec.doc, "process"));
 	spec_free(&spec);
-	if (!process || !args) {
-		json_decref(args);
-		json_decref(process);
+	if (!process)
 		return err_set(e, ENOMEM, "process of the exec");
-	}
-	for (char **a = o->args; *a; a++)
-		json_array_append_new(args, json_string(*a));
-	json_object_set_new(process, "args", args);
-	json_object_set_new(process, "terminal", json_boolean(o->tty));
-	if (o->cwd)
-		json_object_set_new(process, "cwd", json_string(o->cwd));
-	env = json_object_get(process, "env");
-	if (!env && o->env_count) {
-		env = json_array();
-		json_object_set_new(process, "env", env);
-	}
-	for (size_t i = 0; i < o->env_count; i++)
-		json_array_append_new(env, json_string(o->env[i]));
-	if (o->no_new_privs)
-		json_object_set_new(process, "noNewPrivileges", json_true());
-	if (o->user) {
-		json_t *user = json_object();
-
-		r = parse_user(o->user, user, e);
-		json_object_set_new(process, "user", user);
-	}
+	r = apply_options(o, process, e);
 	*ret = r < 0 ? NULL : json_text(process, JSON_COMPACT);
 	json_decref(process);
 	return r < 0 ? r : *ret ? 0 : err_set(e, ENOMEM, "process of the exec");
+}
+
+static int process_from_file(const struct options *o, char **ret, bool *ret_terminal, struct err *e)
+{
+	struct jnode top;
+	json_t *doc;
+	size_t len;
+	int r;
+
+	if (io_read_file_at(AT_FDCWD, o->process_file, SPEC_MAX_BYTES, ret, &len, e) < 0)
+		return -e->code;
+	if (json_parse(*ret, len, &doc, e) < 0)
+		return err_wrap(e, "%s", o->process_file);
+	top = json_top(doc, "process");
+	r = json_want_object(&top, e);
+	if (r == 0)
+		r = json_bool(&top, "terminal", ret_terminal, e);
+	json_decref(doc);
+	return r;
 }
 
 struct answer {
@@ -127,52 +203,76 @@ static int exec_in_runner(const struct container_exec *req, pid_t *ret_pid, stru
 	return 0;
 }
 
-static pid_t forward_to;
-
-static void forward(int sig)
+/* console: given to the process; peer: our end, when the terminal is ours to attend. */
+static int open_console(const struct options *o, bool terminal, int *ret_console, int *ret_peer, struct err *e)
 {
-	kill(forward_to, sig);
+	int pair[2];
+
+	if (terminal && o->detach && !o->console_socket)
+		return err_set(e, EINVAL, "exec: nobody takes the terminal, give --console-socket");
+	if (o->console_socket && !terminal)
+		return err_set(e, EINVAL, "option --console-socket: the process has no terminal");
+	if (o->console_socket || !terminal)
+		return console_connect(o->console_socket, ret_console, e);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair for the terminal");
+	*ret_peer = pair[0];
+	*ret_console = pair[1];
+	return 0;
+}
+
+static int running(const struct options *o, const struct state *s, struct err *e)
+{
+	enum status status = state_status(s);
+
+	if (status == STATUS_PAUSED && !o->ignore_paused)
+		return err_set(e, EINVAL, "container \"%s\" is paused: resume it, or use --ignore-paused", s->id);
+	if (status == STATUS_STOPPED)
+		return err_set(e, ESRCH, "container \"%s\" is stopped, exec needs running", s->id);
+	return 0;
 }
 
 int command_exec(const struct options *o, struct err *e)
 {
-	struct container_exec req = { .stdio = { 0, 1, 2 }, .console_sock = -1, .warn = command_warn };
-	cleanup_fd int pidfd = -1, console = -1;
+	struct container_exec req = { .stdio = { 0, 1, 2 }, .console_sock = -1, .trusted = true, .warn = log_warning };
+	cleanup_fd int pidfd = -1, console = -1, peer = -1, master = -1;
+	cleanup_state struct state s = { .lock = -1 };
+	cleanup_free const char **cgroups = calloc(o->cgroups.count + 1, sizeof(*cgroups));
 	cleanup_free char *process = NULL;
-	struct state s;
-	size_t len;
+	struct preserved preserved;
+	bool terminal = o->tty;
 	pid_t pid = 0;
-	int r;
 
-	if (state_load(o->root, o->id, &s, e) < 0)
+	if (!cgroups)
+		return err_set(e, ENOMEM, "command line");
+	if (preserve_fds(o, false, &preserved, e) < 0 || state_load(o->root, o->id, &s, e) < 0 || running(o, &s, e) < 0)
 		return -1;
-	req.container_cgroup = s.cgroup;
-	pidfd = s.pid > 0 ? sys_pidfd_open(s.pid, 0) : -1;
-	if (pidfd < 0 || state_status(&s) != STATUS_RUNNING) {
-		err_set(e, EINVAL, "container \"%s\" is %s, exec needs running", s.id, status_name(state_status(&s)));
+	pidfd = state_open_init(&s);
+	if (pidfd < 0) {
+		err_set(e, ESRCH, "container \"%s\" is stopped, exec needs running", s.id);
 		return -1;
 	}
-	if (o->process_file)
-		r = io_read_file_at(AT_FDCWD, o->process_file, SPEC_MAX_BYTES, &process, &len, e);
-	else if (!o->args[0])
-		r = err_set(e, EINVAL, "exec: nothing to run");
-	else
-		r = process_from_options(o, &s, &process, e);
-	if (r < 0 || console_connect(o->console_socket, &console, e) < 0)
+	if ((o->process_file ? process_from_file(o, &process, &terminal, e) : process_from_options(o, &s, &process, e)) < 0 ||
+	    open_console(o, terminal, &console, &peer, e) < 0)
 		return -1;
+	if (o->cgroups.count)
+		memcpy(cgroups, o->cgroups.items, o->cgroups.count * sizeof(*cgroups));
 	req.id = s.id;
+	req.container_cgroup = s.cgroup;
 	req.init_pid = s.pid;
 	req.init_pidfd = pidfd;
 	req.spec_path = s.config;
 	req.process_json = process;
 	req.process_len = strlen(process);
 	req.console_sock = console;
-	if (exec_in_runner(&req, &pid, e) < 0 || write_pid_file(o->pid_file, pid, e) < 0)
+	req.preserve_fds = preserved.count;
+	req.cgroups = cgroups;
+	if (exec_in_runner(&req, &pid, e) < 0)
 		return -1;
-	if (o->detach)
-		return 0;
-	forward_to = pid;
-	signal(SIGINT, forward);
-	signal(SIGTERM, forward);
-	return wait_for_exit(pid);
+	if (announce(o, pid, e) < 0 || (peer >= 0 && io_recv_fd(peer, &master, e) < 0)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return -1;
+	}
+	return o->detach ? 0 : attend_process(pid, master);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* features (features.md of the runtime specification) and spec. True today, not a wish. */
+/* features (features.md of the runtime specification). True today, not a wish. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -48,7 +48,6 @@ int command_features(const struct options *o, struct err *e)
 					     "SECCOMP_FILTER_FLAG_SPEC_ALLOW", NULL };
 	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(), *doc;
 	const struct scmp_version *v = seccomp_version();
-	cleanup_free char *text = NULL;
 	char version[32];
 
 	for (int i = 0; i < CAPS_KNOWN; i++)
@@ -67,67 +66,5 @@ int command_features(const struct options *o, struct err *e)
 			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
 			"enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
-	text = doc ? json_text(doc, JSON_INDENT(2)) : NULL;
-	json_decref(doc);
-	if (!text) {
-		err_set(e, ENOMEM, "features");
-		return -1;
-	}
-	puts(text);
-	return 0;
-}
-
-static const char example[] =
-"{\n"
-"  \"ociVersion\": \"1.3.0\",\n"
-"  \"process\": {\n"
-"    \"terminal\": false,\n"
-"    \"user\": { \"uid\": 0, \"gid\": 0 },\n"
-"    \"args\": [\"sh\"],\n"
-"    \"env\": [\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"],\n"
-"    \"cwd\": \"/\",\n"
-"    \"capabilities\": {\n"
-"      \"bounding\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"],\n"
-"      \"effective\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"],\n"
-"      \"permitted\": [\"CAP_AUDIT_WRITE\", \"CAP_KILL\", \"CAP_NET_BIND_SERVICE\"]\n"
-"    },\n"
-"    \"rlimits\": [{ \"type\": \"RLIMIT_NOFILE\", \"soft\": 1024, \"hard\": 1024 }],\n"
-"    \"noNewPrivileges\": true\n"
-"  },\n"
-"  \"root\": { \"path\": \"rootfs\", \"readonly\": true },\n"
-"  \"hostname\": \"kobako\",\n"
-"  \"mounts\": [\n"
-"    { \"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\", \"options\": [\"nosuid\", \"noexec\", \"nodev\"] },\n"
-"    { \"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"strictatime\", \"mode=755\", \"size=65536k\"] },\n"
-"    { \"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\",\n"
-"      \"options\": [\"nosuid\", \"noexec\", \"newinstance\", \"ptmxmode=0666\", \"mode=0620\", \"gid=5\"] },\n"
-"    { \"destination\": \"/dev/shm\", \"type\": \"tmpfs\", \"source\": \"shm\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"mode=1777\", \"size=65536k\"] },\n"
-"    { \"destination\": \"/dev/mqueue\", \"type\": \"mqueue\", \"source\": \"mqueue\", \"options\": [\"nosuid\", \"noexec\", \"nodev\"] },\n"
-"    { \"destination\": \"/sys\", \"type\": \"sysfs\", \"source\": \"sysfs\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"ro\"] },\n"
-"    { \"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\", \"options\": [\"nosuid\", \"noexec\", \"nodev\", \"relatime\", \"ro\"] }\n"
-"  ],\n"
-"  \"linux\": {\n"
-"    \"resources\": { \"devices\": [{ \"allow\": false, \"access\": \"rwm\" }] },\n"
-"    \"namespaces\": [{ \"type\": \"pid\" }, { \"type\": \"network\" }, { \"type\": \"ipc\" }, { \"type\": \"uts\" }, { \"type\": \"mount\" }, { \"type\": \"cgroup\" }],\n"
-"    \"maskedPaths\": [\"/proc/acpi\", \"/proc/asound\", \"/proc/interrupts\", \"/proc/kcore\", \"/proc/keys\", \"/proc/latency_stats\", \"/proc/timer_list\",\n"
-"      \"/proc/timer_stats\", \"/proc/sched_debug\", \"/proc/scsi\", \"/sys/firmware\", \"/sys/devices/virtual/powercap\"],\n"
-"    \"readonlyPaths\": [\"/proc/bus\", \"/proc/fs\", \"/proc/irq\", \"/proc/sys\", \"/proc/sysrq-trigger\"]\n"
-"  }\n"
-"}\n";
-
-int command_spec(const struct options *o, struct err *e)
-{
-	cleanup_free char *path = path_join(o->bundle ? o->bundle : ".", "config.json");
-	cleanup_fd int fd = -1;
-
-	if (!path) {
-		err_set(e, ENOMEM, "spec");
-		return -1;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (fd < 0 || write(fd, example, sizeof(example) - 1) != (ssize_t)sizeof(example) - 1) {
-		err_set(e, errno, "write \"%s\"", path);
-		return -1;
-	}
-	return 0;
+	return print_json(doc, JSON_INDENT(4), "\n", e) < 0 ? -1 : 0;
 }

@@ -8,68 +8,31 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
-#include "base/sys.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "runtime/commands.h"
+#include "runtime/log.h"
 #include "runtime/state.h"
 #include "spec/spec.h"
 
 enum { START_TIMEOUT_MS = 60000 };
 
-int wait_for_exit(int pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 255;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-int write_pid_file(const char *path, int pid, struct err *e)
-{
-	cleanup_free char *copy = path ? strdup(path) : NULL;
-	cleanup_fd int dir = -1;
-	char text[16], *slash;
-
-	if (!path)
-		return 0;
-	slash = copy ? strrchr(copy, '/') : NULL;
-	if (slash)
-		*slash = '\0';
-	dir = open(!slash ? "." : slash == copy ? "/" : copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_set(e, errno, "pid file \"%s\"", path);
-	snprintf(text, sizeof(text), "%d", pid);
-	return io_write_atomic_at(dir, slash ? slash + 1 : path, text, strlen(text), 0644, e);
-}
-
-int console_connect(const char *path, int *ret_fd, struct err *e)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	cleanup_fd int fd = -1;
-
-	*ret_fd = -1;
-	if (!path)
-		return 0;
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ENAMETOOLONG, "console socket \"%s\"", path);
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_set(e, errno, "console socket \"%s\"", path);
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
+/* A create under way: what it makes, and what it was asked for. */
+struct creation {
+	const struct options *o;
+	struct state *s;
+	struct spec spec;
+	struct preserved preserved;
+	bool detach;
+	int console;      /* given to init; -1: none */
+	int console_peer; /* our end, when the terminal is ours to attend; -1: it is not */
+};
 
 struct answer {
 	struct err err;
@@ -123,80 +86,111 @@ static int create_in_runner(const struct container_create *req, struct container
 }
 
 /* Keeps the configuration as it was at create: what the bundle says later changes nothing. */
-static int keep_config(const struct state *s, struct err *e)
+static int keep_config(struct creation *c, struct err *e)
 {
-	cleanup_fd int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_free char *from = path_join(s->bundle, "config.json"), *text = NULL;
+	cleanup_free char *from = path_join(c->s->bundle, "config.json"), *text = NULL;
 	size_t len;
 
-	if (dir < 0 || !from)
-		return err_set(e, dir < 0 ? errno : ENOMEM, "open \"%s\"", s->dir);
+	if (!from)
+		return err_set(e, ENOMEM, "path of config.json");
 	if (io_read_file_at(AT_FDCWD, from, SPEC_MAX_BYTES, &text, &len, e) < 0)
 		return -e->code;
-	return io_write_atomic_at(dir, "config.json", text, len, 0600, e);
+	if (spec_parse(text, len, &c->spec, e) < 0)
+		return err_wrap(e, "config.json");
+	return io_write_atomic_at(c->s->lock, "config.json", text, len, 0600, e);
 }
 
-static void stamp(char *buf, size_t size)
+static int open_console(struct creation *c, struct err *e)
 {
-	struct timespec t;
-	struct tm tm;
-	char seconds[24];
+	bool terminal = c->spec.has_process && c->spec.process.terminal;
+	int pair[2];
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
-	snprintf(buf, size, "%s.%09uZ", seconds, (unsigned int)t.tv_nsec % 1000000000u);
+	if (terminal && c->detach && !c->o->console_socket)
+		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal, give --console-socket");
+	if (c->o->console_socket && !terminal)
+		return err_set(e, EINVAL, "option --console-socket: process.terminal is not set");
+	if (c->o->console_socket || !terminal)
+		return console_connect(c->o->console_socket, &c->console, e);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair for the terminal");
+	c->console_peer = pair[0];
+	c->console = pair[1];
+	return 0;
 }
 
-static int create_with(const struct options *o, struct state *s, struct err *e)
+/* Everything from the specification to a process that waits; the undo is undo_create's. */
+static int make(struct creation *c, struct err *e)
 {
-	struct container_create req = { .id = s->id, .bundle = s->bundle, .spec_path = s->config, .mntns_fd = -1,
-					.stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
-					.warn = command_warn };
-	cleanup_fd int start = -1, console = -1;
+	struct state *s = c->s;
+	const char *env[] = { c->preserved.listen, "LISTEN_PID=1", NULL };
+	struct container_create req = { .id = s->id, .bundle = s->bundle, .spec_path = s->config, .spec = &c->spec,
+					.mntns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
+					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
+					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
+					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true,
+					.warn = log_warning };
 	struct container_created created = { 0 };
-	struct err ignored;
+	cleanup_fd int start = -1;
 
-	if (keep_config(s, e) < 0 || console_connect(o->console_socket, &console, e) < 0 ||
+	if (keep_config(c, e) < 0 || state_describe(s, &c->spec, e) < 0 || open_console(c, e) < 0 ||
 	    state_socket(s, true, &start, e) < 0)
 		return -e->code;
-	req.console_sock = console;
-	req.systemd_cgroup = o->systemd_cgroup;
-	req.systemd_annotations = true;
+	req.console_sock = c->console;
 	req.start_fd = start;
 	if (create_in_runner(&req, &created, e) < 0)
 		return -e->code;
 	s->pid = created.pid;
 	s->start_time = process_start_time(created.pid);
 	memcpy(s->cgroup, created.cgroup, sizeof(s->cgroup));
-	s->systemd = o->systemd_cgroup;
-	stamp(s->created, sizeof(s->created));
-	if (state_save(s, e) == 0 && write_pid_file(o->pid_file, s->pid, e) == 0)
-		return 0;
-	kill(s->pid, SIGKILL);
-	waitpid(s->pid, NULL, 0);
-	container_cgroup_remove(s->cgroup, s->systemd, 1000, &ignored);
-	return -e->code;
+	s->systemd = c->o->systemd_cgroup;
+	state_now(s->created, sizeof(s->created));
+	/* The state before the pid file: who reads that one may ask for the state at once. */
+	return state_save(s, e) < 0 || announce(c->o, s->pid, e) < 0 ? -e->code : 0;
 }
 
-static int create(const struct options *o, struct state *s, struct err *e)
+/* Nothing of a failed create stays; its poststop hooks are run (runtime.md, "Lifecycle"). */
+static void undo_create(struct state *s)
 {
-	char bundle[PATH_MAX];
-	struct err ignored;
+	char text[1024];
+	struct err why;
 
-	if (state_open(o->root, o->id, s, e) < 0)
+	if (container_destroy(s, &why) < 0)
+		log_warning(log_text(&why, text, sizeof(text)));
+}
+
+/*
+ * Leaves *s locked. detach: nobody waits for the process. *ret_master: the terminal when it is ours to attend, else -1.
+ */
+static int create(const struct options *o, bool detach, struct state *s, int *ret_master, struct err *e)
+{
+	struct creation c = { .o = o, .s = s, .detach = detach, .console = -1, .console_peer = -1 };
+	char bundle[PATH_MAX];
+	int r;
+
+	*ret_master = -1;
+	if (preserve_fds(o, true, &c.preserved, e) < 0 || state_open(o->root, o->id, s, e) < 0)
 		return -e->code;
 	if (!realpath(o->bundle ? o->bundle : ".", bundle))
 		return err_set(e, errno, "bundle \"%s\"", o->bundle ? o->bundle : ".");
 	strcpy(s->bundle, bundle);
 	if (state_make(o->root, s, e) < 0)
 		return -e->code;
-	if (create_with(o, s, e) < 0) {
-		state_remove(s, &ignored);
-		return -e->code;
-	}
-	return 0;
+	r = make(&c, e);
+	if (r == 0 && c.console_peer >= 0)
+		r = io_recv_fd(c.console_peer, ret_master, e);
+	if (r < 0)
+		undo_create(s);
+	else
+		log_debug("container %s is created, process %d", s->id, (int)s->pid);
+	if (c.console >= 0)
+		close(c.console);
+	if (c.console_peer >= 0)
+		close(c.console_peer);
+	spec_free(&c.spec);
+	return r;
 }
 
+/* *s is locked: what its status says stays true. */
 static int start(struct state *s, struct err *e)
 {
 	cleanup_fd int fd = -1;
@@ -212,54 +206,57 @@ static int start(struct state *s, struct err *e)
 	unlink(path);
 	if (container_start(fd, START_TIMEOUT_MS, e) < 0)
 		return -e->code;
-	if (container_hooks(s->config, "poststart", s->id, s->bundle, "running", s->pid, e) < 0) {
+	if ((s->hooks & 1u << HOOK_POSTSTART) &&
+	    container_hooks(s->config, "poststart", s->id, s->bundle, "running", s->pid, e) < 0) {
 		kill(s->pid, SIGKILL);
 		return -e->code;
 	}
+	log_debug("container %s is started", s->id);
 	return 0;
 }
 
 int command_create(const struct options *o, struct err *e)
 {
-	struct state s;
+	cleanup_state struct state s = { .lock = -1 };
+	int master;
 
-	return create(o, &s, e) < 0 ? -1 : 0;
+	return create(o, true, &s, &master, e) < 0 ? -1 : 0;
 }
 
 int command_start(const struct options *o, struct err *e)
 {
-	struct state s;
+	cleanup_state struct state s = { .lock = -1 };
 
-	return state_load(o->root, o->id, &s, e) < 0 || start(&s, e) < 0 ? -1 : 0;
-}
-
-static pid_t forward_to;
-
-static void forward(int sig)
-{
-	kill(forward_to, sig);
+	return state_load_locked(o->root, o->id, &s, e) < 0 || start(&s, e) < 0 ? -1 : 0;
 }
 
 int command_run(const struct options *o, struct err *e)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-	struct options gone = *o;
-	struct err ignored;
-	struct state s;
+	cleanup_state struct state s = { .lock = -1 };
+	cleanup_fd int master = -1;
 	int code;
 
-	if (create(o, &s, e) < 0)
+	/* Before there are children that could leave orphans. */
+	if (!o->detach && !o->no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+		err_set(e, errno, "become a subreaper");
 		return -1;
-	gone.force = true;
+	}
+	if (create(o, o->detach, &s, &master, e) < 0)
+		return -1;
 	if (start(&s, e) < 0) {
-		command_delete(&gone, &ignored);
+		undo_create(&s);
 		return -1;
 	}
 	if (o->detach)
 		return 0;
-	forward_to = s.pid;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], forward);
-	code = wait_for_exit(s.pid);
-	return command_delete(&gone, e) < 0 ? -1 : code;
+	state_close(&s); /* other commands may have it while it runs */
+	code = attend_process(s.pid, master);
+	if (o->keep)
+		return code;
+	/* Somebody else may have removed it, and even made another of this name: then nothing is ours to remove. */
+	if (state_load_locked(o->root, o->id, &s, e) < 0)
+		return e->code == ENOENT ? code : -1;
+	if (state_status(&s) != STATUS_STOPPED)
+		return code;
+	return container_destroy(&s, e) < 0 ? -1 : code;
 }

@@ -1,195 +1,165 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kobako-oci: the bundled OCI runtime as a command, with runc's command line.
- *   kobako-oci [global options] create|start|run|state|kill|delete|exec|features|spec [options] [id] ...
- * Thin over native/container; the state on disk is state.h's.
+ * kobako-oci: the bundled OCI runtime as a command, with runc's command line (docs/oci-runtime.md).
+ * Thin over native/container; the state on disk is state.h's, the command line options.h's.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
-#include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/json.h"
 #include "base/seal.h"
 #include "runtime/commands.h"
+#include "runtime/log.h"
 
-enum { OPT_ROOT = 256, OPT_LOG, OPT_LOG_FORMAT, OPT_IGNORED, OPT_SYSTEMD, OPT_CONSOLE, OPT_PID_FILE, OPT_CWD, OPT_NNP, OPT_VERSION };
-
-/* Options of runc that ask for nothing here are accepted; one that asks for something is an error. */
-static const struct option global_options[] = {
-	{ "root", required_argument, NULL, OPT_ROOT },
-	{ "log", required_argument, NULL, OPT_LOG },
-	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
-	{ "debug", no_argument, NULL, OPT_IGNORED },
-	{ "systemd-cgroup", no_argument, NULL, OPT_SYSTEMD },
-	{ "rootless", required_argument, NULL, OPT_IGNORED },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-
-static const struct option command_options[] = {
-	{ "bundle", required_argument, NULL, 'b' },
-	{ "console-socket", required_argument, NULL, OPT_CONSOLE },
-	{ "pid-file", required_argument, NULL, OPT_PID_FILE },
-	{ "process", required_argument, NULL, 'p' },
-	{ "cwd", required_argument, NULL, OPT_CWD },
-	{ "env", required_argument, NULL, 'e' },
-	{ "user", required_argument, NULL, 'u' },
-	{ "tty", no_argument, NULL, 't' },
-	{ "detach", no_argument, NULL, 'd' },
-	{ "force", no_argument, NULL, 'f' },
-	{ "all", no_argument, NULL, 'a' },
-	{ "no-new-privs", no_argument, NULL, OPT_NNP },
-	{ NULL, 0, NULL, 0 },
-};
-
-static const struct {
+static const struct command {
 	const char *name;
 	int (*run)(const struct options *o, struct err *e);
-	bool needs_id;
-	const char *usage;
+	enum command_bit bit;
+	bool in_order;            /* what follows the first argument are no options of ours */
+	size_t min_args, max_args; /* the id counts */
+	const char *arguments, *help;
 } commands[] = {
-	{ "create", command_create, true, "create [-b BUNDLE] [--console-socket PATH] [--pid-file PATH] ID" },
-	{ "start", command_start, true, "start ID" },
-	{ "run", command_run, true, "run [-d] [-b BUNDLE] [--console-socket PATH] [--pid-file PATH] ID" },
-	{ "state", command_state, true, "state ID" },
-	{ "kill", command_kill, true, "kill [-a] ID [SIGNAL]" },
-	{ "delete", command_delete, true, "delete [-f] ID" },
-	{ "exec", command_exec, true,
-	  "exec [-d] [-t] [-e K=V] [-u UID[:GID]] [--cwd PATH] [-p PROCESS.json] [--console-socket PATH] [--pid-file PATH] ID [ARGS...]" },
-	{ "features", command_features, false, "features" },
-	{ "spec", command_spec, false, "spec [-b BUNDLE]" },
+	{ "checkpoint", command_checkpoint, FOR_CHECKPOINT, false, 1, 1, "ID", "save a running container with CRIU" },
+	{ "create", command_create, FOR_CREATE, false, 1, 1, "ID", "make a container, up to its program" },
+	{ "delete", command_delete, FOR_DELETE, false, 1, 1, "ID", "remove what a container holds" },
+	{ "events", command_events, FOR_EVENTS, false, 1, 1, "ID", "print statistics and out-of-memory events" },
+	{ "exec", command_exec, FOR_EXEC, true, 1, SIZE_MAX, "ID COMMAND [ARGUMENT...], or -p FILE ID",
+	  "run one more process in a container" },
+	{ "features", command_features, FOR_NONE, false, 0, 0, "", "print what this runtime can do" },
+	{ "kill", command_kill, FOR_KILL, false, 1, 2, "ID [SIGNAL]", "send a signal (default: TERM)" },
+	{ "list", command_list, FOR_LIST, false, 0, 0, "", "list the containers" },
+	{ "pause", command_pause, FOR_NONE, false, 1, 1, "ID", "freeze a container" },
+	{ "ps", command_ps, FOR_PS, true, 1, SIZE_MAX, "ID [PS-OPTION...]", "list a container's processes" },
+	{ "restore", command_restore, FOR_RESTORE, false, 1, 1, "ID", "make a container of what checkpoint saved" },
+	{ "resume", command_resume, FOR_NONE, false, 1, 1, "ID", "thaw a container" },
+	{ "run", command_run, FOR_RUN, false, 1, 1, "ID", "create, start, wait and delete" },
+	{ "spec", command_spec, FOR_SPEC, false, 0, 0, "", "write an example config.json" },
+	{ "start", command_start, FOR_NONE, false, 1, 1, "ID", "run a created container's program" },
+	{ "state", command_state, FOR_NONE, false, 1, 1, "ID", "print a container's state" },
+	{ "update", command_update, FOR_UPDATE, false, 1, 1, "ID", "change a container's limits" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-void command_warn(const char *text)
+static int help(FILE *to)
 {
-	fprintf(stderr, "kobako-oci: warning: %s\n", text);
-}
-
-/* Where engines look for the reason: the log file, as text or as one JSON object per line. */
-static void log_error(const struct options *o, const char *text)
-{
-	FILE *f = o->log ? fopen(o->log, "ae") : NULL;
-	char stamp[40];
-	time_t now = time(NULL);
-	struct tm tm;
-	json_t *line;
-	char *dump;
-
-	fprintf(stderr, "kobako-oci: %s\n", text);
-	if (!f)
-		return;
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	line = json_pack("{ss ss ss}", "level", "error", "msg", text, "time", stamp);
-	dump = o->log_json && line ? json_text(line, JSON_COMPACT) : NULL;
-	if (dump)
-		fprintf(f, "%s\n", dump);
-	else
-		fprintf(f, "time=\"%s\" level=error msg=\"%s\"\n", stamp, text);
-	free(dump);
-	json_decref(line);
-	fclose(f);
-}
-
-static int usage(FILE *to)
-{
-	fprintf(to, "usage: kobako-oci [--root DIR] [--log FILE] [--log-format text|json] COMMAND\n");
+	fprintf(to, "usage: kobako-oci [OPTION...] COMMAND [OPTION...] [ARGUMENT...]\n\ncommands:\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %s\n", commands[i].usage);
+		fprintf(to, "   %-12s %s\n", commands[i].name, commands[i].help);
+	fprintf(to, "\noptions (of a command: kobako-oci COMMAND --help):\n");
+	options_help(FOR_GLOBAL, to);
 	return to == stdout ? 0 : 1;
 }
 
-static int parse_global(int argc, char **argv, struct options *o)
+static int help_of(const struct command *c, FILE *to)
 {
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "+hv", global_options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_ROOT: o->root = optarg; break;
-		case OPT_LOG: o->log = optarg; break;
-		case OPT_LOG_FORMAT: o->log_json = !strcmp(optarg, "json"); break;
-		case OPT_IGNORED: break;
-		case OPT_SYSTEMD: o->systemd_cgroup = true; break;
-		case 'v':
-		case OPT_VERSION:
-			printf("kobako-oci version %s\nspec: 1.3.0\n", KOBAKO_VERSION);
-			exit(0);
-		case 'h': exit(usage(stdout));
-		default: return -1;
-		}
-	}
+	fprintf(to, "usage: kobako-oci %s [OPTION...] %s\n   %s\n\noptions:\n", c->name, c->arguments, c->help);
+	options_help(c->bit, to);
 	return 0;
 }
 
-static int parse_command(int argc, char **argv, struct options *o)
+static const struct command *find(const char *name)
 {
-	int opt;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
 
-	optind = 0; /* begin anew: both libraries reset at 0 */
-	while ((opt = getopt_long(argc, argv, "+b:p:e:u:tdfa", command_options, NULL)) != -1) {
-		switch (opt) {
-		case 'b': o->bundle = optarg; break;
-		case OPT_CONSOLE: o->console_socket = optarg; break;
-		case OPT_PID_FILE: o->pid_file = optarg; break;
-		case 'p': o->process_file = optarg; break;
-		case OPT_CWD: o->cwd = optarg; break;
-		case 'e':
-			if (o->env_count == sizeof(o->env) / sizeof(o->env[0]))
-				return -1;
-			o->env[o->env_count++] = optarg;
-			break;
-		case 'u': o->user = optarg; break;
-		case 't': o->tty = true; break;
-		case 'd': o->detach = true; break;
-		case 'f': o->force = true; break;
-		case 'a': o->all = true; break;
-		case OPT_NNP: o->no_new_privs = true; break;
-		default: return -1;
-		}
+static int fail(const char *prefix, struct err *e, int code)
+{
+	char text[1024];
+
+	if (prefix)
+		err_wrap(e, "container %s", prefix);
+	log_error(log_text(e, text, sizeof(text)));
+	return code;
+}
+
+/* --root as an absolute path; "/" would make every folder of the machine a container. */
+static int absolute_root(struct options *o, struct err *e)
+{
+	static char path[2 * PATH_MAX];
+	char cwd[PATH_MAX];
+
+	if (!o->root) {
+		o->root = "/run/kobako-oci";
+		return 0;
 	}
+	if (!getcwd(cwd, sizeof(cwd)))
+		return err_set(e, errno, "current folder");
+	if (o->root[0] == '/')
+		snprintf(path, sizeof(path), "%s", o->root);
+	else
+		snprintf(path, sizeof(path), "%s/%s", cwd, o->root);
+	if (!*o->root || strspn(path, "/.") == strlen(path))
+		return err_set(e, EINVAL, "option --root: \"%.100s\" is no folder for states", o->root);
+	o->root = path;
 	return 0;
+}
+
+/* Checks what the command can't do without; the error says how it is called. */
+static int count_arguments(const struct command *c, size_t count, struct err *e)
+{
+	if (count >= c->min_args && count <= c->max_args)
+		return 0;
+	return err_set(e, EINVAL, "%s: %zu arguments given; usage: kobako-oci %s [OPTION...] %s", c->name, count, c->name,
+		       c->arguments);
+}
+
+static int run_command(const struct command *c, char **argv, struct options *o)
+{
+	struct err e = { 0 };
+	char **args;
+	size_t count;
+	int r;
+
+	/* runc's codes: 1, and 255 for an exec that did not come to run. */
+	if (options_parse(c->bit, c->in_order, argv, o, &args, &count, &e) < 0)
+		return fail(c->name, &e, 1);
+	if (o->help)
+		return help_of(c, stdout);
+	if (count_arguments(c, count, &e) < 0)
+		return fail(NULL, &e, 1);
+	if (c->max_args) {
+		o->id = args[0];
+		o->args = args + 1;
+		o->arg_count = count - 1;
+	}
+	r = c->run(o, &e);
+	return r < 0 ? fail(c->name, &e, c->bit == FOR_EXEC ? 255 : 1) : r;
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .root = "/run/kobako-oci" };
+	const struct command *c;
+	struct options o = { 0 };
 	struct err e = { 0 };
-	char text[1024];
-	size_t i;
-	int r;
+	char **args, text[1024];
+	size_t count;
 
 	if (seal_self(argv, environ, &e) < 0)
-		command_warn(err_text(&e, text, sizeof(text)));
-	if (parse_global(argc, argv, &o) < 0 || optind >= argc)
-		return usage(stderr);
-	argc -= optind;
-	argv += optind;
-	for (i = 0; i < COMMANDS; i++)
-		if (!strcmp(argv[0], commands[i].name))
-			break;
-	if (i == COMMANDS) {
-		fprintf(stderr, "kobako-oci: \"%s\" is no command\n", argv[0]);
-		return usage(stderr);
+		log_warning(log_text(&e, text, sizeof(text)));
+	if (argc < 1 || options_parse(FOR_GLOBAL, true, argv + 1, &o, &args, &count, &e) < 0)
+		return fail(NULL, &e, 1);
+	if (o.version) {
+		printf("kobako-oci version %s\nspec: 1.3.0\n", KOBAKO_VERSION);
+		return 0;
 	}
-	if (parse_command(argc, argv, &o) < 0 || (commands[i].needs_id && optind >= argc)) {
-		fprintf(stderr, "usage: kobako-oci %s\n", commands[i].usage);
-		return 1;
+	if (o.help || !count || !strcmp(args[0], "help"))
+		return count > 1 && find(args[1]) ? help_of(find(args[1]), stdout) : help(stdout);
+	if (log_open(o.log, o.log_format, o.debug, &e) < 0 || absolute_root(&o, &e) < 0)
+		return fail(NULL, &e, 1);
+	if (o.trace) {
+		err_set(&e, ENOTSUP, "option --trace: is not offered yet");
+		return fail(NULL, &e, 1);
 	}
-	if (commands[i].needs_id)
-		o.id = argv[optind++];
-	o.args = argv + optind;
-	r = commands[i].run(&o, &e);
-	if (r < 0) {
-		log_error(&o, err_text(&e, text, sizeof(text)));
-		/* runc's codes: 1, and 255 for an exec that did not come to run. */
-		return commands[i].run == command_exec ? 255 : 1;
+	c = find(args[0]);
+	if (!c) {
+		err_set(&e, EINVAL, "\"%.40s\" is no command (kobako-oci --help lists them)", args[0]);
+		return fail(NULL, &e, 3); /* runc's code */
 	}
-	return r;
+	return run_command(c, args + 1, &o);
 }

@@ -5,25 +5,31 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "cgroup/cgroup.h"
-#include "spec/spec.h"
+
+/* A create with hooks may take its time; who holds the lock that long does not hang. */
+enum { LOCK_TIMEOUT_MS = 60000 };
 
 int state_open(const char *root, const char *id, struct state *s, struct err *e)
 {
 	memset(s, 0, sizeof(*s));
+	s->lock = -1;
 	if (!*id || strlen(id) >= sizeof(s->id) || !strcmp(id, ".") || !strcmp(id, ".."))
 		return err_set(e, EINVAL, "container id \"%.60s\"", id);
 	for (const char *p = id; *p; p++)
@@ -36,6 +42,43 @@ int state_open(const char *root, const char *id, struct state *s, struct err *e)
 	return 0;
 }
 
+void state_close(struct state *s)
+{
+	free(s->annotations);
+	s->annotations = NULL;
+	if (s->lock >= 0)
+		close(s->lock);
+	s->lock = -1;
+}
+
+static int not_there(const struct state *s, struct err *e)
+{
+	return err_set(e, ENOENT, "container \"%s\" does not exist", s->id);
+}
+
+int state_lock(struct state *s, int timeout_ms, struct err *e)
+{
+	cleanup_fd int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat ours, there;
+
+	if (dir < 0)
+		return errno == ENOENT ? not_there(s, e) : err_set(e, errno, "open \"%s\"", s->dir);
+	for (int waited = 0; flock(dir, LOCK_EX | LOCK_NB) < 0; waited++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(e, errno, "lock \"%s\"", s->dir);
+		if (waited >= timeout_ms)
+			return err_set(e, ETIMEDOUT, "container \"%s\": another command is at work on it", s->id);
+		poll(NULL, 0, 1);
+	}
+	/* While we waited it may have gone, and another come in its place. */
+	if (fstat(dir, &ours) < 0)
+		return err_set(e, errno, "look at \"%s\"", s->dir);
+	if (stat(s->dir, &there) < 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
+		return not_there(s, e);
+	s->lock = take_fd(&dir);
+	return 0;
+}
+
 int state_make(const char *root, struct state *s, struct err *e)
 {
 	cleanup_fd int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), made = -1;
@@ -45,31 +88,46 @@ int state_make(const char *root, struct state *s, struct err *e)
 	if (mkdirat(made, s->id, 0700) < 0)
 		return errno == EEXIST ? err_set(e, EEXIST, "container \"%s\"", s->id) :
 					 err_set(e, errno, "make \"%s\"", s->dir);
-	return 0;
+	return state_lock(s, 0, e);
 }
 
-static json_t *to_json(const struct state *s)
+int state_describe(struct state *s, const struct spec *spec, struct err *e)
 {
-	return json_pack("{ss ss ss si ss ss ss}", "ociVersion", "1.3.0", "id", s->id, "status",
-			 status_name(state_status(s)), "pid", state_status(s) == STATUS_STOPPED ? 0 : (int)s->pid, "bundle",
-			 s->bundle, "created", s->created, "owner", "");
+	cleanup_free char *rootfs = spec->rootfs[0] == '/' ? strdup(spec->rootfs) : path_join(s->bundle, spec->rootfs);
+
+	if (!rootfs)
+		return err_set(e, ENOMEM, "rootfs path");
+	if (path_clean(rootfs, s->rootfs, sizeof(s->rootfs)) < 0)
+		return err_set(e, EINVAL, "root.path \"%.200s\"", spec->rootfs);
+	snprintf(s->oci_version, sizeof(s->oci_version), "%s", spec->oci_version);
+	for (int kind = 0; kind < HOOK_KINDS; kind++)
+		if (spec->hooks[kind].count)
+			s->hooks |= 1u << kind;
+	s->own_pids = spec_ns_new(spec, NS_PID);
+	if (spec->annotations && json_object_size(spec->annotations)) {
+		s->annotations = json_text(spec->annotations, JSON_COMPACT);
+		if (!s->annotations)
+			return err_set(e, ENOMEM, "annotations");
+	}
+	return 0;
 }
 
 int state_save(struct state *s, struct err *e)
 {
-	cleanup_fd int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_free char *text = NULL;
 	json_t *o;
 
-	if (dir < 0)
-		return err_set(e, errno, "open \"%s\"", s->dir);
-	o = json_pack("{si sI ss ss sb ss}", "pid", (int)s->pid, "startTime", (json_int_t)s->start_time, "bundle", s->bundle,
-		      "cgroup", s->cgroup, "systemd", s->systemd, "created", s->created);
+	o = json_pack("{ss si sI ss ss ss ss si sb sb}", "ociVersion", s->oci_version, "pid", (int)s->pid, "startTime",
+		      (json_int_t)s->start_time, "bundle", s->bundle, "rootfs", s->rootfs, "cgroup", s->cgroup, "created",
+		      s->created, "hooks", (int)s->hooks, "ownPids", (int)s->own_pids,
+		      "systemd", (int)s->systemd);
+	if (o && s->annotations)
+		json_object_set_new(o, "annotations", json_loads(s->annotations, 0, NULL));
 	text = o ? json_text(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!text)
 		return err_set(e, ENOMEM, "write the state");
-	return io_write_atomic_at(dir, "state.json", text, strlen(text), 0600, e);
+	return io_write_atomic_at(s->lock, "state.json", text, strlen(text), 0600, e);
 }
 
 static int copy_member(const struct jnode *n, const char *key, char *to, size_t size, struct err *e)
@@ -88,61 +146,95 @@ static int copy_member(const struct jnode *n, const char *key, char *to, size_t 
  * A file that a crash or somebody else left: what is signalled and removed by it must be what a create could have
  * made. A cgroup of "/" would be everybody's.
  */
-static int check_loaded(const struct state *s, int64_t pid, int64_t start, struct err *e)
+static int check_read(const struct state *s, int64_t pid, int64_t start, int64_t hooks, struct err *e)
 {
 	char clean[CGROUP_PATH_MAX];
 
-	if (pid <= 0 || pid > INT_MAX || start < 0)
-		return err_set(e, EINVAL, "state of \"%s\": process %lld that began at %lld", s->id, (long long)pid,
-			       (long long)start);
+	if (pid <= 0 || pid > INT_MAX || start < 0 || hooks < 0 || hooks >= 1 << HOOK_KINDS)
+		return err_set(e, EINVAL, "state of \"%s\": process %lld that began at %lld, hooks %lld", s->id, (long long)pid,
+			       (long long)start, (long long)hooks);
 	if (s->cgroup[0] != '/' || cgroup_path(s->cgroup, s->id, clean, e) < 0)
 		return err_set(e, EINVAL, "state of \"%s\": cgroup \"%.200s\"", s->id, s->cgroup);
 	return 0;
 }
 
-int state_load(const char *root, const char *id, struct state *s, struct err *e)
+static int read_members(const struct jnode *top, struct state *s, struct err *e)
+{
+	int64_t pid = 0, start = 0, hooks = 0;
+	struct jnode annotations = json_get(top, "annotations");
+	int r;
+
+	if ((r = json_need_i64(top, "pid", &pid, e)) < 0 || (r = json_need_i64(top, "startTime", &start, e)) < 0 ||
+	    (r = json_i64(top, "hooks", &hooks, e)) < 0 || (r = json_bool(top, "ownPids", &s->own_pids, e)) < 0 ||
+	    (r = json_bool(top, "systemd", &s->systemd, e)) < 0 ||
+	    (r = copy_member(top, "ociVersion", s->oci_version, sizeof(s->oci_version), e)) < 0 ||
+	    (r = copy_member(top, "bundle", s->bundle, sizeof(s->bundle), e)) < 0 ||
+	    (r = copy_member(top, "rootfs", s->rootfs, sizeof(s->rootfs), e)) < 0 ||
+	    (r = copy_member(top, "cgroup", s->cgroup, sizeof(s->cgroup), e)) < 0 ||
+	    (r = copy_member(top, "created", s->created, sizeof(s->created), e)) < 0 ||
+	    (r = json_want_object(&annotations, e)) < 0)
+		return r;
+	if ((r = check_read(s, pid, start, hooks, e)) < 0)
+		return r;
+	s->pid = (pid_t)pid;
+	s->start_time = (uint64_t)start;
+	s->hooks = (unsigned int)hooks;
+	if (annotations.value) {
+		s->annotations = json_text(annotations.value, JSON_COMPACT);
+		if (!s->annotations)
+			return err_set(e, ENOMEM, "state: annotations");
+	}
+	return 0;
+}
+
+static int read_state(struct state *s, struct err *e)
 {
 	cleanup_free char *text = NULL;
 	char path[PATH_MAX + 16];
 	struct jnode top;
-	int64_t pid = 0, start = 0;
 	json_t *doc;
 	size_t len;
 	int r;
 
-	if (state_open(root, id, s, e) < 0)
-		return -e->code;
 	snprintf(path, sizeof(path), "%s/state.json", s->dir);
-	r = io_read_file_at(AT_FDCWD, path, 1 << 20, &text, &len, e);
+	r = io_read_file_at(AT_FDCWD, path, SPEC_MAX_BYTES, &text, &len, e);
 	if (r == -ENOENT)
-		return err_set(e, ENOENT, "container \"%s\" does not exist", id);
-	if (r < 0 || json_parse(text, len, &doc, e) < 0)
-		return -e->code;
+		return not_there(s, e);
+	if (r < 0)
+		return r;
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return err_wrap(e, "%s", path);
 	top = json_top(doc, "state");
-	(void)((r = json_need_i64(&top, "pid", &pid, e)) < 0 || (r = json_need_i64(&top, "startTime", &start, e)) < 0 ||
-	       (r = copy_member(&top, "bundle", s->bundle, sizeof(s->bundle), e)) < 0 ||
-	       (r = copy_member(&top, "cgroup", s->cgroup, sizeof(s->cgroup), e)) < 0 ||
-	       (r = json_bool(&top, "systemd", &s->systemd, e)) < 0 ||
-	       (r = copy_member(&top, "created", s->created, sizeof(s->created), e)) < 0);
+	r = read_members(&top, s, e);
 	json_decref(doc);
-	if (r == 0)
-		r = check_loaded(s, pid, start, e);
-	s->pid = (pid_t)pid;
-	s->start_time = (uint64_t)start;
 	return r;
+}
+
+int state_load(const char *root, const char *id, struct state *s, struct err *e)
+{
+	return state_open(root, id, s, e) < 0 || read_state(s, e) < 0 ? -e->code : 0;
+}
+
+int state_load_locked(const char *root, const char *id, struct state *s, struct err *e)
+{
+	return state_open(root, id, s, e) < 0 || state_lock(s, LOCK_TIMEOUT_MS, e) < 0 || read_state(s, e) < 0 ? -e->code : 0;
 }
 
 int state_remove(struct state *s, struct err *e)
 {
-	cleanup_fd int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int copy = -1;
 	DIR *list;
 
-	if (dir < 0)
-		return errno == ENOENT ? 0 : err_set(e, errno, "open \"%s\"", s->dir);
+	if (s->lock < 0)
+		return err_set(e, EINVAL, "remove \"%s\" without its lock", s->dir);
 	/* All of it is ours, temporary files of a killed writer too; there are no folders in it. */
-	list = fdopendir(dup(dir));
+	copy = openat(s->lock, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	list = copy < 0 ? NULL : fdopendir(copy);
+	if (list)
+		copy = -1;
 	for (struct dirent *d; list && (d = readdir(list)); )
-		unlinkat(dir, d->d_name, 0);
+		unlinkat(s->lock, d->d_name, 0);
 	if (list)
 		closedir(list);
 	if (rmdir(s->dir) < 0 && errno != ENOENT)
@@ -170,41 +262,67 @@ uint64_t process_start_time(pid_t pid)
 	return strtoull(at, NULL, 10);
 }
 
+/* The start time is compared while a pidfd holds the pid. */
+int state_open_init(const struct state *s)
+{
+	int fd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+
+	if (fd >= 0 && process_start_time(s->pid) != s->start_time) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 enum status state_status(const struct state *s)
 {
 	char path[PATH_MAX + 16];
+	struct err ignored;
+	bool frozen = false;
 
 	/* Start 0: it was a zombie when it was looked at. */
 	if (!s->pid || !s->start_time || process_start_time(s->pid) != s->start_time)
 		return STATUS_STOPPED;
+	if (cgroup_frozen(s->cgroup, &frozen, &ignored) == 0 && frozen)
+		return STATUS_PAUSED;
 	snprintf(path, sizeof(path), "%s/start.sock", s->dir);
 	return access(path, F_OK) == 0 ? STATUS_CREATED : STATUS_RUNNING;
 }
 
 const char *status_name(enum status status)
 {
-	return status == STATUS_CREATED ? "created" : status == STATUS_RUNNING ? "running" : "stopped";
+	static const char *const names[] = { "created", "running", "paused", "stopped" };
+
+	return names[status];
 }
 
-char *state_text(const struct state *s)
+json_t *state_json(const struct state *s, const char *owner)
 {
-	struct err ignored;
-	struct spec spec;
-	json_t *o = to_json(s);
-	char *text = NULL;
+	enum status status = state_status(s);
+	json_t *o = json_pack("{ss ss si ss ss ss ss}", "ociVersion", s->oci_version, "id", s->id, "pid",
+			      status == STATUS_STOPPED ? 0 : (int)s->pid, "status", status_name(status), "bundle", s->bundle,
+			      "rootfs", s->rootfs, "created", s->created);
 
-	if (o && spec_load(s->config, &spec, &ignored) == 0) {
-		cleanup_free char *rootfs = spec.rootfs[0] == '/' ? strdup(spec.rootfs) : path_join(s->bundle, spec.rootfs);
-
-		json_object_set_new(o, "rootfs", json_string(rootfs));
-		if (spec.annotations)
-			json_object_set(o, "annotations", (json_t *)spec.annotations);
-		spec_free(&spec);
-	}
+	if (o && s->annotations)
+		json_object_set_new(o, "annotations", json_loads(s->annotations, 0, NULL));
 	if (o)
-		text = json_text(o, JSON_INDENT(2));
-	json_decref(o);
-	return text;
+		json_object_set_new(o, "owner", json_string(owner));
+	return o;
+}
+
+void state_now(char *buf, size_t size)
+{
+	char seconds[24], nanos[16];
+	struct timespec t;
+	struct tm tm;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
+	len = (size_t)snprintf(nanos, sizeof(nanos), ".%09u", (unsigned int)t.tv_nsec % 1000000000u);
+	while (len && nanos[len - 1] == '0')
+		nanos[--len] = '\0';
+	snprintf(buf, size, "%s%sZ", seconds, len > 1 ? nanos : "");
 }
 
 /* sun_path has 108 bytes: the folder is named by a descriptor, the path stays short. */

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Both are acted on: signalled, killed, removed. */
 		FUZZ_HOLDS(s.pid > 0, "pid %d", (int)s.pid);
 		FUZZ_HOLDS(s.cgroup[0] == '/' && s.cgroup[1], "cgroup \"%s\"", s.cgroup);
-		free(state_text(&s));
+		json_decref(state_json(&s, ""));
+		state_close(&s);
 	} else {
 		FUZZ_HOLDS(e.code && *e.step, "an error that says nothing");
 	}

@@ -46,7 +46,7 @@ describe("lifecycle", () => {
     expect(b.create().code).toBe(0);
     const second = b.create();
     expect(second.code).toBe(1);
-    expect(second.stderr).toContain(`container "${b.id}": File exists`);
+    expect(second.stderr).toContain(`container "${b.id}": file exists`);
     expect(b.status()).toBe("created");
   });
 
@@ -157,11 +157,11 @@ describe("hooks", () => {
 
 describe("errors", () => {
   it.each([
-    [["/nope"], 'exec "/nope" in the rootfs: No such file or directory'],
-    [["nope"], 'exec "nope" in the rootfs, PATH /bin: No such file or directory'],
-    [["/etc"], 'exec "/etc" in the rootfs: Is a directory'],
-    [["/plain"], 'exec "/plain" in the rootfs: Permission denied'],
-    [["/foreign"], 'exec "/foreign" in the rootfs: the program is for arm64: Exec format error'],
+    [["/nope"], 'exec "/nope": no such file or directory (in the rootfs)'],
+    [["nope"], 'exec "nope": no such file or directory (in the rootfs, PATH /bin)'],
+    [["/etc"], 'exec "/etc": is a directory (in the rootfs)'],
+    [["/plain"], 'exec "/plain": permission denied (in the rootfs)'],
+    [["/foreign"], 'exec "/foreign": the program is for arm64: exec format error (in the rootfs)'],
   ])("create of %j says what is wrong and leaves nothing", async (args, message) => {
     await using b = new Bundle((s, bundle) => {
       s.process.args = args;
@@ -184,7 +184,9 @@ describe("errors", () => {
       writeFileSync(join(bundle.rootfs, "script"), "#!/not/there\n", { mode: 0o755 });
     });
     expect(b.create().code).toBe(0);
-    expect(b.start().stderr).toContain('exec "/script" in the rootfs: its interpreter is missing');
+    expect(b.start().stderr).toContain(
+      'exec "/script": its interpreter is missing: no such file or directory (in the rootfs)',
+    );
     await waitFor("stopped", () => b.status() === "stopped");
   });
 
@@ -224,7 +226,7 @@ describe("errors", () => {
     refused(() => {
       b.spec.mounts.pop();
       b.spec.mounts.push({ destination: "/m", type: "bind", source: "/not/there", options: ["bind"] });
-    }, 'source "/not/there": No such file or directory');
+    }, 'source "/not/there": no such file or directory');
     refused(() => {
       b.spec.mounts.pop();
       b.spec.linux.sysctl = { "kernel.core_pattern": "|/x" };

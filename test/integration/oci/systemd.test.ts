@@ -215,12 +215,12 @@ not-found
       `$oci create -b $b $id </dev/null 2>&1 | grep -o "/no/such/program"; left
       systemd-run --quiet --scope --unit=$unit /bin/sleep 1000 &
       until systemctl is-active --quiet $unit; do sleep 0.01; done
-      $oci create -b $b $id </dev/null 2>&1 | grep -o "unit $unit: File exists"; systemctl is-active $unit; exit 0`,
+      $oci create -b $b $id </dev/null 2>&1 | grep -o "unit $unit: file exists"; systemctl is-active $unit; exit 0`,
     );
     expect(r.output.split("\n").filter(Boolean)).toEqual([
       "/no/such/program",
       "not-found",
-      `unit kobako-${b.id}.scope: File exists`,
+      `unit kobako-${b.id}.scope: file exists`,
       "active",
     ]);
   });
