@@ -274,7 +274,7 @@ bothWays("/dev", (way) => {
     await using b = way.bundle();
     const r = runWithConsole(way, b, "stat -c %t /dev/console; tty");
     expect(r.stdout.replaceAll("\r", "")).toBe("88\n/dev/pts/0\n");
-    expect(b.run().stderr).toContain("process.terminal: nobody takes the terminal");
+    expect(b.create().stderr).toContain("process.terminal: nobody takes the terminal");
     b.spec.process.terminal = false;
     b.oci(["delete", "--force", b.id]);
     expect(b.sh("test -e /dev/console || echo none").stdout).toBe("none\n");
