@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "cgroup/systemd.h"
@@ -29,8 +32,10 @@ struct creation {
 	bool unit_made;
 	pid_t waiter; /* what a scope begins with; 0: none */
 	const char **env, **given_env; /* process.env with the caller's additions (NULL: none), and without */
+	mode_t umask; /* the caller's */
+	bool late;    /* without the rights of root: what needs rights is done inside the user namespace */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
-	int sync;         /* our end */
+	int sync, sync_init; /* our end; init's, until it has it */
 	pid_t pid;
 	int pidfd;
 };
@@ -52,6 +57,12 @@ static int check(const struct spec *s, const struct container_create *req, struc
 		return err_set(e, EINVAL, "linux.namespaces: a container needs a mount namespace of its own");
 	if ((s->hostname || s->domainname) && !s->ns[NS_UTS].present)
 		return err_set(e, EINVAL, "hostname: the container has no uts namespace of its own");
+	if (spec_ns_new(s, NS_USER) && !s->idmaps.uid_count && geteuid() == 0)
+		return err_set(e, EINVAL, "linux.uidMappings: a new user namespace of root needs them");
+	if (s->net_device_count)
+		return err_set(e, ENOTSUP, "linux.netDevices: moving network devices is not supported yet");
+	if (s->rdt.present)
+		return err_set(e, ENOTSUP, "linux.intelRdt: no resctrl filesystem is mounted");
 	if (s->process.terminal && req->console_sock < 0)
 		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
 	if (sysctl_check(s, e) < 0 || labels_check(s, &s->process, e) < 0)
@@ -97,7 +108,8 @@ static int open_namespaces(struct creation *c, const struct container_create *re
 static int join_namespaces(const struct creation *c, struct err *e)
 {
 	for (int kind = 0; kind < NS_KINDS; kind++)
-		if (kind != NS_MOUNT && kind != NS_CGROUP && c->ns[kind] >= 0 && setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
+		if (kind != NS_MOUNT && kind != NS_CGROUP && kind != NS_USER && c->ns[kind] >= 0 &&
+		    setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
 			return err_set(e, errno, "join the %s namespace \"%s\"", spec_ns_names[kind].type,
 				       c->spec.ns[kind].path);
 	return 0;
@@ -117,14 +129,55 @@ static int start_unit(struct creation *c, const struct container_create *req, co
 	return 0;
 }
 
+/* Anything but device rules: without device nodes (they can't be made here) these have no object. */
+static bool asks_for_limits(const json_t *resources)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)resources, key, value)
+		if (strcmp(key, "devices") && json_object_size(value))
+			return true;
+	return false;
+}
+
+/* A caller without rights goes without a cgroup, when nothing is asked of it. */
+static int make_cgroup_late(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct err why = { 0 };
+	char text[640];
+
+	if (cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e) < 0)
+		return -e->code;
+	if (cgroup_create(c->cgroup, &c->made, &why) == 0)
+		return 1;
+	*c->cgroup = '\0';
+	if (asks_for_limits(c->spec.resources)) {
+		*e = why;
+		return err_wrap(e, "linux.resources");
+	}
+	snprintf(text, sizeof(text), "no cgroup: %s: %s", why.step, strerror(why.code));
+	warn_caller((void *)req, text);
+	return 0;
+}
+
 static int make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
 {
 	struct jnode resources = json_top(c->spec.resources, "linux.resources");
-	int r = req->systemd_cgroup ? start_unit(c, req, &resources, e) :
-				      cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
+	int r;
 
-	if (r < 0 || cgroup_create(c->cgroup, &c->made, e) < 0)
-		return -e->code;
+	if (c->late) {
+		r = make_cgroup_late(c, req, e);
+		if (r <= 0)
+			return r;
+	} else {
+		r = req->systemd_cgroup ? start_unit(c, req, &resources, e) :
+					  cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
+		if (r == 0)
+			r = cgroup_create(c->cgroup, &c->made, e);
+		if (r < 0)
+			return -e->code;
+	}
 	c->cgroup_made = true;
 	if (cgroup_apply(c->cgroup, &resources, e) < 0)
 		return -e->code;
@@ -153,35 +206,37 @@ static int clone_init(struct creation *c, const struct container_create *req, st
 	struct init in = { .spec = &c->spec, .req = req, .mounts = &c->mounts, .cgroup = &c->join,
 			   .identity = { .process = &c->spec.process, .seccomp = &c->seccomp,
 					 .keep_keyring = req->no_new_keyring,
+					 .umask = c->umask,
 					 .foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0 },
+			   .user_new = spec_ns_new(&c->spec, NS_USER), .user_joined = c->ns[NS_USER] >= 0,
 			   .mntns = req->mntns_fd >= 0 ? req->mntns_fd : c->ns[NS_MOUNT],
 			   .cgroupns = c->ns[NS_CGROUP] };
 	struct sys_clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&c->pidfd };
-	int pair[2];
 
 	if (open_stdio(req, in.stdio, e) < 0)
 		return -e->code;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(e, errno, "socket pair");
-	c->sync = pair[0];
-	in.sync = pair[1];
+	in.sync = c->sync_init;
+	/* Entered by the runner: in the user namespace a mount namespace of its own is made from it. */
+	if (c->mounts.user_ns && req->mntns_fd >= 0)
+		in.mntns = -1;
 	for (int kind = 0; kind < NS_KINDS; kind++)
-		if (spec_ns_new(&c->spec, (enum spec_ns_kind)kind) && kind != NS_CGROUP &&
+		if (spec_ns_new(&c->spec, (enum spec_ns_kind)kind) && kind != NS_CGROUP && kind != NS_TIME &&
 		    !(kind == NS_MOUNT && in.mntns >= 0))
 			args.flags |= (uint64_t)(unsigned int)spec_ns_names[kind].flag;
+	/* Inside a joined user namespace, too: the folder is still its owner's, who we are by number. */
 	if (c->join.v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)c->join.v2;
 	}
 	c->pid = sys_clone3(&args);
 	if (c->pid == 0) {
-		close(pair[0]);
+		close(c->sync);
 		init_main(&in);
 	}
 	for (int i = 0; i < 3; i++)
 		if (req->stdio[i] < 0)
 			close(in.stdio[i]);
-	close(pair[1]);
+	close(take_fd(&c->sync_init));
 	return c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0;
 }
 
@@ -207,6 +262,10 @@ static int attend_init(struct creation *c, const struct container_create *req, s
 			return 0;
 		case SYNC_WARN:
 			warn_caller((void *)req, m.err.step);
+			break;
+		case SYNC_USER:
+			if (userns_map(c->pid, &c->spec.idmaps, e) < 0 || sync_send(c->sync, &m, e) < 0)
+				return -e->code;
 			break;
 		case SYNC_HOOKS: {
 			struct sync_msg answer = { .type = SYNC_HOOKS, .pid = c->pid };
@@ -250,32 +309,128 @@ static void give_back(struct creation *c)
 		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
 }
 
-static int set_up(struct creation *c, const struct container_create *req, struct err *e)
+/*
+ * Joining a user namespace gives up the rights outside, for good. A keeper is forked that stays: it attends
+ * to init, runs the hooks and undoes a failure, while the runner goes in and clones init from there.
+ */
+struct verdict {
+	int code; /* 0, or negative with err */
+	struct err err;
+};
+
+static void __attribute__((noreturn)) keep_outside(struct creation *c, const struct container_create *req, int link)
+{
+	struct verdict v = { 0 };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(take_fd(&c->sync_init));
+	if (recv(link, &c->pid, sizeof(c->pid), 0) != sizeof(c->pid) || io_recv_fd(link, &c->pidfd, &v.err) < 0)
+		v.code = err_set(&v.err, EPROTO, "join the user namespace");
+	else
+		v.code = attend_init(c, req, &v.err);
+	if (v.code < 0)
+		give_back(c);
+	_exit(send(link, &v, sizeof(v), MSG_NOSIGNAL) < 0);
+}
+
+static int create_inside(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct verdict v = { 0 };
+	int link[2], status;
+	pid_t keeper;
+	ssize_t n;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) < 0)
+		return err_set(e, errno, "socket pair");
+	keeper = fork();
+	if (keeper == 0) {
+		close(link[1]);
+		keep_outside(c, req, link[0]);
+	}
+	close(link[0]);
+	if (keeper < 0) {
+		close(link[1]);
+		return err_set(e, errno, "fork");
+	}
+	c->cgroup_made = false; /* the keeper's to undo */
+	close(take_fd(&c->sync));
+	c->sync = fcntl(2, F_DUPFD_CLOEXEC, 3); /* clone_init closes it in the child */
+	if (setns(c->ns[NS_USER], CLONE_NEWUSER) < 0)
+		v.code = err_set(&v.err, errno, "join the user namespace \"%s\"", c->spec.ns[NS_USER].path);
+	else
+		v.code = clone_init(c, req, &v.err);
+	if (v.code == 0 && (send(link[1], &c->pid, sizeof(c->pid), MSG_NOSIGNAL) < 0 ||
+			    io_send_fd(link[1], c->pidfd, &v.err) < 0))
+		v.code = err_set(&v.err, EPIPE, "join the user namespace");
+	if (v.code == 0) {
+		do
+			n = recv(link[1], &v, sizeof(v), 0);
+		while (n < 0 && errno == EINTR);
+		if (n != sizeof(v))
+			v.code = err_set(&v.err, EPROTO, "the keeper of the outside ended without an answer");
+	}
+	close(link[1]);
+	while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
+		;
+	if (v.code < 0)
+		*e = v.err;
+	return v.code;
+}
+
+static int prepare_mounts(struct creation *c, const struct container_create *req, struct err *e)
 {
 	cleanup_free char *rootfs = NULL;
-	const struct spec *s = &c->spec;
+	struct mounts *m = &c->mounts;
+
+	rootfs = c->spec.rootfs[0] == '/' ? strdup(c->spec.rootfs) : path_join(req->bundle, c->spec.rootfs);
+	if (!rootfs)
+		return err_set(e, ENOMEM, "rootfs path");
+	if (path_clean(rootfs, m->rootfs, sizeof(m->rootfs)) < 0)
+		return err_set(e, EINVAL, "rootfs \"%.200s\" is no absolute path", rootfs);
+	m->spec = &c->spec;
+	m->cgroup = c->cgroup;
+	m->trees = req->trees;
+	m->tree_count = req->tree_count;
+	m->bundle = req->bundle;
+	m->user_ns = c->spec.ns[NS_USER].present;
+	m->late = c->late;
+	if (c->late) {
+		m->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		return m->proc < 0 ? err_set(e, errno, "open /proc") : 0;
+	}
+	if (mounts_open_sources(m, &c->spec, e) < 0)
+		return -e->code;
+	if (!m->user_ns)
+		return 0;
+	/* The rootfs of a prepared namespace is there, not here. */
+	if (req->mntns_fd >= 0 && setns(req->mntns_fd, CLONE_NEWNS) < 0)
+		return err_set(e, errno, "enter the prepared mount namespace");
+	return rootfs_clone(m, e);
+}
+
+static int set_up(struct creation *c, const struct container_create *req, struct err *e)
+{
+	struct spec *s = &c->spec;
+	int pair[2];
 
 	if (req->spec)
-		c->spec = *req->spec;
-	else if (spec_load(req->spec_path, &c->spec, e) < 0)
+		*s = *req->spec;
+	else if (spec_load(req->spec_path, s, e) < 0)
 		return -e->code;
 	if (check(s, req, e) < 0 || add_env(c, req, e) < 0)
 		return -e->code;
-	rootfs = s->rootfs[0] == '/' ? strdup(s->rootfs) : path_join(req->bundle, s->rootfs);
-	if (!rootfs)
-		return err_set(e, ENOMEM, "rootfs path");
-	if (path_clean(rootfs, c->mounts.rootfs, sizeof(c->mounts.rootfs)) < 0)
-		return err_set(e, EINVAL, "rootfs \"%.200s\" is no absolute path", rootfs);
-	c->mounts.spec = s;
-	c->mounts.cgroup = c->cgroup;
-	c->mounts.trees = req->trees;
-	c->mounts.tree_count = req->tree_count;
-	if (open_namespaces(c, req, e) < 0 || mounts_open_sources(&c->mounts, req->bundle, e) < 0 ||
+	c->late = geteuid() != 0 && spec_ns_new(s, NS_USER);
+	if (open_namespaces(c, req, e) < 0 || prepare_mounts(c, req, e) < 0 ||
 	    seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
-	    process_before_clone(&s->process, warn_caller, (void *)req, e) < 0 || make_cgroup(c, req, e) < 0 ||
-	    join_namespaces(c, e) < 0 || clone_init(c, req, e) < 0)
+	    process_before_clone(&s->process, s->ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
+	    make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
+	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
-	if (attend_init(c, req, e) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair");
+	c->sync = pair[0];
+	c->sync_init = pair[1];
+	if (c->ns[NS_USER] >= 0 ? create_inside(c, req, e) < 0 : clone_init(c, req, e) < 0 || attend_init(c, req, e) < 0)
 		return -e->code;
 	systemd_end_waiter(&c->waiter);
 	return 0;
@@ -291,7 +446,7 @@ int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode
 
 int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e)
 {
-	int r = cgroup_remove(cgroup, timeout_ms, e);
+	int r = *cgroup ? cgroup_remove(cgroup, timeout_ms, e) : 0;
 
 	return r == 0 && systemd_cgroup ? systemd_stop(strrchr(cgroup, '/') + 1, e) : r;
 }
@@ -316,7 +471,8 @@ int container_discard(const char *id, const char *spec_path, bool systemd_cgroup
 
 int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
 {
-	struct creation c = { .sync = -1, .pidfd = -1, .mounts = { .null = -1, .proc = -1, .root = -1 } };
+	struct creation c = { .sync = -1, .sync_init = -1, .pidfd = -1,
+			      .mounts = { .null = -1, .proc = -1, .root = -1, .rootfs_tree = -1 } };
 	int r;
 
 	memset(c.ns, 0xff, sizeof(c.ns));
@@ -324,6 +480,8 @@ int container_create(const struct container_create *req, struct container_create
 	/* Inherited by init: nothing of the container may look into us before execve (CVE-2016-9962). */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "become non-dumpable");
+	/* Folders and files that we make have the modes that we say, whatever the caller's mask. */
+	c.umask = umask(022);
 	r = set_up(&c, req, e);
 	if (r < 0) {
 		give_back(&c);
@@ -337,12 +495,13 @@ int container_create(const struct container_create *req, struct container_create
 			close(c.ns[kind]);
 	if (c.sync >= 0)
 		close(c.sync);
+	if (c.sync_init >= 0)
+		close(c.sync_init);
 	if (c.pidfd >= 0)
 		close(c.pidfd);
 	cgroup_join_close(&c.join);
 	seccomp_filter_free(&c.seccomp);
-	if (c.mounts.spec)
-		mounts_close(&c.mounts);
+	mounts_close(&c.mounts);
 	if (c.env)
 		c.spec.process.env = c.given_env;
 	free(c.env);

@@ -64,6 +64,31 @@ static int make_node(const struct mounts *m, int dir, const char *name, mode_t t
 	return 0;
 }
 
+/*
+ * In a user namespace nodes can't be made (user_namespaces(7)): the host's is bound, when it is the one meant.
+ * host: its path outside, where init still is.
+ */
+static int bind_node(int dir, const char *name, const char *host, mode_t type, dev_t number, struct err *e)
+{
+	cleanup_fd int from = open(host, O_PATH | O_NOFOLLOW | O_CLOEXEC), to = -1, tree = -1;
+	struct stat st;
+
+	if (from < 0 || fstat(from, &st) < 0)
+		return err_set(e, errno, "device node \"%s\" of the host", host);
+	if ((st.st_mode & S_IFMT) != type || st.st_rdev != number)
+		return err_set(e, EINVAL, "device node \"%s\" of the host is another device", host);
+	to = openat(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	if (to < 0 && errno == EEXIST)
+		to = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0 || fstat(to, &st) < 0)
+		return err_set(e, errno, "make \"%s\"", name);
+	if (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode))
+		return err_set(e, EEXIST, "device node \"%s\": something else is there", name);
+	if (mount_clone(from, false, &tree, e) < 0)
+		return err_wrap(e, "device node \"%s\"", host);
+	return sys_move_mount_fd(tree, to) < 0 ? err_set(e, errno, "bind device node \"%s\"", host) : 0;
+}
+
 static int make_extra(struct mounts *m, const struct spec_device *d, struct err *e)
 {
 	char clean[4096], *slash;
@@ -73,8 +98,11 @@ static int make_extra(struct mounts *m, const struct spec_device *d, struct err 
 		return err_set(e, EINVAL, "device \"%s\"", d->path);
 	slash = strrchr(clean, '/');
 	*slash = '\0';
-	if (path_mkdirs(m->root, slash == clean ? "/" : clean, 0755, &dir, e) < 0 ||
-	    make_node(m, dir, slash + 1, d->type, d->mode, makedev((unsigned int)d->major, (unsigned int)d->minor), d->uid,
+	if (path_mkdirs(m->root, slash == clean ? "/" : clean, 0755, &dir, e) < 0)
+		return err_wrap(e, "device \"%s\"", d->path);
+	if (m->user_ns && d->type != S_IFIFO)
+		return bind_node(dir, slash + 1, d->path, d->type, makedev((unsigned int)d->major, (unsigned int)d->minor), e);
+	if (make_node(m, dir, slash + 1, d->type, d->mode, makedev((unsigned int)d->major, (unsigned int)d->minor), d->uid,
 		      d->gid, e) < 0)
 		return err_wrap(e, "device \"%s\"", d->path);
 	return 0;
@@ -93,7 +121,15 @@ static bool is_listed(const struct spec *s, const char *name)
 
 static int make_defaults(struct mounts *m, int dev, struct err *e)
 {
-	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+	for (size_t i = 0; m->user_ns && i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+		char host[16];
+
+		snprintf(host, sizeof(host), "/dev/%s", defaults[i].name);
+		if (!is_listed(m->spec, defaults[i].name) &&
+		    bind_node(dev, defaults[i].name, host, S_IFCHR, makedev(defaults[i].major, defaults[i].minor), e) < 0)
+			return -e->code;
+	}
+	for (size_t i = 0; !m->user_ns && i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		if (!is_listed(m->spec, defaults[i].name) &&
 		    make_node(m, dev, defaults[i].name, S_IFCHR, 0666, makedev(defaults[i].major, defaults[i].minor), 0, 0, e) < 0)
 			return -e->code;

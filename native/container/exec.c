@@ -13,6 +13,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -26,6 +27,8 @@ struct execution {
 	struct seccomp_filter seccomp;
 	struct cgroup_join join;
 	char cgroup[CGROUP_PATH_MAX]; /* of the exec itself, when one was made; else "" */
+	mode_t umask; /* the caller's */
+	bool no_setgroups;
 	int home; /* the runner's own mount namespace: where the cgroup filesystem is */
 	int proc;
 	int stdio[3];
@@ -66,8 +69,17 @@ static int bound(struct execution *x, const struct container_exec *req, const st
 		p->apparmor_profile = of->apparmor_profile;
 	if (!json_get(given, "selinuxLabel").value)
 		p->selinux_label = of->selinux_label;
-	if (!p->has_oom_score_adj)
+	if (!p->has_oom_score_adj) {
 		p->oom_score_adj = of->oom_score_adj;
+		p->has_oom_score_adj = of->has_oom_score_adj;
+	}
+	if (!p->exec_cpus_initial.present)
+		p->exec_cpus_initial = of->exec_cpus_initial;
+	if (!p->exec_cpus_final.present)
+		p->exec_cpus_final = of->exec_cpus_final;
+	/* Masks are inherited by what a container starts; an exec has no such parent there. */
+	if (p->umask < 0)
+		p->umask = of->umask;
 	if (!json_get(given, "rlimits").value) {
 		free(p->rlimits);
 		p->rlimits = calloc(of->rlimit_count + 1, sizeof(*p->rlimits));
@@ -122,6 +134,8 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 {
 	char path[CGROUP_PATH_MAX];
 
+	if (req->container_cgroup && !*req->container_cgroup)
+		return 0; /* made by a caller without rights to cgroups */
 	if (req->container_cgroup)
 		snprintf(path, sizeof(path), "%s", req->container_cgroup);
 	else if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0)
@@ -143,7 +157,18 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 	return 0;
 }
 
-static int join_namespaces(const struct execution *x, const struct container_exec *req, struct err *e)
+/* Whether the process is in another namespace of this kind than we are. */
+static bool is_other(int proc, enum spec_ns_kind kind)
+{
+	char own[40], path[24];
+	struct stat a, b;
+
+	snprintf(path, sizeof(path), "ns/%s", spec_ns_names[kind].proc);
+	snprintf(own, sizeof(own), "/proc/self/%s", path);
+	return fstatat(proc, path, &a, 0) < 0 || stat(own, &b) < 0 || a.st_ino != b.st_ino || a.st_dev != b.st_dev;
+}
+
+static int join_namespaces(struct execution *x, const struct container_exec *req, struct err *e)
 {
 	int flags = CLONE_NEWNS;
 
@@ -151,6 +176,23 @@ static int join_namespaces(const struct execution *x, const struct container_exe
 	flags |= CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	/* Not yet the cgroup namespace: from inside, a v2 hierarchy with nsdelegate lets nobody be put from
 	 * outside into it (ENOENT, cgroups(7)). The child enters it when it is in its cgroup. */
+	if (x->spec.ns[NS_TIME].present)
+		flags |= CLONE_NEWTIME;
+	if (x->spec.ns[NS_USER].present) {
+		cleanup_fd int proc = -1;
+		char path[32];
+
+		snprintf(path, sizeof(path), "/proc/%d", req->init_pid);
+		proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (proc < 0)
+			return err_set(e, errno, "open %s", path);
+		/* The host's are not for the namespace's root to enter, and we may be no more than that. */
+		flags = 0;
+		for (int kind = 0; kind < NS_KINDS; kind++)
+			if (kind != NS_CGROUP && is_other(proc, (enum spec_ns_kind)kind))
+				flags |= spec_ns_names[kind].flag;
+		x->no_setgroups = !process_may_setgroups(proc);
+	}
 	if (setns(req->init_pidfd, flags) < 0)
 		return err_set(e, errno, "enter the namespaces of process %d", req->init_pid);
 	return 0;
@@ -194,15 +236,22 @@ static int child_console(struct execution *x, const struct container_exec *req, 
 static void __attribute__((noreturn)) child_main(struct execution *x, const struct container_exec *req, bool foreign_ok)
 {
 	struct identity id = { .process = &x->process, .seccomp = &x->seccomp, .warn = warn_runner, .warn_arg = x,
-			       .foreign_ok = foreign_ok };
+			       .foreign_ok = foreign_ok, .umask = x->umask, .no_setgroups = x->no_setgroups };
 	int keep[] = { x->sync, x->proc, x->stdio[0], x->stdio[1], x->stdio[2], req->console_sock };
 	int last[] = { x->sync };
 	char program[PATH_MAX];
 	struct err e = { 0 };
 
 	process_close_others(req->preserve_fds, keep, sizeof(keep) / sizeof(keep[0]));
+	if (process_cpus(&x->process, &e) < 0)
+		fail(x->sync, &e);
+	/* Root of the user namespace, which may be another than the runtime's: what it makes is then its own. */
+	if (x->spec.ns[NS_USER].present && userns_become_root(&x->process, x->no_setgroups, &e) < 0)
+		fail(x->sync, &e);
 	if (process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
 	    child_console(x, req, &e) < 0)
+		fail(x->sync, &e);
+	if (process_memory_policy(&x->spec.memory_policy, &e) < 0)
 		fail(x->sync, &e);
 	if (x->spec.personality != PERSONALITY_NONE && personality((unsigned long)x->spec.personality) < 0) {
 		err_set(&e, errno, "linux.personality");
@@ -265,7 +314,9 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 {
 	bool foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0;
 
-	if (read_request(x, req, e) < 0 || process_before_clone(&x->process, warn_caller, (void *)req, e) < 0 || open_cgroup(x, req, e) < 0)
+	if (read_request(x, req, e) < 0 ||
+	    process_before_clone(&x->process, x->spec.ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
+	    open_cgroup(x, req, e) < 0)
 		return -e->code;
 	/* From the host's /proc; only labels need it, and only then does the child hold it. */
 	if (x->process.apparmor_profile || x->process.selinux_label) {
@@ -278,6 +329,8 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 		if (x->stdio[i] < 0)
 			return err_set(e, errno, "open /dev/null");
 	}
+	if (process_initial_cpus(&x->process, e) < 0)
+		return -e->code;
 	if (join_namespaces(x, req, e) < 0 || clone_child(x, req, foreign_ok, e) < 0)
 		return -e->code;
 	return attend(x, req, e);
@@ -307,6 +360,7 @@ int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err 
 	memset(&x.join, 0xff, sizeof(x.join));
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "become non-dumpable");
+	x.umask = umask(022);
 	r = set_up(&x, req, e);
 	if (r < 0)
 		give_back(&x);

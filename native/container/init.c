@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ static void warn_runner(void *arg, const char *text)
 /* Only what the steps below use; a container must find nothing of ours in /proc/1/fd. */
 static void close_others(struct init *in)
 {
-	const size_t fixed = 11;
+	const size_t fixed = 12;
 	size_t count = fixed + CGROUP_HIERARCHIES + in->spec->mount_count + in->req->tree_count, n = 0;
 	cleanup_free int *keep = malloc(count * sizeof(*keep));
 
@@ -46,18 +47,59 @@ static void close_others(struct init *in)
 	keep[n++] = in->req->start_fd;
 	keep[n++] = in->req->console_sock;
 	keep[n++] = in->mounts->null;
+	keep[n++] = in->mounts->rootfs_tree;
 	keep[n++] = in->mounts->proc;
 	keep[n++] = in->stdio[0];
 	keep[n++] = in->stdio[1];
 	keep[n++] = in->stdio[2];
 	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
 		keep[n++] = in->cgroup->tasks[i];
-	for (size_t i = 0; i < in->spec->mount_count; i++)
+	for (size_t i = 0; in->mounts->sources && i < in->spec->mount_count; i++)
 		keep[n++] = in->mounts->sources[i];
 	for (size_t i = 0; i < in->req->tree_count; i++)
 		keep[n++] = in->req->trees[i].fd;
 	in->cgroup->v2 = -1;
 	process_close_others(in->req->preserve_fds, keep, n);
+}
+
+/*
+ * Becomes root of the user namespace: new and mapped by the runner when we say that we are here, or joined.
+ * A caller without rights can map and set off only who is dumpable; nobody but us is in the namespace yet.
+ */
+static int enter_user(struct init *in, struct err *e)
+{
+	struct sync_msg m = { .type = SYNC_USER };
+	bool late = in->mounts->late;
+	cleanup_fd int self = -1;
+	int r;
+
+	if (!in->user_new && !in->user_joined)
+		return 0;
+	if (late && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "become dumpable");
+	if (in->user_new && ((r = sync_send(in->sync, &m, e)) < 0 || (r = sync_recv(in->sync, &m, e)) < 0))
+		return r;
+	if (m.type == SYNC_ERROR) {
+		*e = m.err;
+		return -e->code;
+	}
+	if (in->user_joined && userns_check_maps(&in->spec->idmaps, in->mounts->proc, e) < 0)
+		return -e->code;
+	self = openat(in->mounts->proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (self < 0)
+		return err_set(e, errno, "open /proc/self");
+	in->identity.no_setgroups = !process_may_setgroups(self);
+	if (userns_become_root(&in->spec->process, in->identity.no_setgroups, e) < 0)
+		return -e->code;
+	if (late && spec_ns_new(in->spec, NS_TIME)) {
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+			return err_set(e, errno, "become dumpable");
+		if (ns_new_time(in->spec, in->mounts->proc, e) < 0)
+			return -e->code;
+	}
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "become non-dumpable");
+	return late ? mounts_open_sources(in->mounts, in->spec, e) : 0;
 }
 
 static int join_cgroup(struct init *in, struct err *e)
@@ -129,10 +171,12 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 {
 	const struct spec *s = in->spec;
 
-	if (process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
+	if (enter_user(in, e) < 0 || process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
 	    enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
 	    rootfs_protect(in->mounts, e) < 0 || sysctl_apply(s, in->mounts->proc, e) < 0 ||
 	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, !in->req->no_pivot, e) < 0)
+		return -e->code;
+	if (process_memory_policy(&s->memory_policy, e) < 0)
 		return -e->code;
 	if (s->personality != PERSONALITY_NONE && personality((unsigned long)s->personality) < 0)
 		return err_set(e, errno, "linux.personality");
@@ -189,6 +233,8 @@ void init_main(struct init *in)
 	close_others(in);
 	in->identity.warn = warn_runner;
 	in->identity.warn_arg = in;
+	in->mounts->warn = warn_runner;
+	in->mounts->warn_arg = in;
 	if (set_up(in, program, sizeof(program), &e) < 0)
 		fail(in->sync, &e);
 	if (sync_send(in->sync, &ready, &e) < 0)

@@ -12,13 +12,15 @@
 /* --- sync.c: between runner and init, a SOCK_SEQPACKET pair ------------------------------------
  *
  *   init                          runner
+ *     USER       ---------------->  only in a new user namespace: writes its maps
+ *     <---------------- USER or error
  *     WARN text  ---------------->  tells the caller; any number of times
- *     HOOKS      ---------------->  only with hooks: runs prestart and createRuntime
+ *     HOOKS      ---------------->  only with hooks or a seccomp listener: runs prestart and createRuntime
  *     <---------------- pid or error
  *     READY      ---------------->  created; init goes on to wait on the start socket
  *     ERROR      ---------------->  instead of any: init ends
  */
-enum sync_type { SYNC_ERROR = 1, SYNC_WARN, SYNC_HOOKS, SYNC_READY };
+enum sync_type { SYNC_ERROR = 1, SYNC_WARN, SYNC_HOOKS, SYNC_READY, SYNC_USER };
 struct sync_msg {
 	int type;
 	pid_t pid; /* runner to init: init's own, as the runner sees it */
@@ -57,9 +59,17 @@ struct identity {
 	void *warn_arg;
 	bool foreign_ok; /* binfmt_misc may know programs of other machines */
 	bool keep_keyring; /* the session keyring stays the caller's */
+	bool no_setgroups; /* the user namespace denies it */
+	mode_t umask;    /* the caller's: kept when the specification says none */
 };
-/* In the runner, inherited by its child: oom_score_adj, and that the capabilities asked for are there. */
-int process_before_clone(const struct spec_process *p, void (*warn)(void *, const char *), void *arg, struct err *e);
+/*
+ * In the runner, inherited by its child: oom_score_adj. Capabilities that nobody here can give are taken
+ * out and told. own_user_ns: all are there, inside.
+ */
+int process_before_clone(struct spec_process *p, bool own_user_ns, void (*warn)(void *, const char *), void *arg,
+			 struct err *e);
+/* All that is permitted becomes effective. */
+int process_raise_capabilities(struct err *e);
 /* Own session, new keyring. */
 int process_session(const struct identity *id, struct err *e);
 /* The working folder, made when missing; checked to lie inside the root. After pivot_root. */
@@ -75,6 +85,15 @@ int process_exec(const struct identity *id, const char *path, struct err *e);
 /* Closes every descriptor above 2 that is neither one of the `preserved` that follow nor in keep (-1 entries are
  * skipped; the array is sorted). */
 void process_close_others(int preserved, int *keep, size_t count);
+
+/* --- placement.c -------------------------------------------------------------------------------- */
+/* Scheduler and I/O priority. */
+int process_schedule(const struct spec_process *p, struct err *e);
+/* NUMA memory policy; survives execve. */
+int process_memory_policy(const struct spec_memory_policy *policy, struct err *e);
+/* execCPUAffinity: the runner before it joins the cgroup; the process when it has. */
+int process_initial_cpus(const struct spec_process *p, struct err *e);
+int process_cpus(const struct spec_process *p, struct err *e);
 
 /* --- labels.c ----------------------------------------------------------------------------------- */
 /* Refuses labels that this machine can't apply. In the runner. */
@@ -95,9 +114,29 @@ struct hook_state {
 };
 int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_state *state, struct err *e);
 
+/* --- userns.c ----------------------------------------------------------------------------------- */
+/*
+ * Writes the maps of process pid, which waits in a new user namespace. In the runner. None given: the
+ * caller's own ids become 0.
+ */
+int userns_map(pid_t pid, const struct spec_idmaps *m, struct err *e);
+/* In init, mapped: becomes 0:0 of the namespace (or the process's own ids where 0 is not mapped). */
+int userns_become_root(const struct spec_process *p, bool no_setgroups, struct err *e);
+/* In init: whether a joined namespace has the lines that the configuration says. */
+int userns_check_maps(const struct spec_idmaps *m, int proc, struct err *e);
+/* Whether setgroups(2) is allowed in the user namespace of a process. proc: O_PATH of its folder in /proc. */
+bool process_may_setgroups(int proc);
+/* A user namespace with these maps and nobody in it, for a mount. */
+int userns_make(const struct spec_idmaps *m, int *ret_fd, struct err *e);
+
 /* --- ns.c --------------------------------------------------------------------------------------- */
 /* Opens a namespace by path and checks that it is one of this kind. */
 int ns_open(enum spec_ns_kind kind, const char *path, int *ret_fd, struct err *e);
+/*
+ * A new time namespace with the offsets of the specification, entered by the caller, who must have one
+ * thread. proc: O_PATH of a verified /proc.
+ */
+int ns_new_time(const struct spec *s, int proc, struct err *e);
 /* Brings `lo` up in the calling process's network namespace. */
 int ns_loopback_up(struct err *e);
 
@@ -108,24 +147,36 @@ struct mounts {
 	const struct container_tree *trees; /* held by the caller, one per destination */
 	size_t tree_count;
 	int *sources;           /* per mount of the spec: a detached clone of its bind source, or -1 */
+	bool late;              /* init opens the sources: the runner may not (it is not root) */
+	bool user_ns;           /* no device nodes can be made: the host's are bound */
+	int rootfs_tree;        /* with a user namespace: the rootfs, cloned by the runner; else -1 */
+	const char *bundle;
+	void (*warn)(void *arg, const char *text);
+	void *warn_arg;
 	int null;               /* the host's /dev/null, verified, a detached mount */
 	int proc;               /* O_PATH of the host's /proc, verified */
 	int root;               /* the rootfs mount: everything is resolved below it */
 	char rootfs[4096];      /* absolute */
 };
-/* In the runner, still in the caller's mount namespace: clones what is bound. */
-int mounts_open_sources(struct mounts *m, const char *bundle, struct err *e);
+/* In the runner, still in the caller's mount namespace (or in init, when late): clones what is bound. */
+int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e);
 void mounts_close(struct mounts *m);
 /* In init: all mounts of the spec below m->root. */
 int mounts_apply(struct mounts *m, struct err *e);
 /* A new filesystem as a detached mount. data: options ended by NULL; attrs: MOUNT_ATTR_*. */
 int mount_new_fs(const char *type, const char *source, const char *const *data, uint64_t attrs, int *ret_fd,
 		 struct err *e);
+/* Changes the options of the filesystem that fspick(2) gave. */
+int mount_reconfigure(int fs, const char *const *data, struct err *e);
+/* copy-up.c: what is below `from` (O_PATH of a folder) into the empty tree `to`. Nothing is followed. */
+int copy_up(int from, int to, struct err *e);
 /* Clones what `fd` (O_PATH, attached) shows into a detached mount. */
 int mount_clone(int fd, bool recursive, int *ret_fd, struct err *e);
 int mount_set(int fd, uint64_t set, uint64_t clear, unsigned long propagation, bool recursive, struct err *e);
 int cgroup_mount(struct mounts *m, const struct spec_mount *mount, bool own_ns, struct err *e);
 
+/* In the runner: the rootfs as a detached mount, for an init that may not reach it by its path. */
+int rootfs_clone(struct mounts *m, struct err *e);
 /* In init, in its mount namespace: makes it receive only and opens the rootfs as m->root. */
 int rootfs_open(struct mounts *m, struct err *e);
 /* Masked and read-only paths, the read-only root. */
@@ -150,6 +201,8 @@ struct init {
 	struct identity identity;
 	int mntns;     /* to enter, or -1: init was cloned with a new one */
 	int cgroupns;  /* to enter, or -1 */
+	bool user_new; /* in a new user namespace: waits for its maps */
+	bool user_joined;
 	pid_t pid;     /* as the runner sees it; known with hooks only */
 	int sync;      /* to the runner */
 	int stdio[3];

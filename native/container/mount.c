@@ -68,6 +68,24 @@ int mount_new_fs(const char *type, const char *source, const char *const *data, 
 	return 0;
 }
 
+int mount_reconfigure(int fs, const char *const *data, struct err *e)
+{
+	char says[200];
+
+	for (; *data; data++)
+		if (set_option(fs, *data) < 0) {
+			int code = errno;
+
+			return err_set(e, code, "option \"%s\" (%s)", *data, fs_says(fs, says, sizeof(says)));
+		}
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0) {
+		int code = errno;
+
+		return err_set(e, code, "change the filesystem (%s)", fs_says(fs, says, sizeof(says)));
+	}
+	return 0;
+}
+
 int mount_clone(int fd, bool recursive, int *ret_fd, struct err *e)
 {
 	int tree = sys_open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |

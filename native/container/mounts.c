@@ -124,10 +124,36 @@ static int open_verified(struct mounts *m, struct err *e)
 	return 0;
 }
 
-int mounts_open_sources(struct mounts *m, const char *bundle, struct err *e)
+/* Whose ids a mount shows: its own maps, or with "idmap" alone those of the container's user namespace. */
+static int map_source(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o, int tree,
+		      struct err *e)
 {
-	const struct spec *s = m->spec;
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	const struct spec_idmaps *maps = mount->idmaps.uid_count ? &mount->idmaps : &m->spec->idmaps;
+	cleanup_fd int user = -1;
 
+	if (!mount->idmaps.uid_count && !o->idmap)
+		return 0;
+	if (!maps->uid_count && m->spec->ns[NS_USER].path) {
+		if (ns_open(NS_USER, m->spec->ns[NS_USER].path, &user, e) < 0)
+			return -e->code;
+	} else if (!maps->uid_count) {
+		return err_set(e, EINVAL, "option \"%s\" without uidMappings, and the container has no user namespace",
+			       o->ridmap ? "ridmap" : "idmap");
+	} else if (m->late) {
+		return err_set(e, EPERM, "uidMappings: a mapped mount needs the rights of root");
+	} else if (userns_make(maps, &user, e) < 0) {
+		return -e->code;
+	}
+	attr.userns_fd = (uint64_t)user;
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (o->ridmap ? AT_RECURSIVE : 0), &attr) < 0)
+		return err_set(e, errno, "uidMappings: map the owners of its files (does the filesystem support it?)");
+	return 0;
+}
+
+int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e)
+{
+	m->spec = s;
 	m->sources = malloc((s->mount_count + 1) * sizeof(*m->sources));
 	if (!m->sources)
 		return err_set(e, ENOMEM, "open mount sources");
@@ -135,13 +161,18 @@ int mounts_open_sources(struct mounts *m, const char *bundle, struct err *e)
 		m->sources[i] = -1;
 	for (size_t i = 0; i < s->mount_count; i++) {
 		const struct spec_mount *mount = &s->mounts[i];
-		struct mount_options o;
-		int r = mount_options_parse(mount->options, &o, e);
+		struct mount_options o = { 0 };
+		int r = mount_options_parse(mount->options, &o, e), tree = brought(m, mount->destination);
 
-		if (r == 0 && is_bind(mount, &o) && brought(m, mount->destination) < 0)
-			r = open_source(mount, &o, bundle, &m->sources[i], e);
-		if (r == 0)
-			mount_options_free(&o);
+		if (r == 0 && is_bind(mount, &o) && !o.remount && tree < 0) {
+			r = open_source(mount, &o, m->bundle, &m->sources[i], e);
+			tree = m->sources[i];
+		}
+		if (r == 0 && tree < 0 && (mount->idmaps.uid_count || o.idmap))
+			r = err_set(e, EINVAL, "uidMappings: only of a bind mount");
+		if (r == 0 && tree >= 0)
+			r = map_source(m, mount, &o, tree, e);
+		mount_options_free(&o);
 		if (r < 0)
 			return err_wrap(e, "mount on \"%s\"", mount->destination);
 	}
@@ -155,8 +186,8 @@ void mounts_close(struct mounts *m)
 			close(m->sources[i]);
 	free(m->sources);
 	m->sources = NULL;
-	for (int i = 0; i < 3; i++) {
-		int *fd = i == 0 ? &m->null : i == 1 ? &m->proc : &m->root;
+	for (int i = 0; i < 4; i++) {
+		int *fd = i == 0 ? &m->null : i == 1 ? &m->proc : i == 2 ? &m->root : &m->rootfs_tree;
 
 		if (*fd >= 0)
 			close(*fd);
@@ -224,11 +255,75 @@ static int set_attributes(const struct mounts *m, int tree, const struct mount_o
 		recursive = true;
 	}
 	/* A new filesystem got its own flags when it was mounted. */
-	if (bind && mount_set(tree, o->set, o->clear, 0, false, e) < 0)
+	if ((bind || o->copy_up) && mount_set(tree, o->set, o->clear, 0, false, e) < 0)
 		return -e->code;
 	if (mount_set(tree, o->rec_set, o->rec_clear, 0, true, e) < 0)
 		return -e->code;
 	return mount_set(tree, 0, 0, propagation, recursive, e);
+}
+
+/* linux.mountLabel goes to filesystems that keep no labels of their own (mount(8), "context="). */
+static int new_filesystem(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o,
+			  int *ret_fd, struct err *e)
+{
+	bool labelled = m->spec->mount_label && !strcmp(mount->type ? mount->type : "", "tmpfs");
+	/* A tmpfs that takes its content from below is writable until it has it. */
+	uint64_t attrs = o->copy_up ? o->set & ~(uint64_t)MOUNT_ATTR_RDONLY : o->set;
+	char context[600];
+	const char *data[64];
+	size_t n = 0;
+	int r;
+
+	for (; o->data && o->data[n]; n++) {
+		if (n + 2 >= sizeof(data) / sizeof(data[0]))
+			return err_set(e, E2BIG, "more than %zu options", n);
+		data[n] = o->data[n];
+	}
+	if (labelled && (size_t)snprintf(context, sizeof(context), "context=%s", m->spec->mount_label) >= sizeof(context))
+		return err_set(e, ENAMETOOLONG, "linux.mountLabel");
+	if (labelled)
+		data[n++] = context;
+	data[n] = NULL;
+	r = mount_new_fs(mount->type ? mount->type : "", mount->source, data, attrs, ret_fd, e);
+	return r;
+}
+
+/* "remount": the mount that is there gets other attributes, and its filesystem other options. */
+static int remount(const struct mounts *m, const char *clean, const struct mount_options *o, struct err *e)
+{
+	cleanup_fd int target = -1, fs = -1;
+	struct statx st;
+	int r = path_open(m->root, clean, O_PATH, 0, &target, e);
+
+	if (r < 0)
+		return r;
+	if (sys_statx(target, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0)
+		return err_set(e, errno, "look at the target");
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return err_set(e, EINVAL, "option \"remount\": nothing is mounted there");
+	if (mount_set(target, o->set, o->clear, 0, false, e) < 0 ||
+	    mount_set(target, o->rec_set, o->rec_clear, 0, true, e) < 0 ||
+	    mount_set(target, 0, 0, o->propagation, o->propagation_rec, e) < 0)
+		return -e->code;
+	if (o->bind || !o->data[0])
+		return 0;
+	fs = (int)syscall(SYS_fspick, target, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (fs < 0)
+		return err_set(e, errno, "take up the filesystem");
+	return mount_reconfigure(fs, o->data, e);
+}
+
+/* What a bind mount can't take ("size=1m", "sync") belongs to the filesystem, and that is there already. */
+static void warn_data(const struct mounts *m, const char *destination, const struct mount_options *o)
+{
+	char text[300];
+
+	for (const char **d = o->data; d && *d; d++) {
+		snprintf(text, sizeof(text), "mount on \"%.150s\": option \"%.60s\" has no effect on a bind mount", destination,
+			 *d);
+		if (m->warn)
+			m->warn(m->warn_arg, text);
+	}
 }
 
 static int apply_one(struct mounts *m, size_t i, struct err *e)
@@ -251,6 +346,11 @@ static int apply_one(struct mounts *m, size_t i, struct err *e)
 		return err_set(e, -r, "destination");
 	if (mount && (r = mount_options_parse(mount->options, &o, e)) < 0)
 		return r;
+	if (o.remount) {
+		r = remount(m, clean, &o, e);
+		mount_options_free(&o);
+		return r;
+	}
 	tree = brought(m, destination);
 	bind = tree >= 0 || m->sources[i] >= 0;
 	if (tree >= 0)
@@ -258,11 +358,16 @@ static int apply_one(struct mounts *m, size_t i, struct err *e)
 	else if (bind)
 		tree = take_fd(&m->sources[i]);
 	else
-		r = mount_new_fs(type, mount->source, o.data, o.set, &tree, e);
+		r = new_filesystem(m, mount, &o, &tree, e);
+	if (bind)
+		warn_data(m, destination, &o);
 	if (r == 0 && fstat(tree, &st) < 0)
 		r = err_set(e, errno, "look at the source");
 	if (r == 0)
 		r = open_target(m, clean, tree, S_ISDIR(st.st_mode), &target, e);
+	if (r == 0 && o.copy_up)
+		r = !strcmp(type, "tmpfs") ? copy_up(target, tree, e) :
+					     err_set(e, EINVAL, "option \"tmpcopyup\" is for tmpfs only");
 	if (r == 0)
 		r = set_attributes(m, tree, &o, bind, e);
 	if (r == 0 && sys_move_mount_fd(tree, target) < 0)

@@ -4,6 +4,8 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
+#include "base/sys.h"
 #include "container/internal.h"
 
 int ns_open(enum spec_ns_kind kind, const char *path, int *ret_fd, struct err *e)
@@ -24,6 +28,31 @@ int ns_open(enum spec_ns_kind kind, const char *path, int *ret_fd, struct err *e
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != name->flag)
 		return err_set(e, EINVAL, "\"%s\" is no %s namespace", path, name->type);
 	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* unshare(2) changes only what children get, so that the offsets can be set before anybody sees them. */
+int ns_new_time(const struct spec *s, int proc, struct err *e)
+{
+	cleanup_fd int fd = -1;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "new time namespace");
+	for (int i = 0; i < SPEC_CLOCKS; i++) {
+		const struct spec_time_offset *o = &s->time_offsets[i];
+		char text[80];
+		int r;
+
+		if (!o->present)
+			continue;
+		snprintf(text, sizeof(text), "%s %" PRId64 " %u", spec_clock_names[i], o->secs, o->nanosecs);
+		r = io_write_file_at(proc, "self/timens_offsets", text);
+		if (r < 0)
+			return err_set(e, -r, "linux.timeOffsets: \"%s\"", text);
+	}
+	fd = openat(proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "enter the new time namespace");
 	return 0;
 }
 

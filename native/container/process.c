@@ -64,25 +64,67 @@ static int capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inh
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-int process_before_clone(const struct spec_process *p, void (*to)(void *, const char *), void *arg, struct err *e)
+int process_raise_capabilities(struct err *e)
 {
-	uint64_t held = 0, asked = p->caps.bounding | p->caps.permitted | p->caps.inheritable;
-	char text[16];
+	uint64_t held;
+	int r = capabilities_get(&held);
+
+	if (r == 0)
+		r = capabilities_set(held, held, 0);
+	return r < 0 ? err_set(e, -r, "raise the capabilities") : 0;
+}
+
+/* What can't be granted is a warning and not an error (config.md, "Linux Process"). */
+static int limit_capabilities(struct spec_caps *c, void (*to)(void *, const char *), void *arg, struct err *e)
+{
+	uint64_t held = 0, missing;
 	int r = capabilities_get(&held);
 
 	if (r < 0)
 		return err_set(e, -r, "read the runtime's own capabilities");
+	missing = (c->bounding | c->permitted | c->inheritable) & ~held;
 	for (int i = 0; i < CAPS_KNOWN; i++)
-		if ((asked & ~held) & (UINT64_C(1) << i))
-			return err_set(e, EPERM, "process.capabilities: %s is not held by the runtime itself", caps_name(i));
-	/* Always written: the value of whoever started the runtime is not the container's. */
+		if (missing & (UINT64_C(1) << i))
+			warn(to, arg, "process.capabilities: %s is not held by the runtime itself", caps_name(i));
+	c->bounding &= held;
+	c->permitted &= held;
+	c->effective &= held;
+	c->inheritable &= held;
+	c->ambient &= held;
+	return 0;
+}
+
+/* The value of the specification; without one the caller's is kept (config.md, "oomScoreAdj"). */
+static int set_oom_score(const struct spec_process *p, void (*to)(void *, const char *), void *arg, struct err *e)
+{
+	bool root = geteuid() == 0;
+	char text[16];
+	int r;
+
+	if (!p->has_oom_score_adj)
+		return 0;
 	snprintf(text, sizeof(text), "%" PRId64, p->oom_score_adj);
+	/* The files of a non-dumpable process are root's (proc(5)); nothing of a container is near yet. */
+	if (!root)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	r = io_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	if (!root && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "become non-dumpable");
 	if (r == -EACCES || r == -EPERM)
 		warn(to, arg, "oom_score_adj %s: lowering it is not permitted here", text);
 	else if (r < 0)
 		return err_set(e, -r, "oom_score_adj %s", text);
 	return 0;
+}
+
+int process_before_clone(struct spec_process *p, bool own_user_ns, void (*to)(void *, const char *), void *arg,
+			 struct err *e)
+{
+	if (p->caps.unknown)
+		warn(to, arg, "process.capabilities: \"%.40s\" is no capability", p->caps.unknown);
+	if (!own_user_ns && limit_capabilities(&p->caps, to, arg, e) < 0)
+		return -e->code;
+	return set_oom_score(p, to, arg, e);
 }
 
 static int drop_bounding(const struct spec_caps *caps, struct err *e)
@@ -112,50 +154,14 @@ static int set_capabilities(const struct spec_caps *caps, struct err *e)
 	return 0;
 }
 
-/* --- limits and scheduling ------------------------------------------------------------------------ */
+/* --- limits ------------------------------------------------------------------------ */
 
-/* Without CAP_SYS_RESOURCE a hard limit can't rise: then as far as it goes, and said. */
-static int set_rlimit(const struct identity *id, const struct spec_rlimit *l, struct err *e)
+static int set_rlimit(const struct spec_rlimit *l, struct err *e)
 {
-	struct rlimit want = { l->soft, l->hard }, have;
+	struct rlimit want = { l->soft, l->hard };
 
-	if (setrlimit(l->resource, &want) == 0)
-		return 0;
-	if (errno != EPERM || getrlimit(l->resource, &have) < 0)
-		return err_set(e, errno, "set %s to %" PRIu64 ":%" PRIu64, l->name, l->soft, l->hard);
-	if (want.rlim_max > have.rlim_max)
-		want.rlim_max = have.rlim_max;
-	if (want.rlim_cur > want.rlim_max)
-		want.rlim_cur = want.rlim_max;
 	if (setrlimit(l->resource, &want) < 0)
-		return err_set(e, errno, "set %s to %" PRIu64 ":%" PRIu64, l->name, l->soft, l->hard);
-	warn(id->warn, id->warn_arg, "%s %" PRIu64 ":%" PRIu64 ": raising it is not permitted here, it is %" PRIu64 ":%" PRIu64,
-	     l->name, l->soft, l->hard, (uint64_t)want.rlim_cur, (uint64_t)want.rlim_max);
-	return 0;
-}
-
-struct sys_sched_attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-static int set_scheduling(const struct spec_process *p, struct err *e)
-{
-	if (p->scheduler.present) {
-		struct sys_sched_attr a = { .size = sizeof(a), .policy = p->scheduler.policy, .flags = p->scheduler.flags,
-					    .nice = (int32_t)p->scheduler.nice,
-					    .priority = (uint32_t)p->scheduler.priority, .runtime = p->scheduler.runtime,
-					    .deadline = p->scheduler.deadline, .period = p->scheduler.period };
-
-		if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
-			return err_set(e, errno, "process.scheduler");
-	}
-	if (p->io_priority.present &&
-	    syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, p->io_priority.class << 13 | (int)p->io_priority.level) < 0)
-		return err_set(e, errno, "process.ioPriority");
+		return err_set(e, errno, "process.rlimits: set %s to %" PRIu64 ":%" PRIu64, l->name, l->soft, l->hard);
 	return 0;
 }
 
@@ -270,14 +276,16 @@ int process_become(const struct identity *id, struct err *e)
 	const struct spec_process *p = id->process;
 
 	for (size_t i = 0; i < p->rlimit_count; i++)
-		if (set_rlimit(id, &p->rlimits[i], e) < 0)
+		if (set_rlimit(&p->rlimits[i], e) < 0)
 			return -e->code;
-	if (set_scheduling(p, e) < 0 || drop_bounding(&p->caps, e) < 0)
+	if (process_schedule(p, e) < 0 || drop_bounding(&p->caps, e) < 0)
 		return -e->code;
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return err_set(e, errno, "keep capabilities over the change of user");
 	/* The raw calls: the C library would signal threads that a cloned process does not have. */
-	if (syscall(SYS_setgroups, p->group_count, p->groups) < 0)
+	if (id->no_setgroups && p->group_count)
+		return err_set(e, EPERM, "process.user.additionalGids: the user namespace denies setgroups");
+	if (!id->no_setgroups && syscall(SYS_setgroups, p->group_count, p->groups) < 0)
 		return err_set(e, errno, "set %zu additional groups", p->group_count);
 	if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
 		return err_set(e, errno, "become group %u", p->gid);
@@ -285,7 +293,7 @@ int process_become(const struct identity *id, struct err *e)
 		return err_set(e, errno, "become user %u", p->uid);
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "end keeping capabilities");
-	umask(p->umask >= 0 ? (mode_t)p->umask : 022);
+	umask(p->umask >= 0 ? (mode_t)p->umask : id->umask);
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, errno, "set no_new_privs");
 	if (late_capabilities(id)) {

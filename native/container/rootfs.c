@@ -13,6 +13,44 @@
 #include "base/sys.h"
 #include "container/internal.h"
 
+/* A slave keeps receiving from the host's mount, when that passes on; else the rootfs is alone. */
+static int settle_propagation(const struct mounts *m, struct err *e)
+{
+	if (m->spec->rootfs_propagation & MS_SLAVE)
+		return 0;
+	if (mount_set(m->root, 0, 0, MS_PRIVATE, false, e) < 0)
+		return err_wrap(e, "rootfs \"%s\"", m->rootfs);
+	return 0;
+}
+
+/*
+ * With a user namespace the way to the rootfs may be closed to its root: the runner cloned it. It is put
+ * over the old root, whose own paths lead below it all the same; pivot_root needs no more.
+ */
+static int attach_rootfs(struct mounts *m, struct err *e)
+{
+	cleanup_fd int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mount_attr receive = { .propagation = MS_SLAVE };
+
+	if (top < 0)
+		return err_set(e, errno, "open /");
+	if (sys_move_mount_fd(m->rootfs_tree, top) < 0)
+		return err_set(e, errno, "attach the rootfs \"%s\"", m->rootfs);
+	m->root = take_fd(&m->rootfs_tree);
+	if (sys_mount_setattr(m->root, "", AT_EMPTY_PATH | AT_RECURSIVE, &receive) < 0)
+		return err_set(e, errno, "rootfs \"%s\"", m->rootfs);
+	return settle_propagation(m, e);
+}
+
+int rootfs_clone(struct mounts *m, struct err *e)
+{
+	cleanup_fd int at = open(m->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (at < 0)
+		return err_set(e, errno, "rootfs \"%s\"", m->rootfs);
+	return mount_clone(at, true, &m->rootfs_tree, e) < 0 ? err_wrap(e, "rootfs \"%s\"", m->rootfs) : 0;
+}
+
 /*
  * pivot_root(2) wants a mount point in a mount that does not pass its mounts on. A rootfs that is
  * one already (an overlay) is taken as it is; a plain folder is bound to itself.
@@ -26,12 +64,15 @@ int rootfs_open(struct mounts *m, struct err *e)
 	/* Before anything is mounted: nothing made from here on shows outside. */
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &receive) < 0)
 		return err_set(e, errno, "make the mount namespace receive only");
+	if (m->rootfs_tree >= 0)
+		return attach_rootfs(m, e);
 	at = open(m->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return err_set(e, errno, "rootfs \"%s\"", m->rootfs);
 	if (sys_statx(at, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0)
 		return err_set(e, errno, "rootfs \"%s\"", m->rootfs);
-	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) || !strcmp(m->rootfs, "/")) {
+	/* A mount that came from a namespace with more rights can't be a root itself (mount_namespaces(7)): its clone can. */
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) || !strcmp(m->rootfs, "/") || m->user_ns) {
 		if (mount_clone(at, true, &tree, e) < 0)
 			return err_wrap(e, "rootfs \"%s\"", m->rootfs);
 		if (sys_move_mount_fd(tree, at) < 0)
@@ -40,9 +81,7 @@ int rootfs_open(struct mounts *m, struct err *e)
 	} else {
 		m->root = take_fd(&at);
 	}
-	if (mount_set(m->root, 0, 0, MS_PRIVATE, false, e) < 0)
-		return err_wrap(e, "rootfs \"%s\"", m->rootfs);
-	return 0;
+	return settle_propagation(m, e);
 }
 
 /*

@@ -58,6 +58,8 @@ static int signal_everyone(const struct state *s, int sig, struct err *e)
 	cleanup_free pid_t *pids = NULL;
 	size_t count;
 
+	if (!*s->cgroup)
+		return 0; /* made without one: there is init, whose signal is the caller's affair */
 	if (sig == SIGKILL)
 		return cgroup_kill_all(s->cgroup, e);
 	if (cgroup_pids(s->cgroup, &pids, &count, e) < 0)
@@ -87,7 +89,7 @@ int command_kill(const struct options *o, struct err *e)
 	if (o->all || (sig == SIGKILL && !s.own_pids && init >= 0)) {
 		if (signal_everyone(&s, sig, e) < 0)
 			return -1;
-		if (o->all)
+		if (o->all && *s.cgroup)
 			return 0;
 	}
 	if (init < 0 || (sys_pidfd_send_signal(init, sig) < 0 && !(errno == ESRCH && sig == SIGKILL))) {

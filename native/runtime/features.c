@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "runtime/commands.h"
 #include "spec/caps.h"
+#include "spec/mount-options.h"
 #include "spec/spec.h"
 
 static json_t *strings(const char *const *list)
@@ -27,14 +28,6 @@ static json_t *strings(const char *const *list)
 
 int command_features(const struct options *o, struct err *e)
 {
-	static const char *const mount_options[] = {
-		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "lazytime", "loud", "noatime",
-		"nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
-		"nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec",
-		"rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
-		"rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime",
-		"rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid",
-		"symfollow", "sync", "unbindable", NULL };
 	static const char *const actions[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
 					       "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP", NULL };
 	static const char *const operators[] = { "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
@@ -46,25 +39,27 @@ int command_features(const struct options *o, struct err *e)
 		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL };
 	static const char *const flags[] = { "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
 					     "SECCOMP_FILTER_FLAG_SPEC_ALLOW", NULL };
-	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(), *doc;
+	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(),
+	       *mount_options = json_array(), *doc;
 	const struct scmp_version *v = seccomp_version();
 	char version[32];
 
 	for (int i = 0; i < CAPS_KNOWN; i++)
 		json_array_append_new(caps, json_string(caps_name(i)));
 	for (int i = 0; i < NS_KINDS; i++)
-		if (i != NS_USER && i != NS_TIME)
-			json_array_append_new(namespaces, json_string(spec_ns_names[i].type));
+		json_array_append_new(namespaces, json_string(spec_ns_names[i].type));
+	for (size_t i = 0; mount_options_name(i); i++)
+		json_array_append_new(mount_options, json_string(mount_options_name(i)));
 	for (int i = 0; i < HOOK_KINDS; i++)
 		json_array_append_new(hooks, json_string(spec_hook_names[i]));
 	snprintf(version, sizeof(version), "%u.%u.%u", v->major, v->minor, v->micro);
 	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb} s{s{sb}}} s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
-			strings(mount_options), "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
+			mount_options, "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
 			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", strings(actions),
 			"operators", strings(operators), "archs", strings(architectures), "knownFlags", strings(flags),
 			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
-			"enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations",
+			"enabled", 0, "mountExtensions", "idmap", "enabled", 1, "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
 	return print_json(doc, JSON_INDENT(4), "\n", e) < 0 ? -1 : 0;
 }

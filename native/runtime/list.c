@@ -263,6 +263,7 @@ int command_ps(const struct options *o, struct err *e)
 	bool json;
 
 	if (wants_json(o, &json, e) < 0 || state_load(o->root, o->id, &s, e) < 0 ||
+	    (!*s.cgroup && err_set(e, ENOTSUP, "container \"%s\" has no cgroup to list the processes of", s.id) < 0) ||
 	    cgroup_pids(s.cgroup, &pids, &count, e) < 0)
 		return -1;
 	if (json) {

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_HOLDS(memchr(s.bundle, 0, sizeof(s.bundle)) && memchr(s.cgroup, 0, sizeof(s.cgroup)), "no end");
 		/* Both are acted on: signalled, killed, removed. */
 		FUZZ_HOLDS(s.pid > 0, "pid %d", (int)s.pid);
-		FUZZ_HOLDS(s.cgroup[0] == '/' && s.cgroup[1], "cgroup \"%s\"", s.cgroup);
+		FUZZ_HOLDS(!*s.cgroup || (s.cgroup[0] == '/' && s.cgroup[1]), "cgroup \"%s\"", s.cgroup);
 		json_decref(state_json(&s, ""));
 		state_close(&s);
 	} else {

@@ -7,7 +7,7 @@
 
 #include "base/sys.h"
 
-enum kind { ATTR_SET, ATTR_CLEAR, ATTR_ATIME, PROPAGATION, BIND, RBIND, DATA, IGNORED, REFUSED };
+enum kind { ATTR_SET, ATTR_CLEAR, ATTR_ATIME, PROPAGATION, BIND, RBIND, DATA, IGNORED, IDMAP, RIDMAP, COPY_UP, REMOUNT };
 
 /* Attributes exist in a plain and, with an "r" in front, a recursive form ("ro", "rro"). */
 static const struct {
@@ -42,6 +42,8 @@ static const struct {
 	{ "sync", DATA, 0 },
 	{ "dirsync", DATA, 0 },
 	{ "lazytime", DATA, 0 },
+	{ "mand", DATA, 0 },
+	{ "iversion", DATA, 0 },
 	{ "async", IGNORED, 0 },
 	{ "nolazytime", IGNORED, 0 },
 	{ "nomand", IGNORED, 0 },
@@ -49,10 +51,10 @@ static const struct {
 	{ "loud", IGNORED, 0 },
 	{ "silent", IGNORED, 0 },
 	{ "defaults", IGNORED, 0 },
-	{ "idmap", REFUSED, 0 },
-	{ "ridmap", REFUSED, 0 },
-	{ "tmpcopyup", REFUSED, 0 },
-	{ "remount", REFUSED, 0 },
+	{ "idmap", IDMAP, 0 },
+	{ "ridmap", RIDMAP, 0 },
+	{ "tmpcopyup", COPY_UP, 0 },
+	{ "remount", REMOUNT, 0 },
 };
 
 static void apply(struct mount_options *o, enum kind kind, unsigned long value, bool rec)
@@ -81,6 +83,18 @@ static void apply(struct mount_options *o, enum kind kind, unsigned long value, 
 		/* fall through */
 	case BIND:
 		o->bind = true;
+		break;
+	case RIDMAP:
+		o->ridmap = true;
+		/* fall through */
+	case IDMAP:
+		o->idmap = true;
+		break;
+	case COPY_UP:
+		o->copy_up = true;
+		break;
+	case REMOUNT:
+		o->remount = true;
 		break;
 	default:
 		break;
@@ -119,10 +133,6 @@ int mount_options_parse(const char *const *options, struct mount_options *ret, s
 			if (!rec)
 				at = none;
 		}
-		if (at != none && table[at].kind == REFUSED) {
-			free(o.data);
-			return err_set(e, EINVAL, "mount option \"%s\" is not supported", name);
-		}
 		if (at == none || table[at].kind == DATA)
 			o.data[data++] = name;
 		else
@@ -130,6 +140,22 @@ int mount_options_parse(const char *const *options, struct mount_options *ret, s
 	}
 	*ret = o;
 	return 0;
+}
+
+const char *mount_options_name(size_t i)
+{
+	const size_t count = sizeof(table) / sizeof(table[0]);
+	static char recursive[24];
+
+	if (i < count)
+		return table[i].name;
+	/* The recursive forms follow: of the first rows, which are sorted by kind. */
+	i -= count;
+	if (i >= count || table[i].kind > PROPAGATION)
+		return NULL;
+	recursive[0] = 'r';
+	strcpy(recursive + 1, table[i].name);
+	return recursive;
 }
 
 void mount_options_free(struct mount_options *o)

@@ -6,6 +6,7 @@
 #define KOBAKO_SPEC_MOUNT_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,6 +17,9 @@ struct mount_options {
 	uint64_t rec_set, rec_clear; /* and of all mounts below it ("rro", "rnosuid", ...) */
 	unsigned long propagation;   /* MS_PRIVATE, ... 0: none asked for */
 	bool propagation_rec;
+	bool idmap, ridmap;          /* the mount, and all below it, shows its files' owners by a map */
+	bool copy_up;                /* a tmpfs starts with what is below it */
+	bool remount;                /* changes the mount that is there already */
 	const char **data;           /* for the filesystem: "size=64m", "newinstance", "sync"; ended by NULL */
 };
 
@@ -24,6 +28,8 @@ struct mount_options {
  * ret->data points at the given strings; mount_options_free() frees the list.
  */
 int mount_options_parse(const char *const *options, struct mount_options *ret, struct err *e);
+/* The i-th name that is known here ("ro", "rro", ...), for `features`; NULL: no more. */
+const char *mount_options_name(size_t i);
 void mount_options_free(struct mount_options *o);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process object (config.md, "Process"; config-linux.md for what is Linux only). */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "spec/caps.h"
+#include "spec/placement.h"
 #include "spec/spec.h"
 
 static const struct {
@@ -67,7 +67,7 @@ static int parse_user(const struct jnode *process, struct spec_process *p, struc
 	return 0;
 }
 
-static int parse_cap_set(const struct jnode *caps, const char *key, uint64_t *ret, struct err *e)
+static int parse_cap_set(const struct jnode *caps, const char *key, struct spec_caps *c, uint64_t *ret, struct err *e)
 {
 	struct jnode list = json_get(caps, key);
 	int r = json_want_array(&list, e);
@@ -83,8 +83,9 @@ static int parse_cap_set(const struct jnode *caps, const char *key, uint64_t *re
 			return r;
 		number = caps_number(name);
 		if (number < 0)
-			return json_refuse(&item, e, "\"%.40s\" is no capability", name);
-		*ret |= UINT64_C(1) << number;
+			c->unknown = name; /* a warning and no more (config.md, "Linux Process") */
+		else
+			*ret |= UINT64_C(1) << number;
 	}
 	return 0;
 }
@@ -97,11 +98,11 @@ static int parse_caps(const struct jnode *process, struct spec_caps *c, struct e
 	if ((r = json_want_object(&caps, e)) < 0)
 		return r;
 	c->present = caps.value != NULL;
-	if ((r = parse_cap_set(&caps, "bounding", &c->bounding, e)) < 0 ||
-	    (r = parse_cap_set(&caps, "effective", &c->effective, e)) < 0 ||
-	    (r = parse_cap_set(&caps, "inheritable", &c->inheritable, e)) < 0 ||
-	    (r = parse_cap_set(&caps, "permitted", &c->permitted, e)) < 0 ||
-	    (r = parse_cap_set(&caps, "ambient", &c->ambient, e)) < 0)
+	if ((r = parse_cap_set(&caps, "bounding", c, &c->bounding, e)) < 0 ||
+	    (r = parse_cap_set(&caps, "effective", c, &c->effective, e)) < 0 ||
+	    (r = parse_cap_set(&caps, "inheritable", c, &c->inheritable, e)) < 0 ||
+	    (r = parse_cap_set(&caps, "permitted", c, &c->permitted, e)) < 0 ||
+	    (r = parse_cap_set(&caps, "ambient", c, &c->ambient, e)) < 0)
 		return r;
 	/* What the kernel would refuse with a bare EPERM (capset(2), prctl(2)). */
 	if (c->effective & ~c->permitted)
@@ -145,85 +146,6 @@ static int parse_rlimits(const struct jnode *process, struct spec_process *p, st
 	return 0;
 }
 
-static int parse_scheduler(const struct jnode *process, struct spec_process *p, struct err *e)
-{
-	static const struct {
-		const char *name;
-		uint32_t policy;
-	} policies[] = {
-		{ "SCHED_OTHER", SCHED_OTHER }, { "SCHED_FIFO", SCHED_FIFO }, { "SCHED_RR", SCHED_RR },
-		{ "SCHED_BATCH", SCHED_BATCH }, { "SCHED_IDLE", SCHED_IDLE }, { "SCHED_DEADLINE", 6 },
-	};
-	static const struct {
-		const char *name;
-		uint64_t flag;
-	} flags[] = {
-		{ "SCHED_FLAG_RESET_ON_FORK", 0x01 }, { "SCHED_FLAG_RECLAIM", 0x02 },
-		{ "SCHED_FLAG_DL_OVERRUN", 0x04 },    { "SCHED_FLAG_KEEP_POLICY", 0x08 },
-		{ "SCHED_FLAG_KEEP_PARAMS", 0x10 },   { "SCHED_FLAG_UTIL_CLAMP_MIN", 0x20 },
-		{ "SCHED_FLAG_UTIL_CLAMP_MAX", 0x40 },
-	};
-	struct jnode n = json_get(process, "scheduler"), list = json_get(&n, "flags");
-	const char *policy;
-	size_t found;
-	int r;
-
-	if (!n.value)
-		return 0;
-	if ((r = json_want_object(&n, e)) < 0 || (r = json_need_str(&n, "policy", &policy, e)) < 0 ||
-	    (r = json_want_array(&list, e)) < 0)
-		return r;
-	for (found = 0; found < sizeof(policies) / sizeof(policies[0]); found++)
-		if (!strcmp(policy, policies[found].name))
-			break;
-	if (found == sizeof(policies) / sizeof(policies[0]))
-		return json_refuse(&n, e, "\"%.40s\" is no scheduling policy", policy);
-	p->scheduler.policy = policies[found].policy;
-	for (size_t i = 0; i < json_count(&list); i++) {
-		struct jnode item = json_item(&list, i);
-		const char *name;
-
-		if ((r = json_as_str(&item, &name, e)) < 0)
-			return r;
-		for (found = 0; found < sizeof(flags) / sizeof(flags[0]); found++)
-			if (!strcmp(name, flags[found].name))
-				break;
-		if (found == sizeof(flags) / sizeof(flags[0]))
-			return json_refuse(&item, e, "\"%.40s\" is no scheduler flag", name);
-		p->scheduler.flags |= flags[found].flag;
-	}
-	p->scheduler.present = true;
-	if ((r = json_i64(&n, "nice", &p->scheduler.nice, e)) < 0 ||
-	    (r = json_i64(&n, "priority", &p->scheduler.priority, e)) < 0 ||
-	    (r = json_u64(&n, "runtime", &p->scheduler.runtime, e)) < 0 ||
-	    (r = json_u64(&n, "deadline", &p->scheduler.deadline, e)) < 0)
-		return r;
-	return json_u64(&n, "period", &p->scheduler.period, e);
-}
-
-static int parse_io_priority(const struct jnode *process, struct spec_process *p, struct err *e)
-{
-	static const char *const classes[] = { "", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE" };
-	struct jnode n = json_get(process, "ioPriority");
-	const char *class;
-	int r;
-
-	if (!n.value)
-		return 0;
-	if ((r = json_want_object(&n, e)) < 0 || (r = json_need_str(&n, "class", &class, e)) < 0 ||
-	    (r = json_i64(&n, "priority", &p->io_priority.level, e)) < 0)
-		return r;
-	for (int i = 1; i < 4; i++)
-		if (!strcmp(class, classes[i]))
-			p->io_priority.class = i;
-	if (!p->io_priority.class)
-		return json_refuse(&n, e, "\"%.40s\" is no I/O priority class", class);
-	if (p->io_priority.level < 0 || p->io_priority.level > 7)
-		return json_refuse(&n, e, "priority is not 0 to 7");
-	p->io_priority.present = true;
-	return 0;
-}
-
 static int parse_console(const struct jnode *process, struct spec_process *p, struct err *e)
 {
 	struct jnode size = json_get(process, "consoleSize");
@@ -253,8 +175,7 @@ int spec_process_parse(const struct jnode *n, struct spec_process *p, struct err
 	    (r = json_bool(n, "noNewPrivileges", &p->no_new_privileges, e)) < 0 ||
 	    (r = json_str(n, "apparmorProfile", &p->apparmor_profile, e)) < 0 ||
 	    (r = json_str(n, "selinuxLabel", &p->selinux_label, e)) < 0 ||
-	    (r = json_i64(n, "oomScoreAdj", &p->oom_score_adj, e)) < 0 || (r = parse_scheduler(n, p, e)) < 0 ||
-	    (r = parse_io_priority(n, p, e)) < 0)
+	    (r = json_i64(n, "oomScoreAdj", &p->oom_score_adj, e)) < 0 || (r = spec_placement_parse(n, p, e)) < 0)
 		return r;
 	p->has_oom_score_adj = json_get(n, "oomScoreAdj").value != NULL;
 	if (p->oom_score_adj < -1000 || p->oom_score_adj > 1000)

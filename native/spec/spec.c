@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "spec/idmap.h"
 #include "spec/linux.h"
 
 const char *const spec_hook_names[HOOK_KINDS] = {
@@ -42,8 +43,8 @@ static int parse_mounts(const struct jnode *top, struct spec *s, struct err *e)
 			return r;
 		if (!*m->destination)
 			return json_refuse(&item, e, "destination is empty");
-		if (json_get(&item, "uidMappings").value || json_get(&item, "gidMappings").value)
-			return json_refuse(&item, e, "mappings of a mount are not supported yet");
+		if ((r = spec_idmaps_parse(&item, &m->idmaps, e)) < 0)
+			return r;
 	}
 	return 0;
 }
@@ -83,6 +84,39 @@ static int parse_hooks(const struct jnode *top, struct spec *s, struct err *e)
 	return 0;
 }
 
+/* Keys are not empty and values are text (config.md, "Annotations"). */
+static int check_annotations(const struct jnode *annotations, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	if (!annotations->value)
+		return 0;
+	json_object_foreach ((json_t *)annotations->value, key, value) {
+		struct jnode item = json_get(annotations, key);
+
+		if (!*key)
+			return json_refuse(annotations, e, "a key is empty");
+		if (!json_is_string(value))
+			return json_refuse(&item, e, "not a string");
+	}
+	return 0;
+}
+
+/* What says how a container of another platform is made: nothing of it can be done here. */
+static int refuse_platforms(const struct jnode *top, struct err *e)
+{
+	static const char *const platforms[] = { "solaris", "windows", "vm", "zos", "freebsd" };
+
+	for (size_t i = 0; i < sizeof(platforms) / sizeof(platforms[0]); i++) {
+		struct jnode n = json_get(top, platforms[i]);
+
+		if (n.value)
+			return json_refuse(&n, e, "is for another platform, this is Linux");
+	}
+	return 0;
+}
+
 /* 1.x of the specification, also with a suffix ("1.0.2-dev"); anything else has another meaning. */
 static int check_version(const struct jnode *top, const char *version, struct err *e)
 {
@@ -103,7 +137,8 @@ static int parse_top(const struct jnode *top, struct spec *s, struct err *e)
 	    (r = json_str(top, "domainname", &s->domainname, e)) < 0 || (r = json_want_object(&root, e)) < 0 ||
 	    (r = json_need_str(&root, "path", &s->rootfs, e)) < 0 ||
 	    (r = json_bool(&root, "readonly", &s->rootfs_readonly, e)) < 0 ||
-	    (r = json_want_object(&annotations, e)) < 0)
+	    (r = json_want_object(&annotations, e)) < 0 || (r = check_annotations(&annotations, e)) < 0 ||
+	    (r = refuse_platforms(top, e)) < 0)
 		return r;
 	s->annotations = annotations.value;
 	if (process.value) {
@@ -149,8 +184,10 @@ int spec_load(const char *path, struct spec *s, struct err *e)
 
 void spec_free(struct spec *s)
 {
-	for (size_t i = 0; i < s->mount_count; i++)
+	for (size_t i = 0; i < s->mount_count; i++) {
 		free(s->mounts[i].options);
+		spec_idmaps_free(&s->mounts[i].idmaps);
+	}
 	for (int kind = 0; kind < HOOK_KINDS; kind++) {
 		for (size_t i = 0; i < s->hooks[kind].count; i++) {
 			free(s->hooks[kind].list[i].args);
@@ -161,8 +198,11 @@ void spec_free(struct spec *s)
 	free(s->mounts);
 	free(s->devices);
 	free(s->sysctls);
+	free(s->net_devices);
+	free(s->rdt.schemata);
 	free(s->masked_paths);
 	free(s->readonly_paths);
+	spec_idmaps_free(&s->idmaps);
 	spec_process_free(&s->process);
 	json_decref(s->doc);
 	memset(s, 0, sizeof(*s));

@@ -36,9 +36,21 @@ struct spec_ns_name {
 };
 extern const struct spec_ns_name spec_ns_names[NS_KINDS];
 
+/* One line of a user namespace's map: `size` ids from `inside` on are those from `outside` on. */
+struct spec_idmap {
+	uint32_t inside, outside, size;
+};
+
+/* uidMappings and gidMappings; both empty: none given. */
+struct spec_idmaps {
+	struct spec_idmap *uids, *gids;
+	size_t uid_count, gid_count;
+};
+
 struct spec_mount {
 	const char *destination, *type, *source;
 	const char **options; /* ended by NULL */
+	struct spec_idmaps idmaps; /* inside: id in the source; outside: id that it is shown as */
 };
 
 struct spec_device {
@@ -77,6 +89,44 @@ struct spec_hooks {
 struct spec_caps {
 	bool present;
 	uint64_t bounding, effective, inheritable, permitted, ambient; /* bit N: capability N */
+	const char *unknown; /* a name that is no capability here: told as a warning; NULL: all are known */
+};
+
+/* CPUs or memory nodes by number, as "0-3,7" lists them. */
+#define SPEC_SET_BITS 1024
+struct spec_set {
+	bool present;
+	unsigned long bits[SPEC_SET_BITS / (8 * sizeof(unsigned long))];
+};
+
+struct spec_scheduler {
+	bool present;
+	uint32_t policy; /* SCHED_* */
+	int32_t nice, priority;
+	uint64_t flags;
+	uint64_t runtime, deadline, period; /* ns */
+};
+
+struct spec_memory_policy {
+	bool present;
+	int mode; /* MPOL_* with MPOL_F_* */
+	struct spec_set nodes;
+};
+
+/* linux.intelRdt; NULL: not given. */
+struct spec_rdt {
+	bool present, monitoring;
+	const char *clos, *l3, *bandwidth;
+	const char **schemata; /* ended by NULL */
+};
+
+enum spec_clock { CLOCK_OF_MONOTONIC, CLOCK_OF_BOOTTIME, SPEC_CLOCKS };
+extern const char *const spec_clock_names[SPEC_CLOCKS];
+
+struct spec_time_offset {
+	bool present;
+	int64_t secs;
+	uint32_t nanosecs;
 };
 
 struct spec_process {
@@ -95,17 +145,13 @@ struct spec_process {
 	bool has_oom_score_adj;
 	int64_t oom_score_adj;
 	const char *apparmor_profile, *selinux_label; /* NULL: none */
-	struct {
-		bool present;
-		uint32_t policy; /* SCHED_* */
-		int64_t nice, priority;
-		uint64_t flags, runtime, deadline, period;
-	} scheduler;
+	struct spec_scheduler scheduler;
 	struct {
 		bool present;
 		int class; /* IOPRIO_CLASS_* */
 		int64_t level;
 	} io_priority;
+	struct spec_set exec_cpus_initial, exec_cpus_final; /* execCPUAffinity */
 };
 
 enum { PERSONALITY_NONE = -1 };
@@ -124,6 +170,12 @@ struct spec {
 	const json_t *annotations; /* an object or NULL */
 
 	struct spec_ns ns[NS_KINDS];
+	struct spec_idmaps idmaps; /* of the user namespace */
+	struct spec_time_offset time_offsets[SPEC_CLOCKS];
+	struct spec_pair *net_devices; /* name outside, name inside */
+	size_t net_device_count;
+	struct spec_memory_policy memory_policy;
+	struct spec_rdt rdt;
 	const char *cgroups_path; /* NULL: none given */
 	const json_t *resources;  /* linux.resources, checked by the cgroup room; NULL: none */
 	const json_t *seccomp;    /* linux.seccomp; NULL: none */

@@ -1,0 +1,257 @@
+/** Fields of config.json that need a second look at the kernel: user and time namespaces, mapped mounts, memory, CPUs. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { binary, Bundle, type Spec } from "./bundle.ts";
+
+const map = (inside: number, outside: number, size: number) => [
+  { containerID: inside, hostID: outside, size },
+];
+
+/** A user namespace of its own, root is 100000. */
+function ownUsers(s: Spec): void {
+  s.linux.namespaces.push({ type: "user" });
+  Object.assign(s.linux, { uidMappings: map(0, 100000, 65536), gidMappings: map(0, 100000, 65536) });
+  // The tmpfs and devpts of the bundle name groups that are mapped.
+}
+
+describe("linux.uidMappings, linux.gidMappings", () => {
+  it("a new user namespace has the lines given, devices of the host, and files of its root", async () => {
+    await using b = new Bundle(ownUsers);
+    const r = b.sh(
+      "cat /proc/self/uid_map /proc/self/gid_map; echo x >/dev/shm-file && stat -c %u /dev/shm-file; echo y >/dev/null; stat -c %t:%T /dev/null",
+    );
+    expect(r.stderr).toBe("");
+    expect(r.stdout.replaceAll(/ +/g, " ")).toBe(" 0 100000 65536\n 0 100000 65536\n0\n1:3\n");
+  });
+
+  it("a namespace is joined by path, by execs too, and mappings that are not its own are refused", async () => {
+    await using one = new Bundle((s) => {
+      ownUsers(s);
+      s.process.args = ["/bin/sleep", "1000"];
+    });
+    expect(one.create().code).toBe(0);
+    one.start();
+    const path = `/proc/${one.pid()}/ns/user`;
+    const link = spawnSync("readlink", [path], { encoding: "utf8" }).stdout;
+    expect(one.exec(["/bin/readlink", "/proc/self/ns/user"]).stdout).toBe(link);
+    await using two = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "user", path });
+    });
+    expect(two.sh("readlink /proc/self/ns/user").stdout).toBe(link);
+    Object.assign(two.spec.linux, { uidMappings: map(0, 100000, 65536), gidMappings: map(0, 100000, 65536) });
+    expect(two.sh("readlink /proc/self/ns/user").stdout).toBe(link);
+    Object.assign(two.spec.linux, { uidMappings: map(0, 200000, 10) });
+    expect(two.run().stderr).toContain("linux.uidMappings: uid_map: 0 200000 10 is not in the namespace");
+  });
+
+  it.each([
+    [{ uidMappings: map(0, 1, 1) }, "uidMappings is given without gidMappings"],
+    [{ uidMappings: map(0, 1, 0), gidMappings: map(0, 1, 1) }, "size is 0"],
+    [
+      { uidMappings: [...map(0, 1, 5), ...map(3, 100, 1)], gidMappings: map(0, 1, 1) },
+      "maps ids of another line again",
+    ],
+  ])("%j is refused: %s", async (linux, message) => {
+    await using b = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "user" });
+      Object.assign(s.linux, linux);
+    });
+    const r = b.run();
+    expect(r.code).toBe(1);
+    expect(r.stderr).toContain(message);
+  });
+});
+
+describe("a caller without rights", () => {
+  const uid = 54329;
+
+  /** A bundle that belongs to `uid`, and the runtime run as that user. */
+  function asUser(
+    b: Bundle,
+  ): (args: readonly string[]) => { code: number | null; stdout: string; stderr: string } {
+    const folder = mkdtempSync(join(tmpdir(), "kobako-user-"));
+    chmodSync(folder, 0o755);
+    const own = join(folder, "kobako-oci");
+    copyFileSync(binary, own);
+    chmodSync(own, 0o755);
+    chmodSync(b.folder, 0o755);
+    spawnSync("chown", ["-R", `${uid}:${uid}`, b.folder]);
+    return (args) => {
+      const r = spawnSync(
+        "setpriv",
+        [
+          `--reuid=${uid}`,
+          `--regid=${uid}`,
+          "--clear-groups",
+          own,
+          "--root",
+          join(b.folder, "own-state"),
+          ...args,
+        ],
+        { encoding: "utf8", env: {}, timeout: 30_000, input: "" },
+      );
+      if (args[0] === "delete") rmSync(folder, { recursive: true, force: true });
+      return { code: r.status, stdout: r.stdout, stderr: r.stderr };
+    };
+  }
+
+  it("maps itself, runs without a cgroup and says so, is root inside and itself outside", async () => {
+    await using b = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "user" });
+      s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+      s.process.args = ["/bin/sh", "-c", "id -u; cat /proc/self/setgroups; touch /made"];
+    });
+    b.write();
+    const run = asUser(b);
+    const r = run(["run", "-b", b.folder, b.id]);
+    expect(r.stderr).toContain("warning: no cgroup");
+    expect(r.stdout).toBe("0\ndeny\n");
+    expect(r.code).toBe(0);
+    expect(spawnSync("stat", ["-c", "%u", join(b.rootfs, "made")], { encoding: "utf8" }).stdout).toBe(
+      `${uid}\n`,
+    );
+    run(["delete", "-f", b.id]);
+  });
+
+  it("is refused additional groups where setgroups is denied, limits without rights, and ids that are not its own", async () => {
+    await using b = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "user" });
+      s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+      s.process.user.additionalGids = [5];
+    });
+    b.write();
+    const run = asUser(b);
+    expect(run(["run", "-b", b.folder, b.id]).stderr).toContain(
+      "additionalGids: the user namespace denies setgroups",
+    );
+    delete b.spec.process.user.additionalGids;
+    b.spec.linux.resources = { pids: { limit: 5 } };
+    b.write();
+    expect(run(["run", "-b", b.folder, b.id]).stderr).toContain("linux.resources: ");
+    delete b.spec.linux.resources;
+    Object.assign(b.spec.linux, { uidMappings: map(0, 0, 1), gidMappings: map(0, uid, 1) });
+    b.write();
+    expect(run(["run", "-b", b.folder, b.id]).stderr).toMatch(/linux\.uidMappings: newuidmap: \S/);
+    run(["delete", "-f", b.id]);
+  });
+});
+
+describe("mounts", () => {
+  it("uidMappings and gidMappings of a mount show its files as other owners", async () => {
+    await using b = new Bundle((s, bundle) => {
+      mkdirSync(join(bundle.folder, "volume"));
+      writeFileSync(join(bundle.folder, "volume/file"), "");
+      chownSync(join(bundle.folder, "volume/file"), 5, 6);
+      s.mounts.push({
+        destination: "/v",
+        type: "bind",
+        source: "volume",
+        options: ["rbind", "idmap"],
+        uidMappings: map(5, 1005, 1),
+        gidMappings: map(6, 1006, 1),
+      } as Spec["mounts"][number]);
+    });
+    expect(b.sh("stat -c %u:%g /v/file").stdout).toBe("1005:1006\n");
+    const mount = b.spec.mounts.at(-1) as Record<string, unknown>;
+    delete mount.uidMappings;
+    delete mount.gidMappings;
+    expect(b.run().stderr).toContain(
+      'option "idmap" without uidMappings, and the container has no user namespace',
+    );
+  });
+
+  it("tmpcopyup starts a tmpfs with the image's files, links and modes", async () => {
+    await using b = new Bundle((s, bundle) => {
+      mkdirSync(join(bundle.rootfs, "up/in"), { recursive: true });
+      writeFileSync(join(bundle.rootfs, "up/in/file"), "text\n", { mode: 0o640 });
+      spawnSync("ln", ["-s", "/etc/nowhere", join(bundle.rootfs, "up/link")]);
+      s.mounts.push({ destination: "/up", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup", "ro"] });
+    });
+    const r = b.sh(
+      "cat /up/in/file; stat -c %a /up/in/file; readlink /up/link; touch /up/x || echo read-only",
+    );
+    expect(r.stdout).toBe("text\n640\n/etc/nowhere\nread-only\n");
+  });
+
+  it("remount changes what is mounted there, and is refused where nothing is", async () => {
+    await using b = new Bundle((s) => {
+      s.mounts.push({ destination: "/tmp", type: "tmpfs", source: "tmpfs" });
+      s.mounts.push({
+        destination: "/tmp",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["remount", "ro", "size=1m"],
+      });
+    });
+    expect(b.sh("grep ' /tmp ' /proc/mounts | grep -c 'ro,.*size=1024k'").stdout).toBe("1\n");
+    b.spec.mounts.push({ destination: "/etc", options: ["remount", "ro"] });
+    expect(b.run().stderr).toContain('option "remount": nothing is mounted there');
+  });
+});
+
+describe("linux", () => {
+  it("timeOffsets are those of a new time namespace; execs share it; other clocks are refused", async () => {
+    await using b = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "time" });
+      Object.assign(s.linux, {
+        timeOffsets: { monotonic: { secs: 1000, nanosecs: 5 }, boottime: { secs: -1 } },
+      });
+      s.process.args = ["/bin/sleep", "1000"];
+    });
+    b.create();
+    b.start();
+    const exec = b.exec(["/bin/cat", "/proc/self/timens_offsets"]);
+    expect(exec.stdout.replaceAll(/ +/g, " ")).toBe("monotonic 1000 5\nboottime -1 0\n");
+    await using wrong = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "time" });
+      Object.assign(s.linux, { timeOffsets: { realtime: { secs: 1 } } });
+    });
+    expect(wrong.run().stderr).toContain('linux.timeOffsets: "realtime" is no clock that can be set off');
+  });
+
+  it("memoryPolicy holds for the process and for execs", async () => {
+    await using b = new Bundle((s) => {
+      Object.assign(s.linux, { memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } });
+    });
+    expect(b.sh("head -n 1 /proc/self/numa_maps").stdout).toContain(" bind:0 ");
+    Object.assign(b.spec.linux, { memoryPolicy: { mode: "MPOL_WEIGHTED", nodes: "0" } });
+    expect(b.run().stderr).toContain('linux.memoryPolicy.mode: "MPOL_WEIGHTED" is no memory policy');
+  });
+
+  it("intelRdt without a resctrl filesystem, and fields of other platforms, are errors that name them", async () => {
+    await using b = new Bundle((s) => {
+      Object.assign(s.linux, { intelRdt: { closID: "a" } });
+    });
+    expect(b.run().stderr).toContain("linux.intelRdt: ");
+    Object.assign(b.spec, { vm: { kernel: { path: "/k" } } });
+    expect(b.run().stderr).toContain("vm: is for another platform");
+  });
+});
+
+describe("process", () => {
+  it("execCPUAffinity: an exec runs on the final CPUs, or on all when only the initial ones are given", async () => {
+    await using b = new Bundle((s) => {
+      Object.assign(s.process, { execCPUAffinity: { initial: "1", final: "0" } });
+      s.process.args = ["/bin/sleep", "1000"];
+    });
+    b.create();
+    b.start();
+    const allowed = (out: string) => /Cpus_allowed_list:\s*(\S+)/.exec(out)?.[1];
+    expect(allowed(b.exec(["/bin/cat", "/proc/self/status"]).stdout)).toBe("0");
+    expect(allowed(b.exec(["/bin/cat", "/proc/1/status"]).stdout)).not.toBe("0");
+  });
+
+  it("a capability that is none is a warning, a limit that can't be set an error", async () => {
+    await using b = new Bundle((s) => {
+      s.process.capabilities?.bounding?.push("CAP_NONE_SUCH");
+    });
+    const r = b.sh("echo runs");
+    expect(r.stderr).toContain('warning: process.capabilities: "CAP_NONE_SUCH" is no capability');
+    expect(r.stdout).toBe("runs\n");
+    b.spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 2 ** 40, hard: 2 ** 40 }];
+    expect(b.run().stderr).toContain("process.rlimits: set RLIMIT_NOFILE to");
+  });
+});
