@@ -246,12 +246,69 @@ describe("process", () => {
 
   it("a capability that is none is a warning, a limit that can't be set an error", async () => {
     await using b = new Bundle((s) => {
-      s.process.capabilities?.bounding?.push("CAP_NONE_SUCH");
+      const bounding = [...(s.process.capabilities?.bounding ?? []), "CAP_NONE_SUCH"];
+      s.process.capabilities = { ...s.process.capabilities, bounding };
     });
     const r = b.sh("echo runs");
     expect(r.stderr).toContain('warning: process.capabilities: "CAP_NONE_SUCH" is no capability');
     expect(r.stdout).toBe("runs\n");
     b.spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 2 ** 40, hard: 2 ** 40 }];
     expect(b.run().stderr).toContain("process.rlimits: set RLIMIT_NOFILE to");
+  });
+
+  it("process attributes that the kernel shows are those asked for", async () => {
+    await using b = new Bundle((s) => {
+      Object.assign(s, { domainname: "example.org" });
+      Object.assign(s.linux, { personality: { domain: "LINUX32" } });
+      s.process.user.umask = 0o27;
+      s.process.oomScoreAdj = 321;
+      Object.assign(s.process, {
+        scheduler: { policy: "SCHED_BATCH", nice: 3 },
+        ioPriority: { class: "IOPRIO_CLASS_BE", priority: 6 },
+      });
+    });
+    const r = b.sh(
+      "umask; cat /proc/sys/kernel/domainname /proc/self/oom_score_adj; busybox uname -m; busybox ionice -p $$; cat /proc/self/stat",
+    );
+    expect(r.stderr).toBe("");
+    const lines = r.stdout.split("\n");
+    expect(lines.slice(0, 5)).toEqual(["0027", "example.org", "321", "i686", "best-effort: prio 6"]);
+    // Fields 19 (nice) and 41 (policy: SCHED_BATCH is 3) of proc_pid_stat(5), after the name in brackets.
+    const stat = (lines[5] ?? "").replace(/^.*\) /, "").split(" ");
+    expect([stat[19 - 3], stat[41 - 3]]).toEqual(["3", "3"]);
+    delete b.spec.process.oomScoreAdj;
+    delete b.spec.process.user.umask;
+    b.spec.process.args = ["/bin/sh", "-c", "cat /proc/self/oom_score_adj; umask"];
+    b.write();
+    // Neither asked for: the caller's stay.
+    const caller = spawnSync(
+      "/bin/sh",
+      [
+        "-c",
+        `echo 77 >/proc/self/oom_score_adj; umask 037; exec "${binary}" --root "$0" run -b "$1" "$2"`,
+        b.state,
+        b.folder,
+        b.id,
+      ],
+      { encoding: "utf8" },
+    );
+    expect(caller.stdout).toBe("77\n0037\n");
+  });
+
+  it("netDevices, a seccomp listener and a mount label are refused by name", async () => {
+    await using b = new Bundle((s) => {
+      Object.assign(s.linux, { netDevices: { eth9: {} } });
+    });
+    expect(b.run().stderr).toContain("linux.netDevices: ");
+    Object.assign(b.spec.linux, { netDevices: {} });
+    b.spec.linux.seccomp = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      listenerPath: "/tmp/nobody",
+      syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+    };
+    expect(b.run().stderr).toContain("linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY");
+    delete b.spec.linux.seccomp;
+    Object.assign(b.spec.linux, { mountLabel: "x:y:z" });
+    expect(b.run().stderr).toContain('mount label "x:y:z"');
   });
 });
