@@ -26,7 +26,9 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 		.uid = p->uid,
 		.rlimit_count = (uint32_t)p->rlimit_count,
 		.seccomp_flags = seccomp_flags,
+		.has_oom_score_adj = p->has_oom_score_adj,
 		.oom_score_adj = p->oom_score_adj,
+		.umask = p->umask,
 		.personality = s->personality,
 		.bounding = p->caps.bounding,
 		.effective = p->caps.effective,
@@ -36,6 +38,10 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 	};
 
 	*ret = (struct container_bound){ 0 };
+	/* What is rare is read from the spec again. */
+	if (s->ns[NS_USER].present || s->ns[NS_TIME].present || s->memory_policy.present ||
+	    p->exec_cpus_initial.present || p->exec_cpus_final.present)
+		return;
 	if (p->rlimit_count > sizeof(b.rlimits) / sizeof(b.rlimits[0]) ||
 	    !copy(b.apparmor, sizeof(b.apparmor), p->apparmor_profile) ||
 	    !copy(b.selinux, sizeof(b.selinux), p->selinux_label))
@@ -66,11 +72,14 @@ int bound_to_spec(const struct container_bound *b, struct spec *ret, struct err 
 		.has_process = true,
 		.process = {
 			.uid = b->uid,
-			.caps = { b->has_capabilities, b->bounding, b->effective, b->inheritable, b->permitted, b->ambient },
+			.caps = { .present = b->has_capabilities, .bounding = b->bounding, .effective = b->effective,
+				  .inheritable = b->inheritable, .permitted = b->permitted, .ambient = b->ambient },
 			.rlimits = rlimits,
 			.rlimit_count = b->rlimit_count,
 			.no_new_privileges = b->no_new_privileges,
+			.has_oom_score_adj = b->has_oom_score_adj,
 			.oom_score_adj = b->oom_score_adj,
+			.umask = b->umask,
 			.apparmor_profile = *b->apparmor ? b->apparmor : NULL,
 			.selinux_label = *b->selinux ? b->selinux : NULL,
 		},

@@ -69,9 +69,9 @@ struct container_create {
  */
 struct container_bound {
 	bool usable; /* false: something of it had no room here; execs read the spec */
-	bool has_capabilities, no_new_privileges, cgroup_namespace, has_seccomp;
+	bool has_capabilities, no_new_privileges, cgroup_namespace, has_seccomp, has_oom_score_adj;
 	uint32_t uid, rlimit_count, seccomp_flags;
-	int64_t oom_score_adj, personality;
+	int64_t oom_score_adj, personality, umask; /* umask -1: none asked for */
 	uint64_t bounding, effective, inheritable, permitted, ambient;
 	struct {
 		int32_t resource;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -103,6 +104,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		request.trees = &shm;
 		request.tree_count = 1;
 	}
+	umask(022); /* the container's, who keeps what we have; not the monitor's */
 	if (pod_enter(&pod, &report->e) < 0 || container_create(&request, &made, &report->e) < 0)
 		return -1;
 	/* From now on init alone holds it, so that its end tells of init, not of this runner. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "container/container.h"
@@ -56,6 +57,7 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 
 		return oci_exec(&exec, report, fd);
 	}
+	umask(022); /* as for the container itself */
 	if (container_exec(&request, &report->pid, &report->e) == 0)
 		return 0;
 	switch (report->e.code) {

@@ -96,6 +96,15 @@ describe("the process of a container", () => {
     expect(status.finishedAt).toBeGreaterThanOrEqual(status.startedAt);
   });
 
+  it("its mask and OOM score are the usual ones, whatever the runtime's own are; an exec's, too", async () => {
+    const { lines } = await ran("umask");
+    expect(lines).toEqual(["0022"]);
+    const { run } = await started();
+    expect((await run("umask")).trim()).toBe("0022");
+    // Nor does the monitor's score reach an exec.
+    expect((await run("cat /proc/self/oom_score_adj")).trim()).toBe("0");
+  });
+
   it("an end by a signal is 128 + its number", async () => {
     const { daemon, id } = await started();
     process.kill(await containerPid(daemon, id), "SIGKILL");
