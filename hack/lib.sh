@@ -23,6 +23,33 @@ die() {
 	exit "$code"
 }
 
+# install_packages NAME... : those of Debian's packages that are not installed yet. Their services are not started: they
+# are used as programs. What apt says is long, and of interest only when it fails; another apt (a timer's) is waited for.
+install_packages() {
+	missing=
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+	done
+	[ -n "$missing" ] || return 0
+	echo "$(basename "$0"): installing$missing" >&2
+	(
+		log=$(mktemp)
+		guard=/usr/sbin/policy-rc.d
+		trap 'rm -f "$log"' EXIT
+		if [ ! -e $guard ]; then
+			printf '#!/bin/sh\nexit 101\n' >$guard
+			chmod +x $guard
+			trap 'rm -f "$log" /usr/sbin/policy-rc.d' EXIT
+		fi
+		export DEBIAN_FRONTEND=noninteractive
+		apt="apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -qq"
+		# shellcheck disable=SC2086 # lists of words
+		{ $apt update && $apt install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null && exit
+		tail -n 20 "$log" >&2
+		exit 1
+	)
+}
+
 # The options of the caller's shell must not reach the tools: a debug port, a preload.
 unset NODE_OPTIONS NODE_PATH LD_PRELOAD
 

@@ -123,14 +123,37 @@ async function guest(): Promise<void> {
   else add("guest", code, readResults(file));
 }
 
-/** Outside programs that tests use: built here, where it may take minutes, and not within the time of a test. */
-async function tools(): Promise<void> {
-  const runtimes = ["runc", "runsc", "containerd-shim-runc-v2", "containerd-shim-runsc-v1"];
-  const names = ["crictl", "cni-bridge", "cni-host-local", ...runtimes];
-  const { code, output } = await run([join(root, "hack/tools"), ...names]);
-  if (code !== 0) console.log(output.trimEnd());
-  add("tools", code, undefined);
-  // Five minutes of two processors where the cache does not have it; without it its tests say so.
+/** Outside programs that the tests of a stage use, by their names in hack/tools. */
+const tools: Partial<Record<Stage, readonly string[]>> = {
+  contract: ["runc", "runsc", "containerd-shim-runc-v2", "containerd-shim-runsc-v1"],
+  runtime: ["runc"],
+  integration: ["crictl", "cni-bridge", "cni-host-local", "runc"],
+  e2e: [
+    "crictl",
+    "runsc",
+    "containerd-shim-runsc-v1",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "runc",
+    "cni-bridge",
+    "cni-host-local",
+    "cni-loopback",
+    "cni-portmap",
+  ],
+};
+
+/** Has them built here, where it may take minutes, and not within the time of a test; podman and docker likewise. */
+async function prepare(chosen: readonly Stage[]): Promise<void> {
+  const names = [...new Set(chosen.flatMap((stage) => tools[stage] ?? []))];
+  const commands = names.length > 0 ? [[join(root, "hack/tools"), ...names]] : [];
+  if (chosen.includes("e2e")) commands.push([join(root, "hack/engines")]);
+  for (const command of commands) {
+    const { code, output } = await run(command);
+    if (code !== 0) console.log(output.trimEnd());
+    add("tools", code, undefined);
+  }
+  if (!chosen.includes("e2e")) return;
+  // Minutes of two processors where the cache does not have it; without it its tests say so.
   const kubelet = await run(["timeout", "1200", join(root, "hack/tools"), "kubelet"]);
   if (kubelet.code !== 0) console.log(`${kubelet.output.trimEnd()}\nno kubelet: exit code ${kubelet.code}`);
 }
@@ -167,9 +190,9 @@ const { KOBAKO_RUN: runFolder } = process.env;
 if (runFolder === undefined) throw new Error("started by hack/test only");
 const mountsBefore = new Set(mountPoints());
 mkdirSync(resultsFolder, { recursive: true });
-const needTools = ["runtime", "integration", "e2e"];
-if (asked.length === 0 || asked.some((name) => needTools.includes(name))) await tools();
-for (const stage of stages.filter((name) => asked.length === 0 || asked.includes(name))) {
+const chosen = stages.filter((name) => asked.length === 0 || asked.includes(name));
+await prepare(chosen);
+for (const stage of chosen) {
   const started = performance.now();
   console.log(`== ${stage}`);
   if (stage === "check") await check();
