@@ -3,7 +3,7 @@
  * networks of their making. The packages come from hack/engines.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
@@ -46,7 +46,14 @@ export async function startEngine(name: EngineName): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await tempDir(name));
   const cgroupParent = `/${ownName()}`;
-  undo.defer(() => removeCgroups(cgroupParent));
+  undo.defer(() =>
+    waitFor("its cgroups to be empty", () => {
+      removeCgroups(cgroupParent);
+      return readdirSync("/sys/fs/cgroup").every(
+        (name) => !existsSync(join("/sys/fs/cgroup", name, cgroupParent)),
+      );
+    }),
+  );
   const { command, env, end } =
     name === "podman" ? await podman(folder.path) : await docker(folder.path, cgroupParent, undo);
   const call = (args: readonly string[], input = "") => invoke([...command, ...args], env, input);

@@ -45,7 +45,7 @@ describe.each<EngineName>(["podman", "docker"])("%s", (name) => {
       stderr: "err\n",
     });
     expect((await once(["cat"], ["-i"], "from outside")).stdout).toBe("from outside");
-    expect((await once(sh("sh -c 'kill -9 $$'"))).code).toBe(137);
+    expect((await once(sh("sh -c 'kill -9 $$'; exit $?"))).code).toBe(137);
   });
 
   it("run: a program that is missing is 127, one that can't be executed 126, as with runc", async () => {
