@@ -46,14 +46,14 @@ export async function startEngine(name: EngineName): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await tempDir(name));
   const cgroupParent = `/${ownName()}`;
-  undo.defer(() =>
-    waitFor("its cgroups to be empty", () => {
+  undo.defer(async () => {
+    await waitFor("its cgroups to be empty", () => {
       removeCgroups(cgroupParent);
       return readdirSync("/sys/fs/cgroup").every(
         (name) => !existsSync(join("/sys/fs/cgroup", name, cgroupParent)),
       );
-    }),
-  );
+    });
+  });
   const { command, env, end } =
     name === "podman" ? await podman(folder.path) : await docker(folder.path, cgroupParent, undo);
   const call = (args: readonly string[], input = "") => invoke([...command, ...args], env, input);
