@@ -127,7 +127,7 @@ async function guest(): Promise<void> {
 const tools: Partial<Record<Stage, readonly string[]>> = {
   contract: ["runc", "runsc", "containerd-shim-runc-v2", "containerd-shim-runsc-v1"],
   runtime: ["runc"],
-  integration: ["crictl", "cni-bridge", "cni-host-local", "runc"],
+  integration: ["crictl", "cni-bridge", "cni-host-local", "runc", "containerd-shim-runc-v2"],
   e2e: [
     "crictl",
     "runsc",
