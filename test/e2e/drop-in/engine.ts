@@ -56,7 +56,8 @@ export async function startEngine(name: EngineName): Promise<Engine> {
   });
   const { command, env, end } =
     name === "podman" ? await podman(folder.path) : await docker(folder.path, cgroupParent, undo);
-  const call = (args: readonly string[], input = "") => invoke([...command, ...args], env, input);
+  const call = (args: readonly string[], input = "") =>
+    invoke([...command, ...args], env, input, folder.path);
   const must = async (args: readonly string[], input?: string) => {
     const { code, stdout, stderr } = await call(args, input);
     if (code !== 0) throw new Error(`${name} ${args.join(" ")}: exit code ${code}\n${stdout}${stderr}`);
@@ -151,7 +152,7 @@ async function docker(folder: string, cgroupParent: string, undo: AsyncDisposabl
         );
       return (
         existsSync(at("docker.sock")) &&
-        (await invoke(["/usr/bin/docker", "version"], started.env, "")).code === 0
+        (await invoke(["/usr/bin/docker", "version"], started.env, "", folder)).code === 0
       );
     },
     { timeoutMs: 30_000, intervalMs: 100 },
@@ -163,8 +164,10 @@ async function invoke(
   [file = "", ...args]: readonly string[],
   env: Readonly<Record<string, string>>,
   input: string,
+  cwd: string, // where podman's conmon leaves files
 ): Promise<Answer> {
   const child = spawn(file, args, {
+    cwd,
     env: { PATH: path, ...env },
     timeout: callTimeoutMs,
     killSignal: "SIGKILL",
