@@ -65,7 +65,8 @@ export async function startEngine(name: EngineName): Promise<Engine> {
   };
   undo.defer(async () => {
     const all = (await must(["ps", "-aq"])).split("\n").filter(Boolean);
-    if (all.length > 0) await must(["rm", "-f", ...all]);
+    const kill = name === "podman" ? ["-f", "-t", "0"] : ["-f"]; // docker's asks nobody
+    if (all.length > 0) await must(["rm", ...kill, ...all]);
     await end?.();
   });
   const archive = join(folder.path, "image.tar");
