@@ -1,7 +1,7 @@
 /** The kobako command as a user has it: the built launcher and bundle against a real daemon. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -236,6 +236,18 @@ describe("helpful errors", () => {
       code: 2,
       stderr: expect.stringContaining("say --yes"),
     });
+  });
+
+  it("reset waits for what frees a removed snapshot, and leaves nothing", async () => {
+    await using daemon = await testDaemon({ network: "none" });
+    await daemon.end("SIGTERM");
+    // As a daemon leaves it that ends right after a large pod: freeing it takes longer than all else that reset does.
+    const removed = join(daemon.root, "snapshots/.trash/0123456789abcdef");
+    // What lies deep is moved up before it is removed: another who removes the same tree meets names that he has not read.
+    for (let i = 0; i < 2000; i++)
+      mkdirSync(join(removed, String(i), "a/b/c/d/e/f/g/h"), { recursive: true });
+    await ok("reset", "--config", daemon.configFile, "--yes");
+    expect(existsSync(daemon.root)).toBe(false);
   });
 });
 
