@@ -12,9 +12,11 @@ import { Registry } from "../test/support/registry.ts";
 import { tempDir, volatileDir } from "../test/support/temp-dir.ts";
 import { measure, type Result } from "./benchmark/measure.ts";
 import { type PeerRuntime, startContainerd } from "./benchmark/containerd.ts";
+import { idleRows, measureUnderKubelet } from "./benchmark/kubelet.ts";
 import { measureOci, ociRows } from "./benchmark/oci.ts";
 import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
 import { hiddenHierarchy } from "../src/runtime/oci/host.ts";
+import { writeMarked } from "./marked.ts";
 import { startOwn, stopOwn } from "./own-daemon.ts";
 import type { TomlTable } from "smol-toml";
 import { must } from "./run.ts";
@@ -179,6 +181,19 @@ async function runtimes(rounds: number, docs: boolean): Promise<void> {
   );
 }
 
+/** Idle pods under a kubelet: our daemon, then containerd. */
+async function underKubelet(pods: number, seconds: number, docs: boolean): Promise<void> {
+  const counts = { pods, settleMs: Math.min(30_000, seconds * 500), watchMs: seconds * 1000 };
+  const { head, rows } = idleRows(await measureUnderKubelet(counts));
+  console.log(textTable(head, rows, [1, 2, 3, 4]));
+  if (docs)
+    writeMarked(
+      join(root, "docs/performance.md"),
+      "kubelet",
+      `${caption()}; ${pods} pods, ${seconds} s\n\n${markdownTable(head, rows)}`,
+    );
+}
+
 /** When, which commit, which machine. */
 function caption(): string {
   const commit = execFileSync("git", ["-C", root, "rev-parse", "--short", "HEAD"], {
@@ -217,9 +232,14 @@ async function main(): Promise<void> {
       handler: { type: "string" },
       runtimes: { type: "boolean", default: false },
       rounds: { type: "string", default: "200" },
+      kubelet: { type: "boolean", default: false },
+      "idle-pods": { type: "string", default: "10" },
+      "idle-seconds": { type: "string", default: "120" },
     },
   });
   if (values.runtimes) return await runtimes(Number(values.rounds), values.docs);
+  if (values.kubelet)
+    return await underKubelet(Number(values["idle-pods"]), Number(values["idle-seconds"]), values.docs);
   const peers = values.peer ?? [];
   const unknown = peers.find((name) => name !== "containerd");
   if (unknown !== undefined) throw new Error(`--peer ${unknown}: only containerd is known`);
