@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { tempDir } from "../../test/support/temp-dir.ts";
 import { writeMarked } from "../marked.ts";
 import { run } from "../run.ts";
+import { getRuntime } from "../runtimes.ts";
 import { markdownTable } from "../text-table.ts";
 import { Node } from "./node.ts";
 
@@ -60,7 +61,8 @@ export async function testCluster(args: readonly string[]): Promise<number> {
   console.error(`cluster: below ${folder.path}`);
   let code = 1;
   try {
-    const node = await Node.up(folder.path, { controlPlane: true, agnhost: true });
+    const handlers = { runc: await getRuntime("runc"), crun: await getRuntime("crun") };
+    const node = await Node.up(folder.path, { controlPlane: true, agnhost: true, handlers });
     mkdirSync(join(reportFile, ".."), { recursive: true });
     rmSync(reportFile, { force: true });
     ({ code } = await run(

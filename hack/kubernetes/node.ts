@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly cgroupRoot?: string;
   /** kobako's configuration. Missing: the one that `kobakoConfiguration` writes. */
   readonly config?: string | undefined;
+  /** Runtime handlers beside the ones that are always there: paths of programs by handler. */
+  readonly handlers?: Readonly<Record<string, string>>;
   /** Another runtime's socket instead of a kobako of its own. */
   readonly runtimeSocket?: string;
   readonly featureGates?: Readonly<Record<string, boolean>>;
@@ -50,8 +52,11 @@ interface Kept {
   readonly options: NodeOptions;
 }
 
-/** What someone would write who has a registry beside the node and a second runtime handler. */
-function kobakoConfiguration(registryPort: number): string {
+/** What someone would write who has a registry beside the node and more runtime handlers than the one. */
+function kobakoConfiguration(registryPort: number, handlers: Readonly<Record<string, string>>): string {
+  const others = Object.entries(handlers).map(
+    ([name, path]) => `[runtimes.${name}]\ntype = "oci"\npath = "${path}"\n\n`,
+  );
   return `# kobako on this node
 [network]
 default = "embedded"
@@ -63,7 +68,7 @@ mirrors = ["http://127.0.0.1:${registryPort}"]
 [runtimes.second]
 type = "builtin"
 
-[log]
+${others.join("")}[log]
 calls = "changes"
 `;
 }
@@ -152,7 +157,9 @@ export class Node {
     if (!existsSync(file))
       await writeFile(
         file,
-        o.config === undefined ? kobakoConfiguration(this.ports.registry) : readFileSync(o.config, "utf8"),
+        o.config === undefined
+          ? kobakoConfiguration(this.ports.registry, o.handlers ?? {})
+          : readFileSync(o.config, "utf8"),
       );
     return await startOwn(this.kobakoFolder, {
       config: file,

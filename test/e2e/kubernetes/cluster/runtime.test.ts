@@ -1,7 +1,10 @@
 /** What a pod asks of its runtime: handlers, images, limits, privileges, namespaces, streams. */
-import { readlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { getRuntime } from "../../../../hack/runtimes.ts";
 import { shell, sleeps, useNamespace } from "../../../support/cluster.ts";
 import { containerStatus, KubeletApi } from "../../../support/kubelet.ts";
 import { waitFor } from "../../../support/wait.ts";
@@ -11,6 +14,16 @@ const namespace = useNamespace();
 async function event(pod: string, what: RegExp): Promise<void> {
   const seen = async () => (await namespace().events(pod)).some((text) => what.test(text));
   await waitFor(`an event ${what}`, seen, { timeoutMs: 60_000, intervalMs: 200 });
+}
+
+/** What `program state` says of a container. */
+function stateBy(program: string, id: string): unknown {
+  const pods = join(namespace().node.kobakoFolder, "run/pods");
+  const root = readdirSync(pods)
+    .map((pod) => join(pods, pod, "rt"))
+    .find((path) => existsSync(join(path, id)));
+  if (root === undefined) throw new Error(`no program has a record of container ${id} below ${pods}`);
+  return JSON.parse(execFileSync(program, [`--root=${root}`, "state", id], { encoding: "utf8" }));
 }
 
 describe.concurrent("RuntimeClass", () => {
@@ -28,6 +41,28 @@ describe.concurrent("RuntimeClass", () => {
       await namespace().deletePod(bad);
     } finally {
       for (const name of ["good", "bad"]) await nodes.deleteRuntimeClass({ name: `${ns}-${name}` });
+    }
+  });
+
+  it.each(["runc", "crun"])("handler %s: that program runs the pod, and an exec in it", async (handler) => {
+    const { nodes, name: ns } = namespace();
+    const className = `${ns}-${handler}`;
+    await nodes.createRuntimeClass({ body: { metadata: { name: className }, handler } });
+    try {
+      const { name, status } = await namespace().running({
+        runtimeClassName: className,
+        containers: [shell(`echo hi; ${sleeps}`)],
+      });
+      expect(await namespace().logs(name)).toBe("hi\n");
+      expect(await namespace().sh(name, "echo on")).toBe("on");
+      const containerId = status?.containerStatuses?.[0]?.containerID?.replace("kobako://", "") ?? "";
+      // The program's own record of the container, in the pod's folder, is read by no other.
+      expect(stateBy(await getRuntime(handler), containerId)).toMatchObject({
+        id: containerId,
+        status: "running",
+      });
+    } finally {
+      await nodes.deleteRuntimeClass({ name: className });
     }
   });
 });
