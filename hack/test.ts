@@ -153,9 +153,11 @@ async function prepare(chosen: readonly Stage[]): Promise<void> {
     add("tools", code, undefined);
   }
   if (!chosen.includes("e2e")) return;
-  // Minutes of two processors where the cache does not have it; without it its tests say so.
-  const kubelet = await run(["timeout", "1200", join(root, "hack/tools"), "kubelet"]);
-  if (kubelet.code !== 0) console.log(`${kubelet.output.trimEnd()}\nno kubelet: exit code ${kubelet.code}`);
+  // Minutes of two processors where the cache does not have them; without them their tests say so.
+  for (const name of ["kubelet", "kubeadm"]) {
+    const { code, output } = await run(["timeout", "1200", join(root, "hack/tools"), name]);
+    if (code !== 0) console.log(`${output.trimEnd()}\nno ${name}: exit code ${code}`);
+  }
 }
 
 /** Processes, mounts, namespaces, cgroups, links, firewall tables and files that the tests did not take back. */
