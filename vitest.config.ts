@@ -29,7 +29,7 @@ export default defineConfig({
           testTimeout: minuteMs,
         },
       },
-      { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...kernel } },
+      { test: { name: "contract", include: ["test/contract/**/*.test.ts"], ...kernel, maxWorkers: 2 } },
       {
         test: { name: "native", include: ["test/native/**/*.test.ts"], ...kernel, maxWorkers: 2 },
       },

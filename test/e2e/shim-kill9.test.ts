@@ -2,8 +2,7 @@
  * The daemon is killed with -9 at random moments while pods of a shim are made, used and removed: each call is
  * answered when it is repeated, no log line and no exit code is lost, nothing is left behind.
  */
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
@@ -14,11 +13,12 @@ import { expectAgreement, expectServes } from "../support/oracle.ts";
 import { persist } from "../support/persist.ts";
 import { container, logFile, pod } from "../support/pods.ts";
 import { Dice, scale } from "../support/scale.ts";
+import { fileDir } from "../support/file-dir.ts";
 import { runscShim, toolPaths } from "../support/shims.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kobako-shims-"));
+const folder = fileDir("shims");
 const gvisor = runscShim(join(folder, "runsc"));
 const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
 

@@ -1,6 +1,5 @@
 /** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
@@ -15,11 +14,12 @@ import {
   runPod,
   startContainer,
 } from "../support/pods.ts";
+import { fileDir } from "../support/file-dir.ts";
 import { runscShim, toolPaths } from "../support/shims.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kobako-shims-"));
+const folder = fileDir("shims");
 const gvisor = runscShim(join(folder, "runsc"));
 const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
 

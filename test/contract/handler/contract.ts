@@ -6,7 +6,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { collectExec } from "../../../src/runtime/exec-output.ts";
-import { namespaces } from "../../../src/container/spec/spec.fixture.ts";
+import { namespaces, noLimits } from "../../../src/container/spec/spec.fixture.ts";
 import { readInterfaces } from "../../../src/stats/stats.ts";
 import type { RuntimeHandler } from "../../../src/runtime/handler.ts";
 import type { PodConfig } from "../../../src/sandbox/config.ts";
@@ -29,6 +29,8 @@ export interface HandlerLimits {
   readonly update?: boolean;
   /** A container that was created and not started ends by a signal; else by its deletion only. Default: true. */
   readonly killUnstarted?: boolean;
+  /** A container's memory limit is one of its own, and who passes it is told of. Default: true. */
+  readonly oom?: boolean;
   /** An exec that is killed takes its children along; else those end with the container. Default: true. */
   readonly execTrees?: boolean;
 }
@@ -193,6 +195,34 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       await expect(again).rejects.toMatchObject({ kind: "failed-precondition" });
       const unknown = pod.sandbox.kill({ containerId: "f".repeat(64), signal: 9, all: false }, within());
       await expect(unknown).rejects.toMatchObject({ kind: "not-found" });
+    });
+
+    it("ends by itself when it is asked to, and by SIGKILL when it does not want to", async () => {
+      await using pod = await start();
+      // What a signal does is said when it has come: a loop, because a shell sees its traps between commands.
+      const waiting = "echo up; while :; do sleep 0.02; done";
+      const willing = await pod.shell(`trap "echo asked; exit 9" TERM; ${waiting}`);
+      const deaf = await pod.shell(`trap "echo asked" TERM; ${waiting}`);
+      for (const made of [willing, deaf]) {
+        await expect.poll(() => existsSync(made.log) && made.output()).toBe("up\n");
+        await pod.sandbox.kill({ containerId: made.id, signal: 15, all: false }, within());
+      }
+      expect(await willing.exited()).toMatchObject({ exitCode: 9, signal: 0 });
+      await expect.poll(() => [willing.output(), deaf.output()]).toEqual(["up\nasked\n", "up\nasked\n"]);
+      const still = (await pod.sandbox.state(within())).containers.find(({ id }) => id === deaf.id);
+      expect(still?.phase).toBe("running");
+      await pod.sandbox.kill({ containerId: deaf.id, signal: 9, all: true }, within());
+      expect(await deaf.exited()).toMatchObject({ exitCode: 137, signal: 9 });
+    });
+
+    it("that takes more memory than its limit ends with 137, and the reason is told", async ({ skip }) => {
+      skip(limits.oom === false, `a container of ${handler.name} has no memory limit of its own`);
+      await using pod = await start();
+      const made = await pod.shell("x=a; while :; do x=$x$x; done", {
+        resources: { ...noLimits, memoryLimitBytes: 32n << 20n },
+      });
+      expect(await made.exited()).toMatchObject({ exitCode: 137, signal: 9, oomKilled: true });
+      expect(pod.events).toContainEqual({ type: "oom", containerId: made.id });
     });
 
     it("that was never started ends by a signal, and is deleted", async () => {
@@ -420,6 +450,51 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       const made = await pod.shell("true");
       await made.exited();
       await expect(made.exec(["/bin/true"])).rejects.toMatchObject({ kind: "failed-precondition" });
+    });
+  });
+
+  describe("an attachment", () => {
+    const answers = 'while read -r line; do echo "you said $line"; done; echo over; exit 4';
+
+    it("passes input on and output back, and its end where that is wanted", async () => {
+      await using pod = await start();
+      const made = await pod.shell(answers, { stdin: true, stdinOnce: true });
+      using streams = await pod.sandbox.attach({ containerId: made.id, stdin: true }, within());
+      await streams.writeStdin(Buffer.from("one\ntwo\n"));
+      streams.endStdin();
+      const { stdout } = await collectExec(streams, 1000, within());
+      expect(stdout.toString()).toBe("you said one\nyou said two\nover\n");
+      expect(await made.exited()).toMatchObject({ exitCode: 4 });
+      expect(made.output()).toBe(stdout.toString()); // what a client reads is in the log all the same
+    });
+
+    it("that goes leaves the container and its input, for the next one", async () => {
+      await using pod = await start();
+      const made = await pod.shell(answers, { stdin: true });
+      for (const word of ["one", "two"]) {
+        using streams = await pod.sandbox.attach({ containerId: made.id, stdin: true }, within());
+        await streams.writeStdin(Buffer.from(`${word}\n`));
+        let heard = "";
+        for await (const { data } of streams.output) {
+          heard += data.toString();
+          if (heard.includes("\n")) break;
+        }
+        expect(heard).toBe(`you said ${word}\n`);
+      }
+      expect((await pod.sandbox.state(within())).containers).toMatchObject([{ phase: "running" }]);
+    });
+
+    it("to a terminal sets its size", async () => {
+      await using pod = await start();
+      const made = await pod.shell("tty; read line; stty size", { tty: true, stdin: true });
+      using streams = await pod.sandbox.attach({ containerId: made.id, stdin: true }, within());
+      streams.resize(123, 45);
+      await streams.writeStdin(Buffer.from("\n"));
+      const { stdout } = await collectExec(streams, 1000, within());
+      expect(stdout.toString()).toContain("45 123");
+      if (limits.hostProcesses) expect(made.output()).toMatch(/^\/dev\/(pts\/\d+|console)\r?$/m);
+      expect(made.output()).toContain("45 123");
+      expect(await made.exited()).toMatchObject({ exitCode: 0 });
     });
   });
 }

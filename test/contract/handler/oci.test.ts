@@ -21,7 +21,7 @@ const programs = [
     pause: false,
     update: false,
   },
-  { name: "runsc", path: runsc, hostProcesses: false, pause: true, execTrees: false },
+  { name: "runsc", path: runsc, hostProcesses: false, oom: false, pause: true, execTrees: false },
   { name: "youki", path: "/usr/bin/youki", pause: true },
 ];
 

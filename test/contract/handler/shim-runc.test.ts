@@ -1,9 +1,7 @@
 /** The handler of containerd shims, over containerd's own for runc. */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pino } from "pino";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
+import { fileDir } from "../../support/file-dir.ts";
 import { toolPaths } from "../../support/shims.ts";
 import { handlerContract } from "./contract.ts";
 import { monitorBinary } from "./pod.ts";
@@ -14,7 +12,7 @@ handlerContract(
   new ShimHandler({
     name: "runc-shim",
     path: shim,
-    options: { binary_name: runc, root: mkdtempSync(join(tmpdir(), "kobako-runc-")) },
+    options: { binary_name: runc, root: fileDir("runc") },
     timeoutMs: 30_000,
     monitorBinary,
     log: pino({ level: "warn" }),

@@ -1,14 +1,12 @@
 /** The handler of containerd shims, over gVisor's. */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pino } from "pino";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
+import { fileDir } from "../../support/file-dir.ts";
 import { runscShim } from "../../support/shims.ts";
 import { handlerContract } from "./contract.ts";
 import { monitorBinary } from "./pod.ts";
 
-const { shim, config } = runscShim(mkdtempSync(join(tmpdir(), "kobako-runsc-")));
+const { shim, config } = runscShim(fileDir("runsc"));
 
 handlerContract(
   new ShimHandler({
@@ -19,5 +17,5 @@ handlerContract(
     monitorBinary,
     log: pino({ level: process.env.KOBAKO_TEST_LOG ?? "warn" }),
   }),
-  { hostProcesses: false, pause: true, execTrees: false, killUnstarted: false },
+  { hostProcesses: false, oom: false, pause: true, execTrees: false, killUnstarted: false },
 );

@@ -1,17 +1,17 @@
 /** Real shims whose daemon, monitor or shim is killed: no log line and no exit is lost, nothing is left behind. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import { cgroups, monitorBinary, type TestContainer, TestPod, within } from "../../contract/handler/pod.ts";
+import { fileDir } from "../../support/file-dir.ts";
 import { runscShim, toolPaths } from "../../support/shims.ts";
 import type { ClientOrder } from "./shim-client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kobako-shims-"));
+const folder = fileDir("shims");
 const runc = () => {
   const [path = "", binary = ""] = toolPaths("containerd-shim-runc-v2", "runc");
   return { path, options: { binary_name: binary, root: join(folder, "runc") } };

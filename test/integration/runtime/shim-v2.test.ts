@@ -1,6 +1,5 @@
 /** Shims as those of VMs, and shims that misbehave: what the handler makes of them. Real monitor, real ttrpc. */
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -9,9 +8,10 @@ import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import type { ShimSandbox } from "../../../src/runtime/shim-v2/sandbox.ts";
 import { monitorBinary, TestPod, within } from "../../contract/handler/pod.ts";
 import { type FakeMode, fakeShim } from "../../support/fake-shim.ts";
+import { testDir } from "../../support/file-dir.ts";
 
 function setUp(mode: FakeMode, options: Record<string, string> = {}, timeoutMs = 20_000) {
-  const { path, calls } = fakeShim(mkdtempSync(join(tmpdir(), "kobako-fake-")), mode);
+  const { path, calls } = fakeShim(testDir("fake"), mode);
   const log = pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" });
   const handler = new ShimHandler({ name: "vm", path, options, timeoutMs, monitorBinary, log });
   return { handler, calls, start: () => TestPod.start(handler) };
