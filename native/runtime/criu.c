@@ -130,7 +130,7 @@ static void complain(const char *what, const char *log, int status, struct err *
 			const char *error = strstr(line, "Error (");
 			const char *said = error ? strstr(error, "): ") : NULL;
 
-			if (said && !strstr(said, "FAILED") && !strstr(said, "failed.") && !strstr(said, "RLIMIT_NOFILE"))
+			if (said && !strstr(said, "FAILED") && !strstr(said, "failed with") && !strstr(said, "RLIMIT_NOFILE"))
 				found = said + 3;
 		}
 	if (found)

@@ -231,13 +231,14 @@ int state_remove(struct state *s, struct err *e)
 
 	if (s->lock < 0)
 		return err_set(e, EINVAL, "remove \"%s\" without its lock", s->dir);
-	/* All of it is ours, temporary files of a killed writer too; there are no folders in it. */
+	/* All of it is ours, temporary files of a killed writer too; a killed restore leaves an empty folder. */
 	copy = openat(s->lock, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	list = copy < 0 ? NULL : fdopendir(copy);
 	if (list)
 		copy = -1;
 	for (struct dirent *d; list && (d = readdir(list)); )
-		unlinkat(s->lock, d->d_name, 0);
+		if (unlinkat(s->lock, d->d_name, 0) < 0 && errno == EISDIR)
+			unlinkat(s->lock, d->d_name, AT_REMOVEDIR);
 	if (list)
 		closedir(list);
 	if (rmdir(s->dir) < 0 && errno != ENOENT)
