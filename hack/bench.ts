@@ -214,6 +214,11 @@ async function printOwnTime(handler: PeerRuntime, rounds: number): Promise<void>
   console.log(textTable(head, own, [1]));
 }
 
+/** What went wrong, and what went wrong while it was cleared away. */
+function causes(error: unknown): unknown[] {
+  return error instanceof SuppressedError ? [...causes(error.suppressed), ...causes(error.error)] : [error];
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -317,7 +322,8 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(`bench: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  for (const cause of causes(error))
+    console.error(`bench: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
   process.exitCode = 1;
 }
 process.exit();
