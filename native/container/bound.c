@@ -42,6 +42,8 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 	if (s->ns[NS_USER].present || s->ns[NS_TIME].present || s->memory_policy.present ||
 	    p->exec_cpus_initial.present || p->exec_cpus_final.present)
 		return;
+	if (json_object_get(s->seccomp, "listenerPath")) /* the agent is told of each exec, with what the spec says */
+		return;
 	if (p->rlimit_count > sizeof(b.rlimits) / sizeof(b.rlimits[0]) ||
 	    !copy(b.apparmor, sizeof(b.apparmor), p->apparmor_profile) ||
 	    !copy(b.selinux, sizeof(b.selinux), p->selinux_label))

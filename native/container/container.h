@@ -109,6 +109,7 @@ struct container_exec {
 	const char *id;
 	pid_t init_pid;
 	int init_pidfd;         /* joined by descriptor: a reused pid is never entered */
+	const char *bundle;     /* of the container, for a seccomp agent; NULL: the folder of spec_path */
 	const char *spec_path;  /* the container's config.json: seccomp, capabilities bound, env defaults */
 	const struct container_bound *bound; /* the same in short, as create gave it; NULL: spec_path is read */
 	const char *container_cgroup; /* as create gave it; needed with bound, else NULL means that of the spec */
@@ -154,6 +155,11 @@ int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout
  */
 int container_hooks(const char *spec_path, const char *kind, const char *id, const char *bundle, const char *status,
 		    pid_t pid, struct err *e);
+
+/* The names that linux.seccomp may use, by index; NULL after the last. */
+const char *container_seccomp_action(size_t i);
+const char *container_seccomp_operator(size_t i);
+const char *container_seccomp_flag(size_t i);
 
 /* Where compiled seccomp filters are kept unless the caller says otherwise. */
 #define CONTAINER_SECCOMP_CACHE "/run/kobako/seccomp"

@@ -420,8 +420,8 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	if (check(s, req, e) < 0 || add_env(c, req, e) < 0)
 		return -e->code;
 	c->late = geteuid() != 0 && spec_ns_new(s, NS_USER);
-	if (open_namespaces(c, req, e) < 0 || prepare_mounts(c, req, e) < 0 ||
-	    seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
+	if (open_namespaces(c, req, e) < 0 || seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
+	    seccomp_notify_connect(s->seccomp, &c->seccomp, e) < 0 || prepare_mounts(c, req, e) < 0 ||
 	    process_before_clone(&s->process, s->ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
 	    make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))

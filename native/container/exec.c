@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -111,7 +112,9 @@ static int read_container(struct execution *x, const struct container_exec *req,
 		return -e->code;
 	if (!x->spec.has_process)
 		return err_set(e, EINVAL, "%s: process is missing", req->spec_path);
-	return seccomp_prepare(x->spec.seccomp, req->seccomp_cache, &x->seccomp, e);
+	if (seccomp_prepare(x->spec.seccomp, req->seccomp_cache, &x->seccomp, e) < 0)
+		return -e->code;
+	return seccomp_notify_connect(x->spec.seccomp, &x->seccomp, e);
 }
 
 static int read_request(struct execution *x, const struct container_exec *req, struct err *e)
@@ -217,6 +220,27 @@ static void warn_runner(void *arg, const char *text)
 	sync_send(x->sync, &m, &ignored);
 }
 
+/* Asks the runner who we are outside. */
+static int describe_to_agent(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	cleanup_free char *folder = NULL;
+	struct hook_state state = { .id = req->id, .bundle = req->bundle, .status = "running", .pid = req->init_pid };
+	struct sync_msg m = { .type = SYNC_HOOKS };
+	int r;
+
+	if (!x->seccomp.notify)
+		return 0;
+	if (!state.bundle) {
+		folder = strdup(req->spec_path);
+		if (!folder)
+			return err_set(e, ENOMEM, "state for the seccomp agent");
+		state.bundle = dirname(folder);
+	}
+	if ((r = sync_send(x->sync, &m, e)) < 0 || (r = sync_recv(x->sync, &m, e)) < 0)
+		return r;
+	return seccomp_notify_describe(&x->spec, &state, m.pid, &x->seccomp, e);
+}
+
 static int child_console(struct execution *x, const struct container_exec *req, struct err *e)
 {
 	cleanup_fd int root = -1;
@@ -237,8 +261,9 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 {
 	struct identity id = { .process = &x->process, .seccomp = &x->seccomp, .warn = warn_runner, .warn_arg = x,
 			       .foreign_ok = foreign_ok, .umask = x->umask, .no_setgroups = x->no_setgroups };
-	int keep[] = { x->sync, x->proc, x->stdio[0], x->stdio[1], x->stdio[2], req->console_sock };
-	int last[] = { x->sync };
+	int keep[] = { x->sync, x->proc, x->stdio[0], x->stdio[1], x->stdio[2], req->console_sock,
+		       x->seccomp.notify ? x->seccomp.agent : -1 };
+	int last[] = { x->sync, x->seccomp.notify ? x->seccomp.agent : -1 };
 	char program[PATH_MAX];
 	struct err e = { 0 };
 
@@ -248,7 +273,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	/* Root of the user namespace, which may be another than the runtime's: what it makes is then its own. */
 	if (x->spec.ns[NS_USER].present && userns_become_root(&x->process, x->no_setgroups, &e) < 0)
 		fail(x->sync, &e);
-	if (process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
+	if (describe_to_agent(x, req, &e) < 0 || process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
 	    child_console(x, req, &e) < 0)
 		fail(x->sync, &e);
 	if (process_memory_policy(&x->spec.memory_policy, &e) < 0)
@@ -259,7 +284,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	}
 	if (process_stdio(x->stdio, &x->process, &e) < 0)
 		fail(x->sync, &e);
-	process_close_others(req->preserve_fds, last, 1);
+	process_close_others(req->preserve_fds, last, 2);
 	if (process_chdir(&x->process, &e) < 0 || process_become(&id, &e) < 0 ||
 	    process_find_program(&id, program, sizeof(program), &e) < 0)
 		fail(x->sync, &e);
@@ -302,8 +327,15 @@ static int attend(struct execution *x, const struct container_exec *req, struct 
 	struct sync_msg m;
 	int r;
 
-	while ((r = sync_recv(x->sync, &m, &why)) == 0 && m.type == SYNC_WARN)
-		warn_caller((void *)req, m.err.step);
+	while ((r = sync_recv(x->sync, &m, &why)) == 0 && m.type != SYNC_ERROR) {
+		if (m.type == SYNC_WARN) {
+			warn_caller((void *)req, m.err.step);
+			continue;
+		}
+		m = (struct sync_msg){ .type = SYNC_HOOKS, .pid = x->pid };
+		if (sync_send(x->sync, &m, e) < 0)
+			return -e->code;
+	}
 	if (r == -EPIPE)
 		return 0;
 	*e = r == 0 ? m.err : why;

@@ -22,16 +22,25 @@
 /* A hook without a timeout of its own may not hold a create for ever. */
 enum { DEFAULT_TIMEOUT_S = 600 };
 
-/* The state (runtime.md, "State") as JSON text, allocated. */
-static char *state_text(const struct spec *s, const struct hook_state *state)
+json_t *hooks_state(const struct spec *s, const struct hook_state *state)
 {
 	json_t *o = json_pack("{ss ss ss ss}", "ociVersion", s->oci_version, "id", state->id, "status", state->status,
 			      "bundle", state->bundle);
-	char *text = NULL;
 
-	if (o && (!state->pid || json_object_set_new(o, "pid", json_integer(state->pid)) == 0) &&
-	    (!s->annotations || json_object_set(o, "annotations", (json_t *)s->annotations) == 0))
-		text = json_text(o, JSON_COMPACT);
+	if (o && ((state->pid && json_object_set_new(o, "pid", json_integer(state->pid)) < 0) ||
+		  (s->annotations && json_object_set(o, "annotations", (json_t *)s->annotations) < 0))) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* The same as JSON text, allocated. */
+static char *state_text(const struct spec *s, const struct hook_state *state)
+{
+	json_t *o = hooks_state(s, state);
+	char *text = o ? json_text(o, JSON_COMPACT) : NULL;
+
 	json_decref(o);
 	return text;
 }

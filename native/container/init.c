@@ -52,6 +52,7 @@ static void close_others(struct init *in)
 	keep[n++] = in->stdio[0];
 	keep[n++] = in->stdio[1];
 	keep[n++] = in->stdio[2];
+	keep[n++] = in->identity.seccomp->notify ? in->identity.seccomp->agent : -1;
 	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
 		keep[n++] = in->cgroup->tasks[i];
 	for (size_t i = 0; in->mounts->sources && i < in->spec->mount_count; i++)
@@ -134,7 +135,8 @@ static int hooks_before_pivot(struct init *in, struct err *e)
 	int r;
 
 	if (!in->spec->hooks[HOOK_PRESTART].count && !in->spec->hooks[HOOK_CREATE_RUNTIME].count &&
-	    !in->spec->hooks[HOOK_CREATE_CONTAINER].count && !in->spec->hooks[HOOK_START_CONTAINER].count)
+	    !in->spec->hooks[HOOK_CREATE_CONTAINER].count && !in->spec->hooks[HOOK_START_CONTAINER].count &&
+	    !in->identity.seccomp->notify)
 		return 0;
 	if ((r = sync_send(in->sync, &m, e)) < 0 || (r = sync_recv(in->sync, &m, e)) < 0)
 		return r;
@@ -143,6 +145,11 @@ static int hooks_before_pivot(struct init *in, struct err *e)
 		return -e->code;
 	}
 	in->pid = state.pid = m.pid;
+	/* Told when the container starts: it is created then. */
+	state.status = "created";
+	if (seccomp_notify_describe(in->spec, &state, m.pid, in->identity.seccomp, e) < 0)
+		return -e->code;
+	state.status = "creating";
 	return hooks_run(in->spec, HOOK_CREATE_CONTAINER, &state, e);
 }
 
@@ -183,9 +190,9 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	if (process_stdio(in->stdio, &s->process, e) < 0)
 		return -e->code;
 	/* Nothing that leads outside is open from here on. */
-	int keep[2] = { in->sync, in->req->start_fd };
+	int keep[3] = { in->sync, in->req->start_fd, in->identity.seccomp->notify ? in->identity.seccomp->agent : -1 };
 
-	process_close_others(in->req->preserve_fds, keep, 2);
+	process_close_others(in->req->preserve_fds, keep, 3);
 	if (process_chdir(&s->process, e) < 0 || process_become(&in->identity, e) < 0)
 		return -e->code;
 	return in->req->find_at_start ? 0 : process_find_program(&in->identity, ret_program, size, e);

@@ -15,7 +15,7 @@
  *     USER       ---------------->  only in a new user namespace: writes its maps
  *     <---------------- USER or error
  *     WARN text  ---------------->  tells the caller; any number of times
- *     HOOKS      ---------------->  only with hooks or a seccomp listener: runs prestart and createRuntime
+ *     HOOKS      ---------------->  only with hooks or a seccomp agent: runs prestart and createRuntime
  *     <---------------- pid or error
  *     READY      ---------------->  created; init goes on to wait on the start socket
  *     ERROR      ---------------->  instead of any: init ends
@@ -35,6 +35,9 @@ struct seccomp_filter {
 	struct sock_fprog prog; /* len 0: none */
 	unsigned int flags;     /* SECCOMP_FILTER_FLAG_* */
 	bool needed;
+	bool notify;            /* an agent answers for some calls; then: */
+	int agent;              /* its socket, connected; 0: not yet */
+	char *message;          /* what it is told with the descriptor; NULL: not yet */
 };
 /* The compiled form of linux.seccomp, from the cache or compiled into it. seccomp may be NULL. */
 int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp_filter *ret, struct err *e);
@@ -45,6 +48,19 @@ int seccomp_cached(const char *cache_dir, const char *name, struct seccomp_filte
 void seccomp_filter_free(struct seccomp_filter *f);
 int seccomp_load_filter(const struct seccomp_filter *f, struct err *e);
 
+/* --- seccomp-notify.c ---------------------------------------------------------------------------- */
+/* Whether init itself makes this call after the filter is loaded: no agent can answer for it. */
+bool seccomp_notify_needed(const char *name);
+/* Whether the profile has an agent; listenerPath and listenerMetadata without one, and the reverse, are refused. */
+int seccomp_notify_check(const struct jnode *seccomp, bool *ret_notify, struct err *e);
+/* In the runner, in the caller's mount namespace. Nothing without an agent, as the two below. */
+int seccomp_notify_connect(const json_t *seccomp, struct seccomp_filter *f, struct err *e);
+struct hook_state;
+/* In the process that is to be filtered. pid: its own, as the runner sees it. */
+int seccomp_notify_describe(const struct spec *s, const struct hook_state *state, pid_t pid, struct seccomp_filter *f,
+			    struct err *e);
+int seccomp_notify_send(const struct seccomp_filter *f, int listener, struct err *e);
+
 /* --- bound.c ------------------------------------------------------------------------------------ */
 /* seccomp_flags: of the filter that seccomp_prepare gave for the spec. */
 void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct container_bound *ret);
@@ -54,7 +70,7 @@ int bound_to_spec(const struct container_bound *b, struct spec *ret, struct err 
 /* --- process.c: from the runtime's identity to the process's ------------------------------------ */
 struct identity {
 	const struct spec_process *process;
-	const struct seccomp_filter *seccomp;
+	struct seccomp_filter *seccomp;
 	void (*warn)(void *arg, const char *text);
 	void *warn_arg;
 	bool foreign_ok; /* binfmt_misc may know programs of other machines */
@@ -112,6 +128,8 @@ struct hook_state {
 	const char *id, *bundle, *status;
 	pid_t pid;
 };
+/* The state (runtime.md, "State"), a new reference; NULL: no memory. */
+json_t *hooks_state(const struct spec *s, const struct hook_state *state);
 int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_state *state, struct err *e);
 
 /* --- userns.c ----------------------------------------------------------------------------------- */
@@ -203,7 +221,7 @@ struct init {
 	int cgroupns;  /* to enter, or -1 */
 	bool user_new; /* in a new user namespace: waits for its maps */
 	bool user_joined;
-	pid_t pid;     /* as the runner sees it; known with hooks only */
+	pid_t pid;     /* as the runner sees it; known with hooks or a seccomp agent only */
 	int sync;      /* to the runner */
 	int stdio[3];
 };

@@ -31,45 +31,81 @@
 /* BPF_MAXINSNS instructions of 8 bytes. */
 #define MAX_BPF_BYTES (4096 * sizeof(struct sock_filter))
 
-static int parse_action(const struct jnode *n, const char *key, uint32_t errno_ret, uint32_t *ret, struct err *e)
+/* What linux.seccomp may say; `features` tells the same. */
+static const struct {
+	const char *name;
+	uint32_t action;
+	bool takes_errno;
+} actions[] = {
+	{ "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false },
+	{ "SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true },
+	{ "SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false },
+	{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false },
+	{ "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false },
+	{ "SCMP_ACT_LOG", SCMP_ACT_LOG, false },
+	{ "SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, false },
+	{ "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true },
+	{ "SCMP_ACT_TRAP", SCMP_ACT_TRAP, false },
+};
+static const struct {
+	const char *name;
+	enum scmp_compare op;
+} operators[] = {
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+	{ "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_LT", SCMP_CMP_LT },
+	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ }, { "SCMP_CMP_NE", SCMP_CMP_NE },
+};
+static const struct {
+	const char *name;
+	unsigned int flag;
+	bool agent; /* the kernel takes it with a listener only */
+} flags[] = {
+	{ "SECCOMP_FILTER_FLAG_TSYNC", 0, false }, /* one thread: nothing to synchronise */
+	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG, false },
+	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW, false },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, true },
+};
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+const char *container_seccomp_action(size_t i)
 {
-	static const struct {
-		const char *name;
-		uint32_t action;
-	} actions[] = {
-		{ "SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD }, { "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
-		{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS }, { "SCMP_ACT_TRAP", SCMP_ACT_TRAP },
-		{ "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW }, { "SCMP_ACT_LOG", SCMP_ACT_LOG },
-	};
-	struct jnode at = json_get(n, key);
+	return i < COUNT(actions) ? actions[i].name : NULL;
+}
+
+const char *container_seccomp_operator(size_t i)
+{
+	return i < COUNT(operators) ? operators[i].name : NULL;
+}
+
+const char *container_seccomp_flag(size_t i)
+{
+	return i < COUNT(flags) ? flags[i].name : NULL;
+}
+
+/* errno_key: what the action returns, EPERM unless it is given (config-linux.md, "errnoRet"). */
+static int parse_action(const struct jnode *n, const char *key, const char *errno_key, uint32_t *ret, struct err *e)
+{
+	struct jnode at = json_get(n, key), errno_at = json_get(n, errno_key);
+	uint32_t errno_ret = EPERM;
 	const char *name;
 
-	if (json_as_str(&at, &name, e) < 0)
+	if (json_as_str(&at, &name, e) < 0 || json_u32(n, errno_key, &errno_ret, e) < 0)
 		return -e->code;
-	if (!strcmp(name, "SCMP_ACT_NOTIFY"))
-		return json_refuse(&at, e, "SCMP_ACT_NOTIFY is not supported yet");
-	if (!strcmp(name, "SCMP_ACT_ERRNO") || !strcmp(name, "SCMP_ACT_TRACE")) {
-		*ret = name[9] == 'E' ? SCMP_ACT_ERRNO(errno_ret) : SCMP_ACT_TRACE(errno_ret);
+	for (size_t i = 0; i < COUNT(actions); i++) {
+		if (strcmp(name, actions[i].name))
+			continue;
+		if (errno_at.value && !actions[i].takes_errno)
+			return json_refuse(&errno_at, e, "%s takes none", name);
+		if (errno_ret > UINT16_MAX)
+			return json_refuse(&errno_at, e, "more than %d", UINT16_MAX);
+		*ret = actions[i].action | (actions[i].takes_errno ? errno_ret : 0);
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (!strcmp(name, actions[i].name)) {
-			*ret = actions[i].action;
-			return 0;
-		}
 	return json_refuse(&at, e, "\"%.40s\" is no action", name);
 }
 
 static int parse_arg(const struct jnode *n, struct scmp_arg_cmp *ret, struct err *e)
 {
-	static const struct {
-		const char *name;
-		enum scmp_compare op;
-	} ops[] = {
-		{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
-		{ "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
-		{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
-	};
 	uint32_t index = 0;
 	uint64_t value = 0, second = 0;
 	const char *op;
@@ -79,9 +115,9 @@ static int parse_arg(const struct jnode *n, struct scmp_arg_cmp *ret, struct err
 		return -e->code;
 	if (index > 5)
 		return json_refuse(n, e, "a system call has 6 arguments");
-	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
-		if (!strcmp(op, ops[i].name)) {
-			*ret = (struct scmp_arg_cmp){ .arg = index, .op = ops[i].op, .datum_a = value, .datum_b = second };
+	for (size_t i = 0; i < COUNT(operators); i++)
+		if (!strcmp(op, operators[i].name)) {
+			*ret = (struct scmp_arg_cmp){ .arg = index, .op = operators[i].op, .datum_a = value, .datum_b = second };
 			return 0;
 		}
 	return json_refuse(n, e, "\"%.40s\" is no comparison", op);
@@ -107,13 +143,15 @@ static int add_name(scmp_filter_ctx ctx, uint32_t action, int nr, const struct s
 static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t default_action, int *newest, struct err *e)
 {
 	struct jnode names = json_get(rule, "names"), args = json_get(rule, "args");
-	uint32_t errno_ret = EPERM, action = 0;
+	uint32_t action = 0;
 	struct scmp_arg_cmp compare[12];
 	unsigned int count = 0;
 
 	if (json_want_array(&names, e) < 0 || json_want_array(&args, e) < 0 ||
-	    json_u32(rule, "errnoRet", &errno_ret, e) < 0 || parse_action(rule, "action", errno_ret, &action, e) < 0)
+	    parse_action(rule, "action", "errnoRet", &action, e) < 0)
 		return -e->code;
+	if (!json_count(&names))
+		return json_refuse(&names, e, "names no system call");
 	if (json_count(&args) > sizeof(compare) / sizeof(compare[0]))
 		return json_refuse(&args, e, "more than %zu comparisons", sizeof(compare) / sizeof(compare[0]));
 	for (size_t i = 0; i < json_count(&args); i++) {
@@ -129,6 +167,8 @@ static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t defa
 
 		if (json_as_str(&item, &name, e) < 0)
 			return -e->code;
+		if (action == SCMP_ACT_NOTIFY && seccomp_notify_needed(name))
+			return json_refuse(&item, e, "SCMP_ACT_NOTIFY on %s: the runtime makes this call itself", name);
 		nr = seccomp_syscall_resolve_name(name);
 		if (nr == __NR_SCMP_ERROR)
 			continue; /* newer than the library: the default action holds for it */
@@ -205,15 +245,20 @@ static int compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len,
 {
 	struct sock_filter prelude[8];
 	int newest = 0;
-	uint32_t errno_ret = EPERM, action = 0;
+	uint32_t action = 0;
 	struct jnode rules = json_get(seccomp, "syscalls");
 	cleanup_fd int out = -1;
 	scmp_filter_ctx ctx;
 	int r;
 
-	if (json_u32(seccomp, "defaultErrnoRet", &errno_ret, e) < 0 || json_want_array(&rules, e) < 0 ||
-	    parse_action(seccomp, "defaultAction", errno_ret, &action, e) < 0)
+	if (json_want_array(&rules, e) < 0 ||
+	    parse_action(seccomp, "defaultAction", "defaultErrnoRet", &action, e) < 0)
 		return -e->code;
+	if (action == SCMP_ACT_NOTIFY) {
+		struct jnode at = json_get(seccomp, "defaultAction");
+
+		return json_refuse(&at, e, "SCMP_ACT_NOTIFY on every call: the runtime itself makes some");
+	}
 	ctx = seccomp_init(action);
 	if (!ctx)
 		return err_set(e, EINVAL, "start a seccomp filter");
@@ -291,7 +336,7 @@ void seccomp_cache_name(const json_t *seccomp, char ret[80])
 	const struct scmp_version *v = seccomp_version();
 	struct sha256 h;
 	char head[64];
-	int n = snprintf(head, sizeof(head), "1 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
+	int n = snprintf(head, sizeof(head), "2 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
 
 	sha256_init(&h);
 	sha256_add(&h, head, (size_t)n);
@@ -318,16 +363,8 @@ static int open_cache(const char *path)
 	return take_fd(&dir);
 }
 
-static int parse_flags(const struct jnode *seccomp, unsigned int *ret, struct err *e)
+static int parse_flags(const struct jnode *seccomp, bool notify, unsigned int *ret, struct err *e)
 {
-	static const struct {
-		const char *name;
-		unsigned int flag;
-	} flags[] = {
-		{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* one thread: nothing to synchronise */
-		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
-		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
-	};
 	struct jnode list = json_get(seccomp, "flags");
 
 	*ret = 0;
@@ -340,12 +377,12 @@ static int parse_flags(const struct jnode *seccomp, unsigned int *ret, struct er
 
 		if (json_as_str(&item, &name, e) < 0)
 			return -e->code;
-		for (f = 0; f < sizeof(flags) / sizeof(flags[0]); f++)
+		for (f = 0; f < COUNT(flags); f++)
 			if (!strcmp(name, flags[f].name))
 				break;
-		if (f == sizeof(flags) / sizeof(flags[0]))
+		if (f == COUNT(flags))
 			return json_refuse(&item, e, "\"%.60s\" is not supported", name);
-		*ret |= flags[f].flag;
+		*ret |= !flags[f].agent || notify ? flags[f].flag : 0;
 	}
 	return 0;
 }
@@ -377,7 +414,7 @@ int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp
 	*ret = (struct seccomp_filter){ 0 };
 	if (!seccomp)
 		return 0;
-	if (parse_flags(&n, &f.flags, e) < 0)
+	if (seccomp_notify_check(&n, &f.notify, e) < 0 || parse_flags(&n, f.notify, &f.flags, e) < 0)
 		return -e->code;
 	seccomp_cache_name(seccomp, name);
 	dir = open_cache(cache_dir ? cache_dir : CONTAINER_SECCOMP_CACHE);
@@ -409,14 +446,21 @@ int seccomp_cached(const char *cache_dir, const char *name, struct seccomp_filte
 void seccomp_filter_free(struct seccomp_filter *f)
 {
 	free(f->prog.filter);
+	free(f->message);
+	if (f->notify && f->agent > 0)
+		close(f->agent);
 	*f = (struct seccomp_filter){ 0 };
 }
 
 int seccomp_load_filter(const struct seccomp_filter *f, struct err *e)
 {
+	unsigned int listen = f->notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	long r;
+
 	if (!f->needed)
 		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &f->prog) < 0)
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags | listen, &f->prog);
+	if (r < 0)
 		return err_set(e, errno, "load the seccomp filter");
-	return 0;
+	return listen ? seccomp_notify_send(f, (int)r, e) : 0;
 }

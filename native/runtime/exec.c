@@ -262,6 +262,7 @@ int command_exec(const struct options *o, struct err *e)
 	req.init_pid = s.pid;
 	req.init_pidfd = pidfd;
 	req.spec_path = s.config;
+	req.bundle = s.bundle;
 	req.process_json = process;
 	req.process_len = strlen(process);
 	req.console_sock = console;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "container/container.h"
 #include "runtime/commands.h"
 #include "spec/caps.h"
 #include "spec/mount-options.h"
@@ -26,19 +27,22 @@ static json_t *strings(const char *const *list)
 	return a;
 }
 
+static json_t *names(const char *(*name)(size_t i))
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; name(i); i++)
+		json_array_append_new(a, json_string(name(i)));
+	return a;
+}
+
 int command_features(const struct options *o, struct err *e)
 {
-	static const char *const actions[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-					       "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP", NULL };
-	static const char *const operators[] = { "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
-						 "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL };
 	static const char *const architectures[] = {
 		"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
 		"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64",
 		"SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
 		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL };
-	static const char *const flags[] = { "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
-					     "SECCOMP_FILTER_FLAG_SPEC_ALLOW", NULL };
 	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(),
 	       *mount_options = json_array(), *doc;
 	const struct scmp_version *v = seccomp_version();
@@ -56,9 +60,9 @@ int command_features(const struct options *o, struct err *e)
 	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb} s{s{sb}}} s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
 			mount_options, "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
-			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", strings(actions),
-			"operators", strings(operators), "archs", strings(architectures), "knownFlags", strings(flags),
-			"supportedFlags", strings(flags), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
+			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
+			"operators", names(container_seccomp_operator), "archs", strings(architectures), "knownFlags", names(container_seccomp_flag),
+			"supportedFlags", names(container_seccomp_flag), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
 			"enabled", 0, "mountExtensions", "idmap", "enabled", 1, "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
 	return print_json(doc, JSON_INDENT(4), "\n", e) < 0 ? -1 : 0;

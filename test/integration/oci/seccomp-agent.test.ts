@@ -1,0 +1,163 @@
+/** SCMP_ACT_NOTIFY: a real agent at listenerPath answers for the kernel. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Interface, createInterface } from "node:readline";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bundle } from "./bundle.ts";
+
+const source = new URL("../../fixtures/programs/seccomp-agent.c", import.meta.url).pathname;
+let folder = "";
+let program = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "kobako-agent-"));
+  program = join(folder, "agent");
+  execFileSync("cc", ["-O1", "-o", program, source]);
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** The agent's process and, line by line, what it has been told. */
+class Agent implements AsyncDisposable {
+  readonly path: string;
+  readonly #process: ChildProcess;
+  readonly #lines: Interface;
+  readonly #iterator: AsyncIterator<string>;
+
+  constructor(name: string) {
+    this.path = join(folder, name);
+    const child = spawn(program, [this.path], { stdio: ["ignore", "pipe", "inherit"] });
+    this.#process = child;
+    this.#lines = createInterface({ input: child.stdout });
+    this.#iterator = this.#lines[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    const next = await this.#iterator.next();
+    if (next.done) throw new Error("the agent ended");
+    return next.value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#process, "exit");
+    this.#process.kill();
+    await ended;
+    this.#lines.close();
+  }
+}
+
+function profile(listenerPath?: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    defaultAction: "SCMP_ACT_ALLOW",
+    flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+    ...(listenerPath === undefined ? {} : { listenerPath }),
+    syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY" }],
+    ...more,
+  };
+}
+
+describe("a seccomp agent", () => {
+  for (const noNewPrivileges of [true, false])
+    it(`is told of the container and of each exec, and answers (noNewPrivileges: ${noNewPrivileges})`, async () => {
+      await using agent = new Agent(`agent-${noNewPrivileges}`);
+      expect(await agent.line()).toBe("ready");
+      await using b = new Bundle((s) => {
+        s.annotations = { "org.example.a": "b" };
+        s.process.noNewPrivileges = noNewPrivileges;
+        s.linux.seccomp = profile(agent.path, { listenerMetadata: "for whom" });
+        s.process.args = ["/bin/sh", "-c", "mkdir /refused; mkdir /made && ls -d /made; exec sleep 1000"];
+      });
+      expect(b.create()).toMatchObject({ code: 0 });
+      expect(b.start()).toMatchObject({ code: 0 });
+      const pid = b.pid();
+      const state = {
+        ociVersion: "1.2.0",
+        id: b.id,
+        pid,
+        bundle: b.folder,
+        annotations: { "org.example.a": "b" },
+      };
+      expect(JSON.parse(await agent.line())).toEqual({
+        ociVersion: "1.2.0",
+        fds: ["seccompFd"],
+        pid,
+        metadata: "for whom",
+        state: { ...state, status: "created" },
+      });
+
+      const r = b.exec(["/bin/sh", "-c", "mkdir /refused-too; mkdir /tmp/also && ls -d /made /tmp/also"]);
+      expect(r.stderr).toContain("'/refused-too': Invalid cross-device link");
+      expect(r.stdout).toBe("/made\n/tmp/also\n");
+      const told = JSON.parse(await agent.line()) as { pid: number };
+      expect(told).toMatchObject({ metadata: "for whom", state: { ...state, status: "running" } });
+      expect(told.pid).not.toBe(pid);
+      expect(told.pid).toBeGreaterThan(1);
+    });
+
+  it("that nobody is fails the create by its path, and leaves nothing", async () => {
+    await using b = new Bundle((s) => {
+      s.linux.seccomp = profile(join(folder, "nobody"));
+    });
+    expect(b.run().stderr).toContain(`linux.seccomp.listenerPath: connect to "${join(folder, "nobody")}"`);
+    expect(b.traces().filter((path) => path !== join(b.state, b.id))).toEqual([]);
+  });
+
+  it.each([
+    ["an agent's action without a socket", profile(), "linux.seccomp.listenerPath: "],
+    ["a socket without an agent's action", profile("/a", { syscalls: [] }), "linux.seccomp.listenerPath: "],
+    [
+      "metadata without an agent's action",
+      profile(undefined, { syscalls: [], listenerMetadata: "x" }),
+      "linux.seccomp.listenerMetadata: ",
+    ],
+    ...["write", "sendmsg", "sendto"].map((name): [string, Record<string, unknown>, string] => [
+      `${name}, which the runtime itself needs`,
+      profile("/a", { syscalls: [{ names: ["mkdir", name], action: "SCMP_ACT_NOTIFY" }] }),
+      `linux.seccomp.syscalls[0].names[1]: SCMP_ACT_NOTIFY on ${name}`,
+    ]),
+    [
+      "the agent for every call",
+      profile("/a", { defaultAction: "SCMP_ACT_NOTIFY" }),
+      "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY",
+    ],
+    [
+      "errnoRet of an action that takes none",
+      {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_LOG", errnoRet: 1 }],
+      },
+      "linux.seccomp.syscalls[0].errnoRet: SCMP_ACT_LOG takes none",
+    ],
+    [
+      "defaultErrnoRet of an action that takes none",
+      { defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 1 },
+      "linux.seccomp.defaultErrnoRet: SCMP_ACT_ALLOW takes none",
+    ],
+    [
+      "a rule without names",
+      { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: [], action: "SCMP_ACT_LOG" }] },
+      "linux.seccomp.syscalls[0].names: names no system call",
+    ],
+  ])("is refused: %s", async (_what, seccomp, message) => {
+    await using b = new Bundle((s) => {
+      s.linux.seccomp = seccomp;
+    });
+    const r = b.run();
+    expect(r.code).not.toBe(0);
+    expect(r.stderr).toContain(message);
+  });
+
+  it("is in the runtime's features: the action and the flag", async () => {
+    await using b = new Bundle();
+    const features = JSON.parse(b.oci(["features"]).stdout) as {
+      linux: { seccomp: { actions: string[]; operators: string[]; supportedFlags: string[] } };
+    };
+    expect(features.linux.seccomp.actions).toContain("SCMP_ACT_NOTIFY");
+    expect(features.linux.seccomp.supportedFlags).toContain("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV");
+    expect(features.linux.seccomp.operators).toContain("SCMP_CMP_MASKED_EQ");
+  });
+});
