@@ -22,8 +22,9 @@ import type {
 import type { LogFlush, Wire } from "../monitor/protocol.ts";
 import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
 import { parseShimOptions } from "./options.ts";
+import { shimBundle, shimNamespace } from "./program.ts";
 import { readRecord, removeSocket, type ShimRecord } from "./record.ts";
-import { shimBundle, shimNamespace, ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
+import { ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
 import { Task } from "./task.ts";
 
 /** A program that is asked for its version answers at once, or is none. */

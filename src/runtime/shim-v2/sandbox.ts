@@ -11,7 +11,7 @@ import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { Log } from "../../log/log.ts";
 import type { OciResources } from "../../oci/runtime-spec.ts";
 import { processStartTime } from "../../process/start-time.ts";
-import { DeleteResponse, TaskStatus, timestampNs, type MountInit } from "../../ttrpc/message.ts";
+import { TaskStatus, timestampNs, type MountInit } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type {
   AttachRequest,
@@ -27,56 +27,32 @@ import type {
   RuntimeSandbox,
   SandboxEvent,
   SandboxIdentity,
-  SandboxNamespaces,
   SandboxSpec,
   SandboxStatus,
 } from "../handler.ts";
-import {
-  asObject,
-  createParams,
-  integer,
-  list,
-  text,
-  type LogFlush,
-  type Wire,
-} from "../monitor/protocol.ts";
+import { asObject, createParams, text, type LogFlush, type Wire } from "../monitor/protocol.ts";
 import { openStreamsOf } from "../monitor/streams.ts";
-import {
-  bootstrapInput,
-  parseBootstrap,
-  type ShimIdentity,
-  shimArguments,
-  shimEnvironment,
-  shown,
-} from "./bootstrap.ts";
 import { parseUsage } from "./metrics.ts";
-import type { ShimOptions } from "./options.ts";
 import { dialFirst } from "./dial.ts";
+import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
 import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
+import { agree, killedCode, killMs, tellExit } from "./recovery.ts";
+import { asked, errorLine, isFinished, isProgramFault } from "./refusal.ts";
 import { overlayMount } from "./rootfs.ts";
-import { type PodNamespacePaths, sandboxSpec, shimSpec } from "./spec.ts";
+import { sandboxSpec, shimSpec } from "./spec.ts";
 import { ShimStreams } from "./streams.ts";
 import { type ProcessRef, Task } from "./task.ts";
 
-/** Our containers are in a namespace of their own beside containerd's. */
-export const shimNamespace = "kobako";
 /** A container's end is waited for as long as it lives. */
 const foreverMs = 0x7fff_ffff;
-/** From SIGKILL to the end, when a container is deleted. */
-const killMs = 10_000;
 const neverRanMs = 1_000;
-const killedCode = 137;
 /** What shims say of a process that could not be started. */
 const startErrorCode = 128;
 
-export interface ShimSandboxOptions {
+export interface ShimSandboxOptions extends ShimProgramOptions {
   readonly name: string;
-  readonly program: string;
-  readonly monitorBinary: string;
   /** The program of a sandbox's own container, static. */
   readonly pauseBinary: string;
-  readonly options: ShimOptions;
-  readonly timeoutMs: number;
   readonly logFlush: LogFlush | undefined;
   readonly log: Log;
 }
@@ -93,6 +69,7 @@ export class ShimSandbox implements RuntimeSandbox {
   readonly closed: Promise<Error | undefined>;
   #initial: SandboxStatus;
   readonly #monitor: MonitorSandbox;
+  readonly #program: ShimProgram;
   readonly #options: ShimSandboxOptions;
   readonly #onEvent: (event: SandboxEvent) => void;
   readonly #pending = new Map<string, Pending>();
@@ -119,6 +96,7 @@ export class ShimSandbox implements RuntimeSandbox {
     this.#record = record;
     this.#onEvent = onEvent;
     this.#options = options;
+    this.#program = new ShimProgram(monitor, options);
     this.identity = monitor.identity;
     this.closed = monitor.closed;
     this.#initial = monitor.initial;
@@ -133,10 +111,10 @@ export class ShimSandbox implements RuntimeSandbox {
 
   /** Starts the shim, and the sandbox's own container where it needs one. */
   async #boot(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
-    const { program, options, timeoutMs } = this.#options;
+    const { options, timeoutMs } = this.#options;
     const bundle = shimBundle(join(spec.runDir, spec.id.slice(0, 16)), spec.id);
     mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
-    const paths = await this.#paths(spec.namespaces, spec.netnsPin, signal);
+    const paths = await this.#program.namespaces(spec.namespaces, spec.netnsPin, signal);
     const config = sandboxSpec({
       id: spec.id,
       hostname: spec.hostname,
@@ -149,14 +127,7 @@ export class ShimSandbox implements RuntimeSandbox {
     writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
     this.#record = { ...this.#record, paths };
     writeRecord(spec.runDir, this.#record);
-    const answer = await this.#run("start", spec.id, bundle, signal);
-    if (answer.code !== 0) {
-      throw new RuntimeError(
-        "failed-precondition",
-        `${program} start ended with code ${answer.code} and said ${shown(answer.stderr.length > 0 ? answer.stderr : answer.stdout)}`,
-      );
-    }
-    const address = parseBootstrap(answer.stdout);
+    const address = await this.#program.start(spec.id, bundle, signal);
     this.#record = { ...this.#record, address };
     writeRecord(spec.runDir, this.#record);
     const task = await Task.connect(address, shimNamespace, timeoutMs, signal);
@@ -204,25 +175,19 @@ export class ShimSandbox implements RuntimeSandbox {
     const { containers } = await this.#monitor.state(signal);
     for (const { id, phase } of containers) {
       if (phase === "prepared" || phase === "exited") continue;
-      const code = await this.#cleanUp(id, signal).catch((cause: unknown) => {
+      const code = await this.#program.cleanUp(id, signal).catch((cause: unknown) => {
         log.warn({ container: id, error: cause }, "a dead shim's container is not cleaned up");
         return killedCode;
       });
       await this.#monitor.request("exited", { container: id, exit_code: code }, signal);
     }
     if (this.#record.sandboxed)
-      await this.#cleanUp(this.identity.id, signal).catch((cause: unknown) =>
-        log.warn({ sandbox: this.identity.id, error: cause }, "a dead shim's sandbox is not cleaned up"),
-      );
+      await this.#program
+        .cleanUp(this.identity.id, signal)
+        .catch((cause: unknown) =>
+          log.warn({ sandbox: this.identity.id, error: cause }, "a dead shim's sandbox is not cleaned up"),
+        );
     this.#onEvent({ type: "pause-exit" });
-  }
-
-  /** The shim's program ends a container whose shim is dead. Gives the exit code that it found. */
-  async #cleanUp(id: string, signal: AbortSignal): Promise<number> {
-    const bundle = shimBundle(join(this.identity.runDir, id.slice(0, 16)), id);
-    const { code, stdout, stderr } = await this.#run("delete", id, bundle, signal);
-    if (code !== 0) throw new RuntimeError("internal", `delete ended with code ${code}: ${shown(stderr)}`);
-    return DeleteResponse.decode(stdout).exitStatus & 255;
   }
 
   /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
@@ -235,7 +200,11 @@ export class ShimSandbox implements RuntimeSandbox {
       this.#attend(task);
       await task.connectTask(id, signal);
       if (sandboxed) this.#watchSandboxContainer(task, id);
-      await this.#agree(task, signal);
+      await agree(task, this.#monitor, signal, {
+        runs: (containerId) => this.#watch(task, containerId),
+        neverRan: (containerId) => this.#neverRan.add(containerId),
+        quietly: (work) => this.#quietly(work),
+      });
     } catch (error) {
       this.#task?.close();
       await this.#lost(error instanceof Error ? error : new Error(String(error)));
@@ -243,57 +212,14 @@ export class ShimSandbox implements RuntimeSandbox {
     this.#initial = await this.#monitor.state(signal);
   }
 
-  async #agree(task: Task, signal: AbortSignal): Promise<void> {
-    const wire = await this.#monitor.request("state", {}, signal);
-    for (const row of list(wire, "containers")) {
-      const container = asObject(row, "containers");
-      const id = text(container, "id");
-      if (container.state !== "created" && container.state !== "running") continue;
-      const state = await task.state({ id }, signal).catch((error: unknown) => {
-        if (error instanceof RuntimeError && error.kind === "not-found") return undefined;
-        throw error;
-      });
-      if (state === undefined) {
-        // Never created, or the shim lost it: there is nothing that could still end.
-        await this.#monitor.request("exited", { container: id, exit_code: killedCode }, signal);
-        continue;
-      }
-      if (state.status === TaskStatus.TASK_STOPPED) {
-        await this.#tellExit(id, state.exitStatus, timestampNs(state.exitedAt), signal);
-        continue;
-      }
-      const runs = state.status !== TaskStatus.TASK_CREATED;
-      if (runs) {
-        if (container.state === "created") await this.#monitor.request("started", { container: id }, signal);
-        this.#watch(task, id);
-      } else this.#neverRan.add(id);
-      for (const orphan of Array.isArray(container.orphans) ? container.orphans : [])
-        if (typeof orphan === "string") await this.#endOrphan(task, { id, execId: orphan }, signal);
-      if (container.stdin_closed === true) await this.#quietly(task.closeStdin({ id }, signal));
-    }
-  }
-
-  async #endOrphan(task: Task, process: ProcessRef, signal: AbortSignal): Promise<void> {
-    await this.#quietly(task.kill(process, 9, true, signal));
-    await this.#quietly(task.wait(process, killMs, signal));
-    await this.#quietly(task.delete(process, signal));
-    const params = { container: process.id, exec: process.execId, exit_code: killedCode };
-    await this.#monitor.request("exited", params, signal);
-  }
-
   /** A wait beside the shim's events: one of the two may be lost. */
   #watch(task: Task, id: string): void {
     task
       .wait({ id }, foreverMs, this.#over.signal)
       .then(({ exitStatus, exitedAt }) =>
-        this.#tellExit(id, exitStatus, timestampNs(exitedAt), AbortSignal.timeout(killMs)),
+        tellExit(this.#monitor, id, exitStatus, timestampNs(exitedAt), AbortSignal.timeout(killMs)),
       )
       .catch(() => undefined); // the connection ended, or the container is deleted
-  }
-
-  async #tellExit(id: string, code: number, atNs: bigint, signal: AbortSignal): Promise<void> {
-    const at = atNs === 0n ? {} : { finished_at_ns: String(atNs) };
-    await this.#monitor.request("exited", { container: id, exit_code: code, ...at }, signal);
   }
 
   /** An event of the monitor that only a shim's pod has. */
@@ -400,7 +326,7 @@ export class ShimSandbox implements RuntimeSandbox {
   async kill(request: KillRequest, signal: AbortSignal): Promise<void> {
     const { containerId: id } = request;
     if (this.#pending.get(id)?.refused !== undefined) {
-      if (request.signal === 9) await this.#tellExit(id, killedCode, 0n, signal);
+      if (request.signal === 9) await tellExit(this.#monitor, id, killedCode, 0n, signal);
       return;
     }
     // Some shims take a signal for what has ended, and say nothing.
@@ -413,7 +339,8 @@ export class ShimSandbox implements RuntimeSandbox {
     try {
       await this.#signal(this.#live(), { id }, request.signal, request.all, signal);
       // What never ran has no end that every shim would tell.
-      if (now.phase === "created" && request.signal === 9) await this.#tellExit(id, killedCode, 0n, signal);
+      if (now.phase === "created" && request.signal === 9)
+        await tellExit(this.#monitor, id, killedCode, 0n, signal);
     } catch (error) {
       if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) {
         throw new RuntimeError("failed-precondition", `container ${id} has exited`, { cause: error });
@@ -602,79 +529,10 @@ export class ShimSandbox implements RuntimeSandbox {
     }
     await task.wait({ id }, killMs, signal).then(({ exitStatus, exitedAt }) => {
       if (id === this.identity.id) return;
-      return this.#tellExit(id, exitStatus, timestampNs(exitedAt), signal).catch(gone);
+      return tellExit(this.#monitor, id, exitStatus, timestampNs(exitedAt), signal).catch(gone);
     }, gone);
     await task.delete({ id }, signal).catch(gone);
   }
-
-  async #run(
-    action: "start" | "delete",
-    id: string,
-    bundle: string,
-    signal: AbortSignal,
-  ): Promise<{ code: number; stdout: Buffer; stderr: Buffer }> {
-    const { program, options, timeoutMs } = this.#options;
-    const { runDir } = this.identity;
-    const shim = this.#shim(id);
-    const env = { ...shimEnvironment(shim), ...options.env };
-    const answer = await this.#monitor.request(
-      "run",
-      {
-        argv: [program, ...shimArguments(shim, action, action === "delete" ? bundle : undefined)],
-        env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
-        cwd: bundle,
-        limit_ms: timeoutMs,
-        ...(action === "start"
-          ? {
-              stdin: bootstrapInput(shim, runDir, options.message).toString("hex"),
-              log: join(bundle, "log"),
-            }
-          : {}),
-      },
-      signal,
-    );
-    return {
-      code: integer(answer, "exit_code"),
-      stdout: Buffer.from(text(answer, "stdout"), "hex"),
-      stderr: Buffer.from(text(answer, "stderr"), "hex"),
-    };
-  }
-
-  #shim(id: string): ShimIdentity {
-    return {
-      id,
-      namespace: shimNamespace,
-      eventsSocket: join(this.identity.runDir, "e.sock"),
-      publishBinary: this.#options.monitorBinary,
-    };
-  }
-
-  /** Where a runtime on the host finds the namespaces that the monitor holds. */
-  async #paths(
-    namespaces: SandboxNamespaces,
-    netnsPin: string | null,
-    signal: AbortSignal,
-  ): Promise<PodNamespacePaths> {
-    const pod = asObject((await this.#monitor.request("state", {}, signal)).pod, "pod");
-    const held = (key: string) => {
-      const fd = pod[key];
-      return typeof fd === "number" && fd >= 0 ? `/proc/${this.identity.pid}/fd/${fd}` : undefined;
-    };
-    return {
-      network: netnsPin ?? undefined,
-      ipc: namespaces.ipc === "pod" ? held("ipc_fd") : undefined,
-      uts: namespaces.uts === "pod" ? held("uts_fd") : undefined,
-      pid: typeof pod.pause_pid === "number" ? `/proc/${pod.pause_pid}/ns/pid` : undefined,
-    };
-  }
-}
-
-/**
- * The shim's own bundle, below ours: shims keep files in it whose names others have too, and their program looks for
- * a bundle by the container's id.
- */
-export function shimBundle(bundle: string, id: string): string {
-  return join(bundle, id);
 }
 
 /** Whether `pid` is a process of this host in the cgroup that was asked for: then it is the container's. */
@@ -687,35 +545,4 @@ function isInCgroup(pid: number, cgroupsPath: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Whether a runtime says that the program can't be executed: each has words of its own for it. */
-function isProgramFault(error: unknown): boolean {
-  return (
-    error instanceof RuntimeError &&
-    /executable file not found|exec:|exec format error|no such file or directory|permission denied|is a directory/i.test(
-      error.message,
-    ) &&
-    !/mount|namespace|cgroup/i.test(error.message)
-  );
-}
-
-/** What a runtime refuses because of the container's state comes without a status of its own. */
-async function asked(work: Promise<void>): Promise<void> {
-  await work.catch((error: unknown) => {
-    if (error instanceof RuntimeError && /cannot|can't|not (?:running|paused)|paused/i.test(error.message))
-      throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
-    throw error;
-  });
-}
-
-function isFinished(error: RuntimeError): boolean {
-  return /already (?:finished|exited|stopped)|not running|process (?:is )?(?:not found|done)|no such process/i.test(
-    error.message,
-  );
-}
-
-function errorLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n").join(" ").slice(0, 1000);
 }

@@ -1,0 +1,129 @@
+/**
+ * The program of a shim, run once by the pod's monitor, in the pod's cgroup: `start` begins the shim that serves, `delete`
+ * ends a container whose shim is dead.
+ */
+import { join } from "node:path";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import { DeleteResponse } from "../../ttrpc/message.ts";
+import type { MonitorSandbox } from "../builtin.ts";
+import type { SandboxNamespaces } from "../handler.ts";
+import { asObject, integer, text } from "../monitor/protocol.ts";
+import {
+  bootstrapInput,
+  parseBootstrap,
+  type ShimIdentity,
+  shimArguments,
+  shimEnvironment,
+  shown,
+} from "./bootstrap.ts";
+import type { ShimOptions } from "./options.ts";
+import type { PodNamespacePaths } from "./spec.ts";
+
+/** Our containers are in a namespace of their own beside containerd's. */
+export const shimNamespace = "kobako";
+
+export interface ShimProgramOptions {
+  readonly program: string;
+  readonly monitorBinary: string;
+  readonly options: ShimOptions;
+  readonly timeoutMs: number;
+}
+
+export class ShimProgram {
+  readonly #monitor: MonitorSandbox;
+  readonly #options: ShimProgramOptions;
+
+  constructor(monitor: MonitorSandbox, options: ShimProgramOptions) {
+    this.#monitor = monitor;
+    this.#options = options;
+  }
+
+  /** Starts the shim of sandbox `id`, whose config.json is in `bundle`: where it serves. */
+  async start(id: string, bundle: string, signal: AbortSignal): Promise<ReturnType<typeof parseBootstrap>> {
+    const answer = await this.#run("start", id, bundle, signal);
+    if (answer.code !== 0) {
+      throw new RuntimeError(
+        "failed-precondition",
+        `${this.#options.program} start ended with code ${answer.code} and said ${shown(answer.stderr.length > 0 ? answer.stderr : answer.stdout)}`,
+      );
+    }
+    return parseBootstrap(answer.stdout);
+  }
+
+  /** The shim's program ends a container whose shim is dead. Gives the exit code that it found. */
+  async cleanUp(id: string, signal: AbortSignal): Promise<number> {
+    const bundle = shimBundle(join(this.#monitor.identity.runDir, id.slice(0, 16)), id);
+    const { code, stdout, stderr } = await this.#run("delete", id, bundle, signal);
+    if (code !== 0) throw new RuntimeError("internal", `delete ended with code ${code}: ${shown(stderr)}`);
+    return DeleteResponse.decode(stdout).exitStatus & 255;
+  }
+
+  /** Where a runtime on the host finds the namespaces that the monitor holds. */
+  async namespaces(
+    namespaces: SandboxNamespaces,
+    netnsPin: string | null,
+    signal: AbortSignal,
+  ): Promise<PodNamespacePaths> {
+    const pod = asObject((await this.#monitor.request("state", {}, signal)).pod, "pod");
+    const held = (key: string) => {
+      const fd = pod[key];
+      return typeof fd === "number" && fd >= 0 ? `/proc/${this.#monitor.identity.pid}/fd/${fd}` : undefined;
+    };
+    return {
+      network: netnsPin ?? undefined,
+      ipc: namespaces.ipc === "pod" ? held("ipc_fd") : undefined,
+      uts: namespaces.uts === "pod" ? held("uts_fd") : undefined,
+      pid: typeof pod.pause_pid === "number" ? `/proc/${pod.pause_pid}/ns/pid` : undefined,
+    };
+  }
+
+  async #run(
+    action: "start" | "delete",
+    id: string,
+    bundle: string,
+    signal: AbortSignal,
+  ): Promise<{ code: number; stdout: Buffer; stderr: Buffer }> {
+    const { program, options, timeoutMs } = this.#options;
+    const { runDir } = this.#monitor.identity;
+    const shim = this.#shim(id);
+    const env = { ...shimEnvironment(shim), ...options.env };
+    const answer = await this.#monitor.request(
+      "run",
+      {
+        argv: [program, ...shimArguments(shim, action, action === "delete" ? bundle : undefined)],
+        env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
+        cwd: bundle,
+        limit_ms: timeoutMs,
+        ...(action === "start"
+          ? {
+              stdin: bootstrapInput(shim, runDir, options.message).toString("hex"),
+              log: join(bundle, "log"),
+            }
+          : {}),
+      },
+      signal,
+    );
+    return {
+      code: integer(answer, "exit_code"),
+      stdout: Buffer.from(text(answer, "stdout"), "hex"),
+      stderr: Buffer.from(text(answer, "stderr"), "hex"),
+    };
+  }
+
+  #shim(id: string): ShimIdentity {
+    return {
+      id,
+      namespace: shimNamespace,
+      eventsSocket: join(this.#monitor.identity.runDir, "e.sock"),
+      publishBinary: this.#options.monitorBinary,
+    };
+  }
+}
+
+/**
+ * The shim's own bundle, below ours: shims keep files in it whose names others have too, and their program looks for
+ * a bundle by the container's id.
+ */
+export function shimBundle(bundle: string, id: string): string {
+  return join(bundle, id);
+}

@@ -1,0 +1,35 @@
+/** What shims and their runtimes refuse, by their words: each has its own, and no status. Pure. */
+import { RuntimeError } from "../../errors/runtime-error.ts";
+
+/** Whether a runtime says that the program can't be executed: each has words of its own for it. */
+export function isProgramFault(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError &&
+    /executable file not found|exec:|exec format error|no such file or directory|permission denied|is a directory/i.test(
+      error.message,
+    ) &&
+    !/mount|namespace|cgroup/i.test(error.message)
+  );
+}
+
+/** What a runtime refuses because of the container's state comes without a status of its own. */
+export async function asked(work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (error instanceof RuntimeError && /cannot|can't|not (?:running|paused)|paused/i.test(error.message))
+      throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+    throw error;
+  });
+}
+
+/** Whether a process is said to have ended already. */
+export function isFinished(error: RuntimeError): boolean {
+  return /already (?:finished|exited|stopped)|not running|process (?:is )?(?:not found|done)|no such process/i.test(
+    error.message,
+  );
+}
+
+/** An error in one line, for a message. */
+export function errorLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n").join(" ").slice(0, 1000);
+}
