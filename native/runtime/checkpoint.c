@@ -42,6 +42,18 @@ static int refuse(const struct options *o, const struct spec *spec, struct err *
 	return 0;
 }
 
+/*
+ * Hooks before start belong between namespaces and processes, where CRIU is alone. Asked at checkpoint too: what could
+ * not come back is not taken away.
+ */
+static int refuse_hooks(const struct spec *spec, struct err *e)
+{
+	for (int kind = HOOK_PRESTART; kind <= HOOK_START_CONTAINER; kind++)
+		if (spec->hooks[kind].count)
+			return err_set(e, ENOTSUP, "hooks.%s: can't be run when a container is restored", spec_hook_names[kind]);
+	return 0;
+}
+
 /* An absolute path without links of a folder of ours; made: 0700 when it is not there. */
 static int open_folder(const char *option, const char *given, bool make, char ret[PATH_MAX], int *ret_fd, struct err *e)
 {
@@ -106,7 +118,7 @@ static int dump(const struct options *o, const struct state *s, const struct spe
 	cleanup_criu struct criu c = { 0 };
 	char log[PATH_MAX + 16];
 
-	if (refuse(o, spec, e) < 0 || criu_find(&c, e) < 0 || open_folders(o, true, &f, e) < 0)
+	if (refuse(o, spec, e) < 0 || refuse_hooks(spec, e) < 0 || criu_find(&c, e) < 0 || open_folders(o, true, &f, e) < 0)
 		return -e->code;
 	criu_add(&c, o->pre_dump ? "pre-dump" : "dump");
 	criu_add(&c, "--tree=%d", (int)s->pid);
@@ -154,15 +166,6 @@ int command_checkpoint(const struct options *o, struct err *e)
 }
 
 /* --- restore -------------------------------------------------------------------------------------------- */
-
-/* Hooks before start belong between namespaces and processes, where CRIU is alone. */
-static int refuse_hooks(const struct spec *spec, struct err *e)
-{
-	for (int kind = HOOK_PRESTART; kind <= HOOK_START_CONTAINER; kind++)
-		if (spec->hooks[kind].count)
-			return err_set(e, ENOTSUP, "hooks.%s: can't be run when a container is restored", spec_hook_names[kind]);
-	return 0;
-}
 
 static int keep_config(struct state *s, struct spec *spec, struct err *e)
 {

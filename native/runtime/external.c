@@ -107,9 +107,17 @@ static const struct spec_mount *bind_of(const struct spec *spec, const char *at)
 		if (path_clean(m->destination, clean, sizeof(clean)) < 0 || !path_below(at, clean) || strlen(clean) < best)
 			continue;
 		best = strlen(clean);
-		found = is_bind(m) ? m : NULL;
+		found = is_bind(m) && m->source ? m : NULL;
 	}
 	return found;
+}
+
+static bool is_masked(const struct spec *spec, const char *at)
+{
+	for (size_t i = 0; spec->masked_paths && spec->masked_paths[i]; i++)
+		if (!strcmp(spec->masked_paths[i], at))
+			return true;
+	return false;
 }
 
 /* A piece of a filesystem whose whole the container does not have. */
@@ -142,6 +150,10 @@ static int save_mounts(const struct mount_table *t, const struct spec *spec, jso
 			continue;
 		if (strpbrk(m->at, "[]:"))
 			return err_set(e, ENOTSUP, "mount at \"%s\": criu can't be told of a path with [, ] or :", m->at);
+		/* Now, while the container is still there, and not at restore. */
+		if (!bind_of(spec, m->at) && !is_masked(spec, m->at))
+			return err_set(e, ENOTSUP, "mount at \"%s\": is the host's and not in mounts, restore could not give it",
+				       m->at);
 		criu_add(c, "--external");
 		criu_add(c, "mnt[%s]:%s", m->at, m->at);
 		if (json_array_append_new(list, json_string(m->at)) < 0)
@@ -242,12 +254,11 @@ static int load_mount(const struct state *s, const struct spec *spec, const char
 			criu_add(c, "mnt[%s]:%s/%s%s", at, s->bundle, m->source, rest);
 		return 0;
 	}
-	for (size_t i = 0; spec->masked_paths && spec->masked_paths[i]; i++)
-		if (!strcmp(spec->masked_paths[i], at)) {
-			criu_add(c, "--external");
-			criu_add(c, "mnt[%s]:/dev/null", at);
-			return 0;
-		}
+	if (is_masked(spec, at)) {
+		criu_add(c, "--external");
+		criu_add(c, "mnt[%s]:/dev/null", at);
+		return 0;
+	}
 	return err_set(e, EINVAL, "mounts: the checkpoint has a mount of the host at \"%s\", config.json has none", at);
 }
 

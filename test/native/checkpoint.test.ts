@@ -367,6 +367,37 @@ describe("checkpoint", () => {
     expect(readlinkSync(join(images, "parent"))).toBe("../images");
   });
 
+  it.each<[string, (spec: Spec) => void]>([
+    [
+      'mount at "/sys/fs/cgroup/',
+      (spec) => {
+        spec.linux.namespaces = spec.linux.namespaces.filter((ns) => ns.type !== "cgroup");
+        spec.mounts.push({
+          destination: "/sys/fs/cgroup",
+          type: "cgroup",
+          source: "cgroup",
+          options: ["ro"],
+        });
+      },
+    ],
+    [
+      "hooks.createRuntime:",
+      (spec) => {
+        spec.hooks = { createRuntime: [{ path: "/bin/true" }] };
+      },
+    ],
+  ])(
+    "of what restore could not give back is refused (%s), and the container runs on",
+    async (name, change) => {
+      await using b = new Counter(withCriu(ours), change);
+      await b.go();
+      const { code, stderr } = b.checkpoint();
+      expect(code).toBe(1);
+      expect(stderr).toContain(name);
+      await b.countsBeyond(b.count());
+    },
+  );
+
   it("of a container that does not run, or of none: refused", async () => {
     await using b = new Counter();
     expect(b.checkpoint()).toMatchObject({ code: 1 });
