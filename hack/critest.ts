@@ -129,6 +129,59 @@ the embedded network, one section for each handler. The images are made on the s
 A run that loses a spec which passed before fails.
 `;
 
+/** What containerd failed with the same runtime: kept, so that the comparison stands after each run of either. */
+interface PeerRecord {
+  readonly critest: string;
+  readonly failed: Readonly<Record<string, string>>;
+  readonly passed: readonly string[];
+}
+
+function peerFile(handler: string): string {
+  return expectedFile.replace(/expected\.json$/, `containerd-${handler}.json`);
+}
+
+/** The specs that a handler's section of the page says failed. */
+function failedInPage(page: string, handler: string): ReadonlySet<string> {
+  const [begin, end] = marks(handler);
+  const text = page.includes(begin) ? page.slice(page.indexOf(begin), page.indexOf(end)) : "";
+  const table = text.split("\n### ").find((part) => part.startsWith("Failed")) ?? "";
+  const names = table.split("\n").map((line) => /^\| (.*?) \| /.exec(line)?.[1] ?? "");
+  return new Set(names.filter((name) => name.startsWith("[")));
+}
+
+/** What kobako or containerd fails with the same runtime, beside each other. Handlers of one program: its columns. */
+function comparison(handler: string): string | undefined {
+  if (!existsSync(peerFile(handler))) return undefined;
+  const { failed, passed } = JSON.parse(readFileSync(peerFile(handler), "utf8")) as PeerRecord;
+  const page = existsSync(docsFile) ? readFileSync(docsFile, "utf8") : "";
+  const ours = [handler, handler.replace(/-shim$/, "")].map((name) => {
+    const file = expectedFile.replace(/\.json$/, `-${name}.json`);
+    const known = existsSync(file)
+      ? (JSON.parse(readFileSync(file, "utf8")) as { passed: string[] })
+      : undefined;
+    return { name, passed: new Set(known?.passed), failed: failedInPage(page, name) };
+  });
+  const theirs = { passed: new Set(passed), failed: new Set(Object.keys(failed)) };
+  const names = [...new Set([...theirs.failed, ...ours.flatMap((one) => [...one.failed])])].toSorted((a, b) =>
+    a.localeCompare(b),
+  );
+  const word = (one: { passed: ReadonlySet<string>; failed: ReadonlySet<string> }, name: string) =>
+    one.passed.has(name) ? "passed" : one.failed.has(name) ? "failed" : "skipped";
+  const rows = names.map((name) => [
+    name,
+    ...ours.map((one) => word(one, name)),
+    word(theirs, name),
+    failed[name] ?? "",
+  ]);
+  const head = [
+    "spec",
+    ...ours.map(({ name }) => `kobako, ${name}`),
+    "containerd",
+    "what containerd failed of",
+  ];
+  return `## ${handler} beside containerd with the same shim\n\nWritten by \`hack/critest --peer containerd --handler ${handler}\`: every spec that one of them fails.\n\n${markdownTable(head, rows)}\n`;
+}
+
 /** The page with one handler's section replaced, or added; what others wrote stays. */
 function withSection(page: string, handler: string, text: string): string {
   const [begin, end] = marks(handler);
@@ -137,6 +190,13 @@ function withSection(page: string, handler: string, text: string): string {
   if (from >= 0 && to > from) return `${page.slice(0, from)}${block}${page.slice(to + end.length)}`;
   const before = page.startsWith("# Conformance") && page.includes("<!-- begin: ") ? page : head;
   return `${before.trimEnd()}\n\n${block}\n`;
+}
+
+/** Writes the comparison of `handler`, where containerd has been run with it. */
+function writeComparison(handler: string): void {
+  const text = comparison(handler);
+  if (text === undefined) return;
+  writeFileSync(docsFile, withSection(readFileSync(docsFile, "utf8"), `${handler} beside containerd`, text));
 }
 
 /** What critest is pointed at. */
@@ -174,16 +234,25 @@ async function main(): Promise<number> {
   if (values.peer !== undefined && values.peer !== "containerd")
     throw new Error(`--peer ${values.peer}: only containerd is known`);
   const { handler } = values;
+  const isPeer = values.peer !== undefined;
   const [critest = ""] = (await must([join(root, "hack/tools"), "critest"])).trim().split("\n").slice(-1);
   await using folder = await tempDir("critest");
   const shim = shimSettings(handler, folder.path);
+  if (isPeer && handler !== builtin && shim?.configPath === undefined)
+    throw new Error(`--peer containerd --handler ${handler}: only runsc-shim is known, or none for runc`);
   const program = shim?.path ?? (handler === builtin ? "" : await getRuntime(handler));
   await using registry = await Registry.start();
   await pushCritestImages(registry);
   await using target =
     values.peer === undefined
       ? await ownTarget(registry, folder.path, handler, shim?.settings ?? runtimeSettings(program))
-      : await startContainerd(registry, mirroredHosts);
+      : await startContainerd(
+          registry,
+          mirroredHosts,
+          shim?.configPath === undefined
+            ? undefined
+            : { name: handler, path: shim.path, configPath: shim.configPath },
+        );
   const report = join(folder.path, "report.json");
   const endpoint = `unix://${target.endpoint}`;
   const skip = leftOut.map(({ pattern }) => pattern).join("|");
@@ -207,7 +276,21 @@ async function main(): Promise<number> {
   for (const { name, reason } of specs.filter((spec) => spec.outcome === "failed"))
     console.log(`failed: ${name}: ${reason}`);
   console.log(`critest: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`);
-  if (focus !== undefined || values.peer !== undefined) return count("failed") > 0 ? 1 : 0;
+  if (focus !== undefined || (isPeer && handler === builtin)) return count("failed") > 0 ? 1 : 0;
+  if (isPeer) {
+    const record: PeerRecord = {
+      critest: version,
+      failed: Object.fromEntries(
+        specs
+          .filter(({ outcome }) => outcome === "failed")
+          .map(({ name, reason }) => [name, lasting(reason)]),
+      ),
+      passed: specs.filter(({ outcome }) => outcome === "passed").map(({ name }) => name),
+    };
+    writeFileSync(peerFile(handler), `${JSON.stringify(record, null, 2)}\n`);
+    writeComparison(handler);
+    return 0;
+  }
 
   const file = handler === builtin ? expectedFile : expectedFile.replace(/\.json$/, `-${handler}.json`);
   const before = existsSync(file)
@@ -225,6 +308,7 @@ async function main(): Promise<number> {
   if (lost.length > 0) return 1;
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ critest: version, passed: [...now].toSorted() }, null, 2)}\n`);
+  for (const name of [handler, `${handler}-shim`]) writeComparison(name);
   return 0;
 }
 

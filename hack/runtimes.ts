@@ -59,9 +59,10 @@ export async function getRuntime(name: string): Promise<string> {
 export function shimSettings(
   name: string,
   folder: string,
-): { path: string; settings: TomlTable } | undefined {
+): { path: string; configPath: string | undefined; settings: TomlTable } | undefined {
   const of = (path: string, options: Record<string, string>) => ({
     path,
+    configPath: options.config_path,
     settings: { type: "shim-v2", path, options },
   });
   if (name === "runsc-shim") {

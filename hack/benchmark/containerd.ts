@@ -29,10 +29,13 @@ export interface Peer extends AsyncDisposable {
   readonly startMs: number;
 }
 
-/** The OCI runtime that it uses; default: the runc of hack/tools. */
+/** The runtime that it uses; default: the runc of hack/tools. */
 export interface PeerRuntime {
   readonly name: string;
+  /** An OCI runtime, or with `configPath` a shim. */
   readonly path: string;
+  /** What a shim that is not runc's reads its configuration from. */
+  readonly configPath?: string | undefined;
   /** A mount that it can't do with: containerd is started where it is not. */
   readonly hide?: string | undefined;
 }
@@ -129,10 +132,23 @@ export async function startContainerd(
           containerd: {
             default_runtime_name: "runc",
             runtimes: {
-              runc: {
-                runtime_type: "io.containerd.runc.v2",
-                options: { BinaryName: runtime?.path ?? at("bin/runc"), Root: join(state.path, "runc") },
-              },
+              runc:
+                runtime?.configPath === undefined
+                  ? {
+                      runtime_type: "io.containerd.runc.v2",
+                      options: {
+                        BinaryName: runtime?.path ?? at("bin/runc"),
+                        Root: join(state.path, "runc"),
+                      },
+                    }
+                  : {
+                      runtime_type: "io.containerd.runsc.v1",
+                      runtime_path: runtime.path,
+                      options: {
+                        TypeUrl: "io.containerd.runsc.v1.options",
+                        ConfigPath: runtime.configPath,
+                      },
+                    },
             },
           },
         },
