@@ -1,0 +1,186 @@
+/**
+ * What the machine may do to the command line at the worst moment: kill -9 in the middle of each verb, and several
+ * callers at once. Ours alone: the others make no such promise.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { Bundle, binary } from "../integration/oci/bundle.ts";
+import { scale } from "../support/scale.ts";
+
+const sleeper = ["/bin/sleep", "1000"];
+const gone = { code: 0, stderr: "" };
+
+/** System calls that change something, and up to which of a thread's calls they are tried in hack/soak. */
+const mutating: Readonly<Record<string, number>> = {
+  clone: 3,
+  clone3: 3,
+  unshare: 3,
+  setns: 4,
+  mount: 8,
+  umount2: 4,
+  fsopen: 6,
+  fsmount: 6,
+  open_tree: 8,
+  move_mount: 12,
+  mount_setattr: 12,
+  pivot_root: 1,
+  mkdir: 12,
+  mkdirat: 16,
+  openat: 40,
+  openat2: 20,
+  rename: 3,
+  renameat: 3,
+  write: 24,
+  unlink: 4,
+  unlinkat: 12,
+  rmdir: 16,
+  writev: 3,
+  execve: 2,
+  execveat: 2,
+  sendmsg: 6,
+  kill: 2,
+  pidfd_send_signal: 2,
+};
+
+/** Processes that were started with this bundle's state folder. */
+function processes(b: Bundle): string[] {
+  return readdirSync("/proc").filter((p) => {
+    try {
+      return /^\d+$/.test(p) && readFileSync(`/proc/${p}/cmdline`, "utf8").includes(b.state);
+    } catch {
+      return false; // it ended while we looked
+    }
+  });
+}
+
+/**
+ * Runs a verb; each of its threads is killed when it makes its n-th call of `name`. Resolves when the verb's own
+ * process has ended; what it left may still run. `over` resolves when nothing of it does.
+ */
+async function killedAt(b: Bundle, name: string, n: number, args: readonly string[]) {
+  // strace tampers only with what it also traces. Through cat: what node gives as fd 3 is a socket, which strace can't open by its path.
+  const inject = `inject=${name}:signal=KILL:when=${n}`;
+  const options = ["-f", "-o", "|cat >&3", "-e", `trace=execve,${name}`, "-e", inject];
+  const strace = spawn("/usr/bin/strace", [...options, binary, "--root", b.state, ...args], {
+    env: {},
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+  });
+  const over = once(strace, "exit");
+  const lines = strace.stdio[3] as Readable;
+  let text = "";
+  await new Promise<void>((resolve, reject) => {
+    const deadline = setTimeout(
+      () => reject(new Error(`${args[0]} does not end; ${inject}: ${text}`)),
+      20_000,
+    );
+    const ended = () => {
+      clearTimeout(deadline);
+      resolve();
+    };
+    lines.on("data", (piece: Buffer) => {
+      text += piece.toString();
+      const pid = /^(\d+) /.exec(text)?.[1];
+      if (pid && new RegExp(`^${pid} +\\+\\+\\+ (exited|killed)`, "m").test(text)) ended();
+    });
+  });
+  return { over, killed: () => text.includes("+++ killed by SIGKILL") };
+}
+
+/** A container as the verb wants to find it, and the verb's arguments. */
+const verbs: Readonly<Record<string, { before: (b: Bundle) => void; args: (b: Bundle) => string[] }>> = {
+  create: { before: (b) => b.write(), args: (b) => ["create", "-b", b.folder, b.id] },
+  start: { before: (b) => void b.create(), args: (b) => ["start", b.id] },
+  exec: {
+    before: (b) => {
+      b.create();
+      b.start();
+    },
+    args: (b) => ["exec", b.id, "/bin/true"],
+  },
+  delete: {
+    before: (b) => {
+      b.create();
+      b.start();
+    },
+    args: (b) => ["delete", "--force", b.id],
+  },
+};
+
+describe("kill -9", () => {
+  for (const [verb, { before, args }] of Object.entries(verbs))
+    it(
+      `in the middle of ${verb}: delete -f and a new create of the same id succeed, and nothing is left`,
+      async () => {
+        await using b = new Bundle((s) => {
+          s.process.args = sleeper;
+        });
+        let kills = 0;
+        for (const [name, most] of Object.entries(mutating))
+          for (let n = 1; n <= scale(1, most); n++) {
+            before(b);
+            const { over, killed } = await killedAt(b, name, n, args(b));
+            if (killed()) kills++;
+            const at = `${name} ${n}`;
+            expect({ at, ...b.oci(["delete", "--force", b.id]) }).toMatchObject({ at, ...gone });
+            await over;
+            expect([at, ...b.traces(), ...processes(b)]).toEqual([at]);
+            expect({ at, ...b.create() }).toMatchObject({ at, ...gone });
+            expect({ at, ...b.oci(["delete", "--force", b.id]) }).toMatchObject({ at, ...gone });
+          }
+        expect(kills).toBeGreaterThan(2); // strace did as it was told
+      },
+      scale(120_000, 3_600_000),
+    );
+});
+
+/** A verb beside others. */
+async function beside(b: Bundle, args: readonly string[]): Promise<number | null> {
+  const child = spawn(binary, ["--root", b.state, ...args], { env: {}, stdio: "ignore", timeout: 60_000 });
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code;
+}
+
+describe("several at once", () => {
+  it("creates of one id: one wins, the others fail cleanly, and it is whole", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = sleeper;
+    });
+    b.write();
+    for (let round = 0; round < scale(5, 500); round++) {
+      const create = ["create", "-b", b.folder, b.id];
+      const codes = await Promise.all(Array.from({ length: 4 }, () => beside(b, create)));
+      expect(codes.toSorted()).toEqual([0, 1, 1, 1]);
+      expect(b.start()).toMatchObject(gone);
+      expect(b.status()).toBe("running");
+      expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
+      expect([...b.traces(), ...processes(b)]).toEqual([]);
+    }
+  });
+
+  it("create, kill, exec, state and delete -f of one id end, none by a signal, and leave nothing", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = sleeper;
+    });
+    for (let round = 0; round < scale(5, 500); round++) {
+      b.create();
+      b.start();
+      const codes = await Promise.all(
+        [
+          ["exec", b.id, "/bin/true"],
+          ["kill", b.id, "KILL"],
+          ["state", b.id],
+          ["delete", "--force", b.id],
+          ["create", "-b", b.folder, b.id],
+          ["delete", "--force", b.id],
+        ].map((args) => beside(b, args)),
+      );
+      expect(codes).not.toContain(null);
+      expect([codes[3], codes[5]]).toEqual([0, 0]);
+      expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
+      expect([...b.traces(), ...processes(b)]).toEqual([]);
+    }
+  });
+});
