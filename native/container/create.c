@@ -35,6 +35,7 @@ struct creation {
 	mode_t umask; /* the caller's */
 	bool late;    /* without the rights of root: what needs rights is done inside the user namespace */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
+	int link_sock; /* netlink of the caller's network namespace; -1: no devices to move */
 	int sync, sync_init; /* our end; init's, until it has it */
 	pid_t pid;
 	int pidfd;
@@ -59,8 +60,6 @@ static int check(const struct spec *s, const struct container_create *req, struc
 		return err_set(e, EINVAL, "hostname: the container has no uts namespace of its own");
 	if (spec_ns_new(s, NS_USER) && !s->idmaps.uid_count && geteuid() == 0)
 		return err_set(e, EINVAL, "linux.uidMappings: a new user namespace of root needs them");
-	if (s->net_device_count)
-		return err_set(e, ENOTSUP, "linux.netDevices: moving network devices is not supported yet");
 	if (s->rdt.present)
 		return err_set(e, ENOTSUP, "linux.intelRdt: no resctrl filesystem is mounted");
 	if (s->process.terminal && req->console_sock < 0)
@@ -267,6 +266,10 @@ static int attend_init(struct creation *c, const struct container_create *req, s
 			if (userns_map(c->pid, &c->spec.idmaps, e) < 0 || sync_send(c->sync, &m, e) < 0)
 				return -e->code;
 			break;
+		case SYNC_DEVICES:
+			if (netdev_move(&c->spec, c->link_sock, c->pid, e) < 0 || sync_send(c->sync, &m, e) < 0)
+				return -e->code;
+			break;
 		case SYNC_HOOKS: {
 			struct sync_msg answer = { .type = SYNC_HOOKS, .pid = c->pid };
 			int r = run_hooks(c, req, e);
@@ -423,7 +426,7 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	if (open_namespaces(c, req, e) < 0 || seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
 	    seccomp_notify_connect(s->seccomp, &c->seccomp, e) < 0 || prepare_mounts(c, req, e) < 0 ||
 	    process_before_clone(&s->process, s->ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
-	    make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
+	    netdev_open(s, &c->link_sock, e) < 0 || make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -471,7 +474,7 @@ int container_discard(const char *id, const char *spec_path, bool systemd_cgroup
 
 int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
 {
-	struct creation c = { .sync = -1, .sync_init = -1, .pidfd = -1,
+	struct creation c = { .sync = -1, .sync_init = -1, .pidfd = -1, .link_sock = -1,
 			      .mounts = { .null = -1, .proc = -1, .root = -1, .rootfs_tree = -1 } };
 	int r;
 
@@ -499,6 +502,8 @@ int container_create(const struct container_create *req, struct container_create
 		close(c.sync_init);
 	if (c.pidfd >= 0)
 		close(c.pidfd);
+	if (c.link_sock >= 0)
+		close(c.link_sock);
 	cgroup_join_close(&c.join);
 	seccomp_filter_free(&c.seccomp);
 	mounts_close(&c.mounts);

@@ -116,6 +116,17 @@ static int join_cgroup(struct init *in, struct err *e)
 	return 0;
 }
 
+static int await_devices(struct init *in, struct err *e)
+{
+	struct sync_msg m = { .type = SYNC_DEVICES };
+	int r;
+
+	if (!in->spec->net_device_count)
+		return 0;
+	r = sync_send(in->sync, &m, e);
+	return r < 0 ? r : sync_recv(in->sync, &m, e);
+}
+
 static int name_host(struct init *in, struct err *e)
 {
 	const struct spec *s = in->spec;
@@ -179,7 +190,7 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	const struct spec *s = in->spec;
 
 	if (enter_user(in, e) < 0 || process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
-	    enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
+	    await_devices(in, e) < 0 || enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
 	    rootfs_protect(in->mounts, e) < 0 || sysctl_apply(s, in->mounts->proc, e) < 0 ||
 	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, !in->req->no_pivot, e) < 0)
 		return -e->code;

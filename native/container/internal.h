@@ -14,13 +14,15 @@
  *   init                          runner
  *     USER       ---------------->  only in a new user namespace: writes its maps
  *     <---------------- USER or error
+ *     DEVICES    ---------------->  only with linux.netDevices: moves them
+ *     <---------------- DEVICES or error
  *     WARN text  ---------------->  tells the caller; any number of times
  *     HOOKS      ---------------->  only with hooks or a seccomp agent: runs prestart and createRuntime
  *     <---------------- pid or error
  *     READY      ---------------->  created; init goes on to wait on the start socket
  *     ERROR      ---------------->  instead of any: init ends
  */
-enum sync_type { SYNC_ERROR = 1, SYNC_WARN, SYNC_HOOKS, SYNC_READY, SYNC_USER };
+enum sync_type { SYNC_ERROR = 1, SYNC_WARN, SYNC_HOOKS, SYNC_READY, SYNC_USER, SYNC_DEVICES };
 struct sync_msg {
 	int type;
 	pid_t pid; /* runner to init: init's own, as the runner sees it */
@@ -60,6 +62,12 @@ struct hook_state;
 int seccomp_notify_describe(const struct spec *s, const struct hook_state *state, pid_t pid, struct seccomp_filter *f,
 			    struct err *e);
 int seccomp_notify_send(const struct seccomp_filter *f, int listener, struct err *e);
+
+/* --- netdev.c ------------------------------------------------------------------------------------ */
+/* A netlink socket of the caller's network namespace; nothing without linux.netDevices. Before it is left. */
+int netdev_open(const struct spec *s, int *ret_sock, struct err *e);
+/* Moves the devices from the namespace of socket `outside` to that of process pid. */
+int netdev_move(const struct spec *s, int outside, pid_t pid, struct err *e);
 
 /* --- bound.c ------------------------------------------------------------------------------------ */
 /* seccomp_flags: of the filter that seccomp_prepare gave for the spec. */
