@@ -152,6 +152,10 @@ int main(int argc, char **argv)
 		return count > 1 && find(args[1]) ? help_of(find(args[1]), stdout) : help(stdout);
 	if (log_open(o.log, o.log_format, o.debug, &e) < 0 || absolute_root(&o, &e) < 0)
 		return fail(NULL, &e, 1);
+	if (o.rootless && strcmp(o.rootless, "true") && strcmp(o.rootless, "false") && strcmp(o.rootless, "auto")) {
+		err_set(&e, EINVAL, "option --rootless: \"%.40s\" is not true, false or auto", o.rootless);
+		return fail(NULL, &e, 1);
+	}
 	if (o.trace) {
 		err_set(&e, ENOTSUP, "option --trace: is not offered yet");
 		return fail(NULL, &e, 1);

@@ -234,6 +234,11 @@ describe("command line", () => {
   ];
   for (const [title, args] of cases) compare(`${title}: exit code`, { observe: (b) => b.oci(args).code });
 
+  compare("--rootless with a value that is none", {
+    observe: (b) => b.oci(["list"], "", ["--rootless=perhaps"]).code,
+    expected: 1,
+  });
+
   compare("--log and --log-format json: members of a line", {
     observe: (b) => {
       const log = join(b.folder, "log");
