@@ -1,8 +1,10 @@
 /** How pods are reached: host ports, and Services through kube-proxy in both of its modes. */
+import { execFileSync } from "node:child_process";
 import { request } from "node:http";
 import { networkInterfaces } from "node:os";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ProxyMode } from "../../../../hack/kubernetes/control-plane.ts";
 import { agnhostImage } from "../../../../hack/kubernetes/images.ts";
 import { useNamespace } from "../../../support/cluster.ts";
 import { freePort } from "../../../support/port.ts";
@@ -35,6 +37,13 @@ async function get(address: string): Promise<string> {
     .once("error", reject)
     .end();
   return await promise;
+}
+
+/** Returns when kube-proxy has rules for the address: before, a connection to it would leave the machine. */
+async function programmed(mode: ProxyMode, address: string): Promise<void> {
+  const [program, ...args] = mode === "nftables" ? ["nft", "list", "ruleset"] : ["iptables-save"];
+  const rules = () => execFileSync(program ?? "", args, { encoding: "utf8", maxBuffer: 64 << 20 });
+  await waitFor(`rules for ${address}`, () => rules().includes(address), { timeoutMs: 30_000 });
 }
 
 /** An address of this machine that is not loopback. */
@@ -73,6 +82,7 @@ describe.each(["nftables", "iptables"] as const)("Services, kube-proxy with %s",
         spec: { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
       },
     });
+    await programmed(mode, spec?.clusterIP ?? "");
     const address = `${spec?.clusterIP}:80`;
     const seen = new Set<string>();
     await waitFor(
@@ -114,6 +124,7 @@ describe.each(["nftables", "iptables"] as const)("Services, kube-proxy with %s",
         spec: { type: "NodePort", selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
       },
     });
+    await programmed(mode, spec?.clusterIP ?? "");
     const host = mode === "nftables" ? ownAddress() : "127.0.0.1"; // loopback is iptables mode's alone
     expect(await waitFor("an answer", () => get(`${host}:${spec?.ports?.[0]?.nodePort}`), patience)).toBe(
       name,
