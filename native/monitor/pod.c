@@ -407,11 +407,47 @@ int pod_enter(const struct pod *p, struct err *e)
 	return 0;
 }
 
+/* Mounts of a folder onto itself that are taken off one after the other to find a pin below them. */
+#define COVERS_MAX 8
+
+/*
+ * Removes a pin that is mounted below a mount of its folder, where it can't be named any more: the first `ip netns add`
+ * of a host binds /run/netns onto itself. In a mount namespace of a child's own, what lies above is taken off; a file
+ * that is no mount point there may go, and with it go the mounts on it everywhere (unlink(2) since Linux 3.18).
+ */
+static int unlink_covered(const char *path)
+{
+	char folder[PATH_MAX];
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return -1;
+	if (child == 0) {
+		if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder) || !strrchr(folder, '/') ||
+		    unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			_exit(1);
+		*strrchr(folder, '/') = '\0';
+		for (int i = 0; i < COVERS_MAX && umount2(folder, MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++) {
+			while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+				;
+			if (unlink(path) == 0)
+				_exit(0);
+		}
+		_exit(1);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
 int pod_unpin(const char *path, struct err *e)
 {
 	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct statfs fs;
 	struct stat st;
+	int failed;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -421,9 +457,12 @@ int pod_unpin(const char *path, struct err *e)
 		return err_set(e, EINVAL, "netns pin \"%s\": neither a namespace nor an empty file", path);
 	if (fs.f_type == NSFS_MAGIC && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
 		return err_set(e, errno, "unmount netns pin \"%s\"", path);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_set(e, errno, "remove netns pin \"%s\"", path);
-	return 0;
+	if (unlink(path) == 0)
+		return 0;
+	failed = errno;
+	if (failed == ENOENT || (failed == EBUSY && unlink_covered(path) == 0))
+		return 0;
+	return err_set(e, failed, "remove netns pin \"%s\"", path);
 }
 
 void pod_give_back(struct pod *p)
