@@ -1,6 +1,6 @@
 /** hack/bench: see there. The same program drives every runtime, one after the other, with the same image. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { symlink } from "node:fs/promises";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
@@ -149,16 +149,6 @@ function streamingTable(results: readonly StreamingResult[], format: typeof text
   );
 }
 
-/** Replaces what stands between the two marks of `file`. */
-function writeDocs(file: string, text: string, mark = "bench"): void {
-  const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
-  const old = readFileSync(file, "utf8");
-  const [head, rest] = old.split(begin);
-  const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined) throw new Error(`${file} lacks ${begin} ... ${end}`);
-  writeFileSync(file, `${head}${begin}\n${text}\n${end}${tail}`);
-}
-
 /** The bundled runtime beside runc and crun, without any daemon. */
 async function runtimes(rounds: number, docs: boolean): Promise<void> {
   const runc = (await must([join(root, "hack/tools"), "runc"])).trim().split("\n").at(-1) ?? "";
@@ -174,10 +164,10 @@ async function runtimes(rounds: number, docs: boolean): Promise<void> {
   console.log(textTable(head, rows, [1, 2, 3, 4, 5]));
   if (!docs) return;
   const versions = results.map(({ version }) => version).join("; ");
-  writeDocs(
+  writeMarked(
     join(root, "docs/performance.md"),
-    `${caption()}; ${versions}; ${rounds} rounds\n\n${markdownTable(head, rows)}`,
     "runtimes",
+    `${caption()}; ${versions}; ${rounds} rounds\n\n${markdownTable(head, rows)}`,
   );
 }
 
@@ -311,10 +301,14 @@ async function main(): Promise<void> {
   if (values.docs) {
     const page = join(root, "docs/performance.md");
     if (values.streaming) {
-      writeDocs(page, `${caption()}\n\n${streamingTable(streaming, markdownTable)}`, "streaming");
+      writeMarked(page, "streaming", `${caption()}\n\n${streamingTable(streaming, markdownTable)}`);
     } else {
-      writeDocs(page, `${caption()}\n\n${table(results, markdownTable)}`);
-      writeDocs(join(root, "README.md"), `${table(results, markdownTable, headlines)}\n\n${caption()}.`);
+      writeMarked(page, "bench", `${caption()}\n\n${table(results, markdownTable)}`);
+      writeMarked(
+        join(root, "README.md"),
+        "bench",
+        `${table(results, markdownTable, headlines)}\n\n${caption()}.`,
+      );
     }
   }
 }
