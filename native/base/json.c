@@ -123,9 +123,13 @@ static char *mark_big(const char *text, size_t len, size_t *ret_len)
 int json_parse(const char *text, size_t len, json_t **ret, struct err *e)
 {
 	cleanup_free char *marked = NULL;
+	const char *zero = memchr(text, '\0', len);
 	json_error_t why;
 	json_t *doc;
 
+	/* No document has one, but jansson passes over it where it puts a character back (behind a number). */
+	if (zero)
+		return err_set(e, EINVAL, "parse JSON: a zero byte at offset %zu", (size_t)(zero - text));
 	doc = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!doc && json_error_code(&why) == json_error_numeric_overflow) {
 		size_t marked_len;

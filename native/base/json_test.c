@@ -28,13 +28,18 @@ static json_t *parse(const char *text)
 	return doc;
 }
 
-static void refused(const char *text)
+static void refused_bytes(const char *text, size_t len)
 {
 	struct err e = { 0 };
 	json_t *doc = NULL;
 
-	CHECK(json_parse(text, strlen(text), &doc, &e) == -EINVAL, "\"%s\" was taken", text);
+	CHECK(json_parse(text, len, &doc, &e) == -EINVAL, "\"%s\" (%zu bytes) was taken", text, len);
 	json_decref(doc);
+}
+
+static void refused(const char *text)
+{
+	refused_bytes(text, strlen(text));
 }
 
 int main(void)
@@ -73,6 +78,12 @@ int main(void)
 	refused("{\"a\":99999999999999999999999999999999999999999");
 	refused("{\"a\":\"\\u0000\"}");
 	refused("");
+	/* A zero byte is part of the document, wherever it stands. */
+	refused_bytes("{\"a\":1\0}", 8);
+	refused_bytes("{\"a\":true\0\0}", 12);
+	refused_bytes("{}\0", 3);
+	refused_bytes("{}\0{\"a\":1}", 10);
+	refused_bytes("{\"a\":18446744073709551615}\0", 27);
 	doc = parse("{\"a\":99999999999999999999}");
 	top = json_top(doc, "");
 	CHECK(json_u64(&top, "a", &u, &e) == -EINVAL, "above 2^64-1");
