@@ -18,30 +18,9 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cgroup/systemd.h"
-#include "container/internal.h"
+#include "container/creation.h"
 
-/* Everything that a failed create has to give back. */
-struct creation {
-	struct spec spec;
-	struct mounts mounts;
-	struct seccomp_filter seccomp;
-	char cgroup[CGROUP_PATH_MAX];
-	struct cgroup_made made;
-	struct cgroup_join join;
-	bool cgroup_made;
-	bool unit_made;
-	pid_t waiter; /* what a scope begins with; 0: none */
-	const char **env, **given_env; /* process.env with the caller's additions (NULL: none), and without */
-	mode_t umask; /* the caller's */
-	bool late;    /* without the rights of root: what needs rights is done inside the user namespace */
-	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
-	int link_sock; /* netlink of the caller's network namespace; -1: no devices to move */
-	int sync, sync_init; /* our end; init's, until it has it */
-	pid_t pid;
-	int pidfd;
-};
-
-static void warn_caller(void *arg, const char *text)
+void creation_warn(void *arg, const char *text)
 {
 	const struct container_create *req = arg;
 
@@ -114,75 +93,6 @@ static int join_namespaces(const struct creation *c, struct err *e)
 	return 0;
 }
 
-/* A scope has a process from its beginning: one that waits until init is in it. */
-static int start_unit(struct creation *c, const struct container_create *req, const struct jnode *resources, struct err *e)
-{
-	struct systemd_unit unit;
-
-	if (systemd_running(e) < 0 || systemd_unit(c->spec.cgroups_path, req->id, &unit, e) < 0)
-		return -e->code;
-	memcpy(c->cgroup, unit.path, sizeof(c->cgroup));
-	if (systemd_begin(&unit, resources, req->systemd_annotations ? c->spec.annotations : NULL, &c->waiter, e) < 0)
-		return -e->code;
-	c->unit_made = true;
-	return 0;
-}
-
-/* Anything but device rules: without device nodes (they can't be made here) these have no object. */
-static bool asks_for_limits(const json_t *resources)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach ((json_t *)resources, key, value)
-		if (strcmp(key, "devices") && json_object_size(value))
-			return true;
-	return false;
-}
-
-/* A caller without rights goes without a cgroup, when nothing is asked of it. */
-static int make_cgroup_late(struct creation *c, const struct container_create *req, struct err *e)
-{
-	struct err why = { 0 };
-	char text[640];
-
-	if (cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e) < 0)
-		return -e->code;
-	if (cgroup_create(c->cgroup, &c->made, &why) == 0)
-		return 1;
-	*c->cgroup = '\0';
-	if (asks_for_limits(c->spec.resources)) {
-		*e = why;
-		return err_wrap(e, "linux.resources");
-	}
-	snprintf(text, sizeof(text), "no cgroup: %s: %s", why.step, strerror(why.code));
-	warn_caller((void *)req, text);
-	return 0;
-}
-
-static int make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
-{
-	struct jnode resources = json_top(c->spec.resources, "linux.resources");
-	int r;
-
-	if (c->late) {
-		r = make_cgroup_late(c, req, e);
-		if (r <= 0)
-			return r;
-	} else {
-		r = req->systemd_cgroup ? start_unit(c, req, &resources, e) :
-					  cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
-		if (r == 0)
-			r = cgroup_create(c->cgroup, &c->made, e);
-		if (r < 0)
-			return -e->code;
-	}
-	c->cgroup_made = true;
-	if (cgroup_apply(c->cgroup, &resources, e) < 0)
-		return -e->code;
-	return cgroup_join_open(c->cgroup, &c->join, e);
-}
-
 static int open_stdio(const struct container_create *req, int stdio[3], struct err *e)
 {
 	cleanup_fd int null = -1;
@@ -200,7 +110,7 @@ static int open_stdio(const struct container_create *req, int stdio[3], struct e
 	return 0;
 }
 
-static int clone_init(struct creation *c, const struct container_create *req, struct err *e)
+int creation_clone(struct creation *c, const struct container_create *req, struct err *e)
 {
 	struct init in = { .spec = &c->spec, .req = req, .mounts = &c->mounts, .cgroup = &c->join,
 			   .identity = { .process = &c->spec.process, .seccomp = &c->seccomp,
@@ -248,8 +158,7 @@ static int run_hooks(struct creation *c, const struct container_create *req, str
 	return hooks_run(&c->spec, HOOK_CREATE_RUNTIME, &state, e);
 }
 
-/* Until init is ready or gives up. It ends by itself when we do: its next send fails. */
-static int attend_init(struct creation *c, const struct container_create *req, struct err *e)
+int creation_attend(struct creation *c, const struct container_create *req, struct err *e)
 {
 	for (;;) {
 		struct sync_msg m;
@@ -260,7 +169,7 @@ static int attend_init(struct creation *c, const struct container_create *req, s
 		case SYNC_READY:
 			return 0;
 		case SYNC_WARN:
-			warn_caller((void *)req, m.err.step);
+			creation_warn((void *)req, m.err.step);
 			break;
 		case SYNC_USER:
 			if (userns_map(c->pid, &c->spec.idmaps, e) < 0 || sync_send(c->sync, &m, e) < 0)
@@ -289,95 +198,15 @@ static int attend_init(struct creation *c, const struct container_create *req, s
 	}
 }
 
-/* Init is the caller's child and reaped there; here only that it is dead is waited for. */
-static void give_back(struct creation *c)
+void creation_give_back(struct creation *c)
 {
-	struct err ignored;
-
 	if (c->pid > 0) {
 		struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
 		sys_pidfd_send_signal(c->pidfd, SIGKILL);
 		poll(&p, 1, 5000);
 	}
-	if (c->cgroup_made) {
-		cgroup_join_close(&c->join);
-		cgroup_kill_all(c->cgroup, &ignored);
-		/* The whole cgroup only if it is ours; else what is empty of it. */
-		cgroup_remove(c->cgroup, 1000, &ignored);
-		cgroup_undo(c->cgroup, &c->made);
-	}
-	systemd_end_waiter(&c->waiter);
-	if (c->unit_made)
-		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
-}
-
-/*
- * Joining a user namespace gives up the rights outside, for good. A keeper is forked that stays: it attends
- * to init, runs the hooks and undoes a failure, while the runner goes in and clones init from there.
- */
-struct verdict {
-	int code; /* 0, or negative with err */
-	struct err err;
-};
-
-static void __attribute__((noreturn)) keep_outside(struct creation *c, const struct container_create *req, int link)
-{
-	struct verdict v = { 0 };
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close(take_fd(&c->sync_init));
-	if (recv(link, &c->pid, sizeof(c->pid), 0) != sizeof(c->pid) || io_recv_fd(link, &c->pidfd, &v.err) < 0)
-		v.code = err_set(&v.err, EPROTO, "join the user namespace");
-	else
-		v.code = attend_init(c, req, &v.err);
-	if (v.code < 0)
-		give_back(c);
-	_exit(send(link, &v, sizeof(v), MSG_NOSIGNAL) < 0);
-}
-
-static int create_inside(struct creation *c, const struct container_create *req, struct err *e)
-{
-	struct verdict v = { 0 };
-	int link[2], status;
-	pid_t keeper;
-	ssize_t n;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) < 0)
-		return err_set(e, errno, "socket pair");
-	keeper = fork();
-	if (keeper == 0) {
-		close(link[1]);
-		keep_outside(c, req, link[0]);
-	}
-	close(link[0]);
-	if (keeper < 0) {
-		close(link[1]);
-		return err_set(e, errno, "fork");
-	}
-	c->cgroup_made = false; /* the keeper's to undo */
-	close(take_fd(&c->sync));
-	c->sync = fcntl(2, F_DUPFD_CLOEXEC, 3); /* clone_init closes it in the child */
-	if (setns(c->ns[NS_USER], CLONE_NEWUSER) < 0)
-		v.code = err_set(&v.err, errno, "join the user namespace \"%s\"", c->spec.ns[NS_USER].path);
-	else
-		v.code = clone_init(c, req, &v.err);
-	if (v.code == 0 && (send(link[1], &c->pid, sizeof(c->pid), MSG_NOSIGNAL) < 0 ||
-			    io_send_fd(link[1], c->pidfd, &v.err) < 0))
-		v.code = err_set(&v.err, EPIPE, "join the user namespace");
-	if (v.code == 0) {
-		do
-			n = recv(link[1], &v, sizeof(v), 0);
-		while (n < 0 && errno == EINTR);
-		if (n != sizeof(v))
-			v.code = err_set(&v.err, EPROTO, "the keeper of the outside ended without an answer");
-	}
-	close(link[1]);
-	while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
-		;
-	if (v.code < 0)
-		*e = v.err;
-	return v.code;
+	creation_drop_cgroup(c);
 }
 
 static int prepare_mounts(struct creation *c, const struct container_create *req, struct err *e)
@@ -425,51 +254,18 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	c->late = geteuid() != 0 && spec_ns_new(s, NS_USER);
 	if (open_namespaces(c, req, e) < 0 || seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
 	    seccomp_notify_connect(s->seccomp, &c->seccomp, e) < 0 || prepare_mounts(c, req, e) < 0 ||
-	    process_before_clone(&s->process, s->ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
-	    netdev_open(s, &c->link_sock, e) < 0 || make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
+	    process_before_clone(&s->process, s->ns[NS_USER].present, creation_warn, (void *)req, e) < 0 ||
+	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socket pair");
 	c->sync = pair[0];
 	c->sync_init = pair[1];
-	if (c->ns[NS_USER] >= 0 ? create_inside(c, req, e) < 0 : clone_init(c, req, e) < 0 || attend_init(c, req, e) < 0)
+	if (c->ns[NS_USER] >= 0 ? creation_inside(c, req, e) < 0 : creation_clone(c, req, e) < 0 || creation_attend(c, req, e) < 0)
 		return -e->code;
 	systemd_end_waiter(&c->waiter);
 	return 0;
-}
-
-int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e)
-{
-	/* systemd first: it writes its own idea of some files when it is told of others. */
-	int r = systemd_cgroup ? systemd_update(strrchr(cgroup, '/') + 1, resources, e) : 0;
-
-	return r < 0 ? r : cgroup_update(cgroup, resources, e);
-}
-
-int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e)
-{
-	int r = *cgroup ? cgroup_remove(cgroup, timeout_ms, e) : 0;
-
-	return r == 0 && systemd_cgroup ? systemd_stop(strrchr(cgroup, '/') + 1, e) : r;
-}
-
-int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, struct err *e)
-{
-	char path[CGROUP_PATH_MAX];
-	struct systemd_unit unit;
-	struct spec s;
-	int r = spec_load(spec_path, &s, e);
-
-	if (r < 0)
-		return r;
-	r = systemd_cgroup ? systemd_unit(s.cgroups_path, id, &unit, e) : cgroup_path(s.cgroups_path, id, path, e);
-	if (r == 0)
-		r = cgroup_kill_all(systemd_cgroup ? unit.path : path, e);
-	if (r == 0)
-		r = container_cgroup_remove(systemd_cgroup ? unit.path : path, systemd_cgroup, 5000, e);
-	spec_free(&s);
-	return r;
 }
 
 int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
@@ -487,7 +283,7 @@ int container_create(const struct container_create *req, struct container_create
 	c.umask = umask(022);
 	r = set_up(&c, req, e);
 	if (r < 0) {
-		give_back(&c);
+		creation_give_back(&c);
 	} else {
 		ret_created->pid = c.pid;
 		snprintf(ret_created->cgroup, sizeof(ret_created->cgroup), "%s", c.cgroup);
