@@ -242,7 +242,7 @@ static int bring_back(const struct options *o, struct state *s, struct spec *spe
 	unlinkat(s->lock, "criu-root", AT_REMOVEDIR);
 	if (r < 0 || read_pid(s, &s->pid, e) < 0)
 		return -e->code;
-	s->start_time = process_start_time(s->pid);
+	state_set_init(s, s->pid);
 	state_now(s->created, sizeof(s->created));
 	if (state_save(s, e) < 0 || announce(o, s->pid, e) < 0)
 		return -e->code;

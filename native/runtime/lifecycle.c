@@ -139,8 +139,7 @@ static int make(struct creation *c, struct err *e)
 	req.start_fd = start;
 	if (create_in_runner(&req, &created, e) < 0)
 		return -e->code;
-	s->pid = created.pid;
-	s->start_time = process_start_time(created.pid);
+	state_set_init(s, created.pid);
 	memcpy(s->cgroup, created.cgroup, sizeof(s->cgroup));
 	s->systemd = c->o->systemd_cgroup;
 	state_now(s->created, sizeof(s->created));

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +26,10 @@
 
 /* A create with hooks may take its time; who holds the lock that long does not hang. */
 enum { LOCK_TIMEOUT_MS = 60000 };
+
+#ifndef PID_FS_MAGIC /* linux/magic.h since 6.9 */
+#define PID_FS_MAGIC 0x50494446
+#endif
 
 int state_open(const char *root, const char *id, struct state *s, struct err *e)
 {
@@ -117,8 +122,8 @@ int state_save(struct state *s, struct err *e)
 	cleanup_free char *text = NULL;
 	json_t *o;
 
-	o = json_pack("{ss si sI ss ss ss ss si sb sb}", "ociVersion", s->oci_version, "pid", (int)s->pid, "startTime",
-		      (json_int_t)s->start_time, "bundle", s->bundle, "rootfs", s->rootfs, "cgroup", s->cgroup, "created",
+	o = json_pack("{ss si sI sI ss ss ss ss si sb sb}", "ociVersion", s->oci_version, "pid", (int)s->pid, "startTime",
+		      (json_int_t)s->start_time, "pidfdInode", (json_int_t)s->pidfd_inode, "bundle", s->bundle, "rootfs", s->rootfs, "cgroup", s->cgroup, "created",
 		      s->created, "hooks", (int)s->hooks, "ownPids", (int)s->own_pids,
 		      "systemd", (int)s->systemd);
 	if (o && s->annotations)
@@ -146,13 +151,13 @@ static int copy_member(const struct jnode *n, const char *key, char *to, size_t 
  * A file that a crash or somebody else left: what is signalled and removed by it must be what a create could have
  * made. A cgroup of "/" would be everybody's.
  */
-static int check_read(const struct state *s, int64_t pid, int64_t start, int64_t hooks, struct err *e)
+static int check_read(const struct state *s, int64_t pid, int64_t start, int64_t inode, int64_t hooks, struct err *e)
 {
 	char clean[CGROUP_PATH_MAX];
 
-	if (pid <= 0 || pid > INT_MAX || start < 0 || hooks < 0 || hooks >= 1 << HOOK_KINDS)
-		return err_set(e, EINVAL, "state of \"%s\": process %lld that began at %lld, hooks %lld", s->id, (long long)pid,
-			       (long long)start, (long long)hooks);
+	if (pid <= 0 || pid > INT_MAX || start < 0 || inode < 0 || hooks < 0 || hooks >= 1 << HOOK_KINDS)
+		return err_set(e, EINVAL, "state of \"%s\": process %lld that began at %lld, inode %lld, hooks %lld", s->id,
+			       (long long)pid, (long long)start, (long long)inode, (long long)hooks);
 	/* None: made by a caller without rights to cgroups. */
 	if (!*s->cgroup)
 		return 0;
@@ -163,11 +168,12 @@ static int check_read(const struct state *s, int64_t pid, int64_t start, int64_t
 
 static int read_members(const struct jnode *top, struct state *s, struct err *e)
 {
-	int64_t pid = 0, start = 0, hooks = 0;
+	int64_t pid = 0, start = 0, inode = 0, hooks = 0;
 	struct jnode annotations = json_get(top, "annotations");
 	int r;
 
 	if ((r = json_need_i64(top, "pid", &pid, e)) < 0 || (r = json_need_i64(top, "startTime", &start, e)) < 0 ||
+	    (r = json_i64(top, "pidfdInode", &inode, e)) < 0 ||
 	    (r = json_i64(top, "hooks", &hooks, e)) < 0 || (r = json_bool(top, "ownPids", &s->own_pids, e)) < 0 ||
 	    (r = json_bool(top, "systemd", &s->systemd, e)) < 0 ||
 	    (r = copy_member(top, "ociVersion", s->oci_version, sizeof(s->oci_version), e)) < 0 ||
@@ -177,10 +183,11 @@ static int read_members(const struct jnode *top, struct state *s, struct err *e)
 	    (r = copy_member(top, "created", s->created, sizeof(s->created), e)) < 0 ||
 	    (r = json_want_object(&annotations, e)) < 0)
 		return r;
-	if ((r = check_read(s, pid, start, hooks, e)) < 0)
+	if ((r = check_read(s, pid, start, inode, hooks, e)) < 0)
 		return r;
 	s->pid = (pid_t)pid;
 	s->start_time = (uint64_t)start;
+	s->pidfd_inode = (uint64_t)inode;
 	s->hooks = (unsigned int)hooks;
 	if (annotations.value) {
 		s->annotations = json_text(annotations.value, JSON_COMPACT);
@@ -266,26 +273,44 @@ uint64_t process_start_time(pid_t pid)
 	return strtoull(at, NULL, 10);
 }
 
-/* The start time is compared while a pidfd holds the pid. */
+/* 0: the kernel gives no number of its own to each process. Before pidfs all pidfds share one inode. */
+static uint64_t pidfd_inode(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (sizeof(st.st_ino) < sizeof(uint64_t) || fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+void state_set_init(struct state *s, pid_t pid)
+{
+	cleanup_fd int fd = sys_pidfd_open(pid, 0);
+
+	s->pid = pid;
+	s->start_time = process_start_time(pid);
+	s->pidfd_inode = fd >= 0 ? pidfd_inode(fd) : 0;
+}
+
+/* What tells the process is compared while a pidfd holds the pid. Start 0: it was a zombie when it was looked at. */
 int state_open_init(const struct state *s)
 {
-	int fd = s->pid > 0 ? sys_pidfd_open(s->pid, 0) : -1;
+	cleanup_fd int fd = s->pid > 0 && s->start_time ? sys_pidfd_open(s->pid, 0) : -1;
 
-	if (fd >= 0 && process_start_time(s->pid) != s->start_time) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
+	if (fd < 0 || process_start_time(s->pid) != s->start_time || (s->pidfd_inode && pidfd_inode(fd) != s->pidfd_inode))
+		return -1;
+	return take_fd(&fd);
 }
 
 enum status state_status(const struct state *s)
 {
+	cleanup_fd int init = state_open_init(s);
 	char path[PATH_MAX + 16];
 	struct err ignored;
 	bool frozen = false;
 
-	/* Start 0: it was a zombie when it was looked at. */
-	if (!s->pid || !s->start_time || process_start_time(s->pid) != s->start_time)
+	if (init < 0)
 		return STATUS_STOPPED;
 	if (cgroup_frozen(s->cgroup, &frozen, &ignored) == 0 && frozen)
 		return STATUS_PAUSED;

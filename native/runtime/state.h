@@ -32,7 +32,8 @@ struct state {
 	unsigned int hooks;    /* bit N: there are hooks of enum spec_hook_kind N */
 	bool own_pids;         /* a PID namespace of its own: its init's end is everybody's end */
 	pid_t pid;
-	uint64_t start_time;   /* field 22 of /proc/PID/stat: tells a reused pid */
+	uint64_t start_time;   /* field 22 of /proc/PID/stat: tells a reused pid, but not within one tick (10 ms) */
+	uint64_t pidfd_inode;  /* inode of its pidfd, one process's for as long as the machine runs (pidfs, Linux 6.9); 0: no such */
 	int lock;              /* -1, or the folder, locked */
 };
 
@@ -64,6 +65,8 @@ const char *status_name(enum status status);
 /* Start time of a live process that is no zombie; 0: there is none. */
 uint64_t process_start_time(pid_t pid);
 
+/* From now on pid, a live process, is the container's init. */
+void state_set_init(struct state *s, pid_t pid);
 /* The init process as a pidfd, if it still is that process; else -1. */
 int state_open_init(const struct state *s);
 
