@@ -71,13 +71,13 @@ int oci_console_listen(const char *name, int *ret_fd, struct err *e);
 /* The master that was sent to it. */
 int oci_console_take(int sock, int *ret_master, struct err *e);
 
-/* Removes <root>/<id> with all that is in it; nothing there is success. */
 /*
  * The container's folder in the hierarchy that is hidden from the program (made where it is missing), as run.cgroup_fd:
  * what the program can't see it doesn't leave, and its container would stay in the monitor's cgroup there. 0: none.
  */
 int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e);
 
+/* Removes <root>/<id> with all that is in it; nothing there is success. */
 int oci_remove_state(const char *id, struct err *e);
 bool oci_has_state(const char *id);
 

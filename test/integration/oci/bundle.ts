@@ -100,7 +100,12 @@ function defaultSpec(id: string): Spec {
       cwd: "/",
       env: ["PATH=/bin"],
       user: { uid: 0, gid: 0 },
-      capabilities: { bounding: capabilities, permitted: capabilities, effective: capabilities },
+      // A list for each: a test may change one.
+      capabilities: {
+        bounding: [...capabilities],
+        permitted: [...capabilities],
+        effective: [...capabilities],
+      },
       noNewPrivileges: true,
     },
     mounts: [
