@@ -49,6 +49,12 @@ void seccomp_cache_name(const json_t *seccomp, char ret[80]);
 int seccomp_cached(const char *cache_dir, const char *name, struct seccomp_filter *ret, struct err *e);
 void seccomp_filter_free(struct seccomp_filter *f);
 int seccomp_load_filter(const struct seccomp_filter *f, struct err *e);
+/* The same as bytes of BPF as libseccomp has it, neither short nor kept. */
+int seccomp_compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len, struct err *e);
+
+/* --- seccomp-shorten.c --------------------------------------------------------------------------- */
+/* Makes a program that answers the same with fewer instructions, in place. One that is not understood stays as it is. */
+void seccomp_shorten(struct sock_filter *program, size_t *len);
 
 /* --- seccomp-notify.c ---------------------------------------------------------------------------- */
 /* Whether init itself makes this call after the filter is loaded: no agent can answer for it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.seccomp: compiled by libseccomp once, kept as BPF by the hash of what it says.
+ * linux.seccomp: compiled by libseccomp once, made short, kept as BPF by the hash of what it says.
  *
  * A compile costs 1 to 16 ms and up to a megabyte; reading 4 to 20 KiB back costs nothing. The cache
  * is trusted as far as its folder is: root's, 0700. A file that is not whole is compiled anew.
@@ -241,7 +241,7 @@ static size_t put_prelude(struct sock_filter *p, uint32_t default_action, int ne
 	return n;
 }
 
-static int compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len, struct err *e)
+int seccomp_compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len, struct err *e)
 {
 	struct sock_filter prelude[8];
 	int newest = 0;
@@ -336,7 +336,7 @@ void seccomp_cache_name(const json_t *seccomp, char ret[80])
 	const struct scmp_version *v = seccomp_version();
 	struct sha256 h;
 	char head[64];
-	int n = snprintf(head, sizeof(head), "2 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
+	int n = snprintf(head, sizeof(head), "3 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
 
 	sha256_init(&h);
 	sha256_add(&h, head, (size_t)n);
@@ -422,11 +422,13 @@ int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp
 		*ret = f;
 		return 0;
 	}
-	if (compile(&n, &bpf, &len, e) < 0)
+	if (seccomp_compile(&n, &bpf, &len, e) < 0)
 		return -e->code;
+	len /= sizeof(struct sock_filter);
+	seccomp_shorten((struct sock_filter *)bpf, &len);
 	if (dir >= 0) /* a full disk costs the time of a compile, no more */
-		io_write_atomic_at(dir, name, bpf, len, 0600, &ignored);
-	f.prog.len = (unsigned short)(len / sizeof(struct sock_filter));
+		io_write_atomic_at(dir, name, bpf, len * sizeof(struct sock_filter), 0600, &ignored);
+	f.prog.len = (unsigned short)len;
 	f.prog.filter = (struct sock_filter *)take_ptr(&bpf);
 	*ret = f;
 	return 0;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "container/internal.h"
+#include "container/seccomp-emulate.h"
 
 static int failed;
 
@@ -53,6 +55,62 @@ static int cached(char *ret_name)
 	return n;
 }
 
+/* A profile that allows what `seed` chooses of all calls, some of it by argument. */
+static json_t *any_profile(unsigned int seed)
+{
+	json_t *allowed = json_array(), *counted = json_array(), *by_argument = json_array();
+
+	srandom(seed);
+	for (int nr = 0; nr < 470; nr++) {
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+		long dice = random() % 100;
+
+		if (name && dice < 90)
+			json_array_append_new(dice < 3 ? by_argument : dice < 5 ? counted : allowed, json_string(name));
+		free(name);
+	}
+	json_array_append_new(counted, json_string("getpid"));
+	json_array_append_new(by_argument, json_string("personality"));
+	return json_pack("{s:s, s:[s,s,s], s:[{s:o,s:s},{s:o,s:s,s:i},{s:o,s:s,s:[{s:i,s:I,s:I,s:s},{s:i,s:I,s:s}]}]}",
+			 "defaultAction", "SCMP_ACT_ERRNO", "architectures", "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32",
+			 "syscalls", "names", allowed, "action", "SCMP_ACT_ALLOW", "names", counted, "action", "SCMP_ACT_ERRNO",
+			 "errnoRet", 7, "names", by_argument, "action", "SCMP_ACT_ALLOW", "args", "index", 0, "value",
+			 (json_int_t)0x7e020000, "valueTwo", (json_int_t)0, "op", "SCMP_CMP_MASKED_EQ", "index", 1, "value",
+			 (json_int_t)1 << 33, "op", "SCMP_CMP_GT");
+}
+
+/* The short program answers as the long one, and is short. */
+static void shortened(unsigned int seed)
+{
+	static const uint32_t architectures[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_AARCH64, 0 };
+	json_t *profile = any_profile(seed);
+	struct jnode n = json_top(profile, "linux.seccomp");
+	struct sock_filter *made;
+	struct seccomp_data data;
+	struct err e = { 0 };
+	char *bpf = NULL;
+	size_t len = 0, short_len;
+
+	CHECK(seccomp_compile(&n, &bpf, &len, &e) == 0, "profile %u: %s", seed, e.step);
+	short_len = len / sizeof(*made);
+	made = calloc(len, 1);
+	if (!made)
+		abort();
+	memcpy(made, bpf, len);
+	seccomp_shorten(made, &short_len);
+	CHECK(short_len * sizeof(*made) < len / 2, "profile %u: %zu instructions of %zu", seed, short_len, len / sizeof(*made));
+	for (size_t i = 0; i < sizeof(architectures) / sizeof(architectures[0]); i++)
+		for (int args = 0; args < 4; args++) {
+			data = (struct seccomp_data){ .arch = architectures[i],
+						      .args = { args & 1 ? 0x7e020000 : 0, args & 2 ? 1ull << 34 : 1 } };
+			CHECK(seccomp_agree((struct sock_filter *)bpf, len / sizeof(*made), made, short_len, &data),
+			      "profile %u: architecture %x, call %d, arguments %d", seed, data.arch, data.nr, args);
+		}
+	free(made);
+	free(bpf);
+	json_decref(profile);
+}
+
 static void refused(const char *text, const char *where)
 {
 	struct seccomp_filter f;
@@ -91,6 +149,7 @@ int main(void)
 	if (pid == 0) {
 		int bits = 0;
 
+		alarm(20); /* a wrong filter may leave us waiting */
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		if (seccomp_load_filter(&third, &e) < 0)
 			_exit(100);
@@ -107,6 +166,8 @@ int main(void)
 	seccomp_filter_free(&first);
 	seccomp_filter_free(&second);
 	seccomp_filter_free(&third);
+	for (unsigned int seed = 1; seed <= 8; seed++)
+		shortened(seed);
 #else
 	printf("seccomp_test: enforcement not tried: written for amd64\n");
 	(void)pid, (void)status, (void)profile, (void)name, (void)first, (void)second, (void)third;
