@@ -4,10 +4,9 @@
  */
 import { defineConfig } from "vitest/config";
 import { Results } from "./test/support/results.ts";
+import { within } from "./test/support/slowness.ts";
 
-/** hack/guest emulates its processor: everything takes ten times as long there. */
-const slowness = process.env.KOBAKO_GUEST === "1" ? 10 : 1;
-const minuteMs = 60_000 * slowness;
+const minuteMs = within(60_000);
 const kernel = { pool: "forks" as const, testTimeout: minuteMs, hookTimeout: minuteMs };
 const clusterTests = "test/e2e/kubernetes/cluster/**/*.test.ts";
 const soak = process.env.KOBAKO_SOAK === "1";

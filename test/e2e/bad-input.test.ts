@@ -8,6 +8,7 @@ import type { CriError } from "../support/cri-client.ts";
 import { testDaemon } from "../support/daemon.ts";
 import { container, createContainer, exec, exited, pod, runPod, startContainer } from "../support/pods.ts";
 import { Registry } from "../support/registry.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 
 const node = useNode();
@@ -297,7 +298,10 @@ describe("containers that cannot be", () => {
     const { daemon, image } = node();
     const nowhere = "/proc/1/no/such";
     await fails(
-      daemon.client.runPodSandbox({ config: pod(daemon, { logDirectory: nowhere }) }, { timeoutMs: 5000 }),
+      daemon.client.runPodSandbox(
+        { config: pod(daemon, { logDirectory: nowhere }) },
+        { timeoutMs: within(5000) },
+      ),
       status.INVALID_ARGUMENT,
       /log_directory .*\/proc\/1\/no\/such/,
     );

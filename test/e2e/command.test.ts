@@ -10,6 +10,7 @@ import { kobako, testDaemon } from "../support/daemon.ts";
 import { type TestNode, testNode } from "../support/node.ts";
 import type { Snapshot } from "../support/oracle.ts";
 import { freePort } from "../support/port.ts";
+import { within } from "../support/slowness.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -25,13 +26,13 @@ beforeAll(async () => {
   await ok("run", "--name", "first", node().image, "true");
   await ok("rm", "-f", "first");
   clean = node().daemon.snapshot();
-}, 120_000);
+}, within(120_000));
 afterEach(async () => {
   await node().daemon.expectClean(clean);
-}, 60_000);
+}, within(60_000));
 afterAll(async () => {
   await made?.[Symbol.asyncDispose]();
-}, 60_000);
+}, within(60_000));
 const execute = promisify(execFile);
 
 interface Result {
@@ -44,7 +45,7 @@ interface Result {
 async function run(...args: string[]): Promise<Result> {
   const env = { ...process.env, KOBAKO_ADDRESS: `unix://${node().daemon.socket}` };
   try {
-    return { code: 0, ...(await execute(kobako, args, { env, timeout: 60_000 })) };
+    return { code: 0, ...(await execute(kobako, args, { env, timeout: within(60_000) })) };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
     return { code, stdout, stderr };
@@ -130,7 +131,7 @@ spec:
     expect(await ok("ps", "-a")).toMatch(/ exited +writer /);
     expect(await ok("exec", "server", "cat", "/www/index.html")).toBe("page\n");
     expect((await run("exec", "server", "touch", "/www/x")).code).not.toBe(0);
-    const page = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(5_000) });
+    const page = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(within(5_000)) });
     expect(await page.text()).toBe("page\n");
     expect(await ok("pods", "--label", "app=x", "-q")).not.toBe("");
     expect(await ok("pods", "--label", "app=y", "-q")).toBe("");
@@ -271,7 +272,7 @@ describe("kobako daemon", () => {
     await daemon.client.version({});
     const started = performance.now();
     expect(await daemon.end("SIGTERM")).toEqual({ code: 0, signal: null });
-    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(performance.now() - started).toBeLessThan(within(10_000));
     expect(await ended).toBe(14);
     expect(existsSync(daemon.socket)).toBe(false);
   });

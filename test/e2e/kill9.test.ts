@@ -19,6 +19,7 @@ import {
 import { persist } from "../support/persist.ts";
 import { container, counter, logFile, pod, runPod, startContainer } from "../support/pods.ts";
 import { Dice, scale } from "../support/scale.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -117,5 +118,5 @@ it(
       expect(expectCounting(logFile(sandbox, "witness"), "tick")).toBeGreaterThan(50);
     }
   },
-  15 * 60_000,
+  within(15 * 60_000),
 );

@@ -23,6 +23,7 @@ import {
   runPod,
   startContainer,
 } from "../support/pods.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -207,9 +208,9 @@ describe("cgroups", () => {
     });
     const id = await startContainer(daemon, second, container(image));
     await daemon.client.stopPodSandbox({ podSandboxId: first.id });
-    await daemon.client.removePodSandbox({ podSandboxId: first.id }, { timeoutMs: 3000 });
+    await daemon.client.removePodSandbox({ podSandboxId: first.id }, { timeoutMs: within(3000) });
     await output(daemon, id, "true");
-    await daemon.client.removePodSandbox({ podSandboxId: second.id }, { timeoutMs: 5000 });
+    await daemon.client.removePodSandbox({ podSandboxId: second.id }, { timeoutMs: within(5000) });
     expect(ownCgroupFolders(daemon.scope).filter((path) => path.endsWith("/shared"))).toEqual([]);
   });
 

@@ -29,6 +29,7 @@ import {
   startContainer,
 } from "../support/pods.ts";
 import { scale } from "../support/scale.ts";
+import { within } from "../support/slowness.ts";
 import { volatileDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
@@ -110,114 +111,130 @@ function dropped(daemon: TestDaemon, id: string): { droppedBytes: number; fault:
 }
 
 describe("rotation", () => {
-  it("loses no byte while as much flows as there can, and is private to the group (mode 0640)", async () => {
-    await using disk = await volatileDir();
-    const { daemon, id, log } = await started(flow(20, 8), disk.path);
-    const files: string[] = [];
-    let over = false;
-    const end = exited(daemon, id, 60_000).then(() => {
-      over = true;
-    });
-    await waitFor("the first line", () => statSync(log).size > 0);
-    while (!over) {
-      files.push(`${log}.${files.length}`);
-      renameSync(log, files.at(-1) ?? "");
-      await daemon.client.reopenContainerLog({ containerId: id }).catch((error: unknown) => {
-        if (!String(error).includes("exited")) throw error;
+  it(
+    "loses no byte while as much flows as there can, and is private to the group (mode 0640)",
+    async () => {
+      await using disk = await volatileDir();
+      const { daemon, id, log } = await started(flow(20, 8), disk.path);
+      const files: string[] = [];
+      let over = false;
+      const end = exited(daemon, id, 60_000).then(() => {
         over = true;
       });
-    }
-    await end;
-    files.push(...(readdirSync(disk.path).includes("main.log") ? [log] : []));
-    expect(files.length).toBeGreaterThan(5);
-    expect(countFlow(20, content(...files).stdout)).toBe(8 * 20_000);
-    for (const file of files) expect(statSync(file).mode & 0o7777).toBe(0o640);
-  }, 90_000);
+      await waitFor("the first line", () => statSync(log).size > 0);
+      while (!over) {
+        files.push(`${log}.${files.length}`);
+        renameSync(log, files.at(-1) ?? "");
+        await daemon.client.reopenContainerLog({ containerId: id }).catch((error: unknown) => {
+          if (!String(error).includes("exited")) throw error;
+          over = true;
+        });
+      }
+      await end;
+      files.push(...(readdirSync(disk.path).includes("main.log") ? [log] : []));
+      expect(files.length).toBeGreaterThan(5);
+      expect(countFlow(20, content(...files).stdout)).toBe(8 * 20_000);
+      for (const file of files) expect(statSync(file).mode & 0o7777).toBe(0o640);
+    },
+    within(90_000),
+  );
 
-  it("outlives a daemon that is killed in the middle of it; the next one does it again (A13)", async () => {
-    await using disk = await volatileDir();
-    const { daemon, id, log } = await started(
-      `${flow(1, 1)}; while [ ! -e /tmp/go ]; do cat /tmp/lines; sleep 0.02; done; exit 3`,
-      disk.path,
-    );
-    const files: string[] = [];
-    await waitFor("the first line", () => statSync(log).size > 0);
-    for (let round = 0; round < scale(5, 100); round++) {
-      files.push(`${log}.${files.length}`);
-      renameSync(log, files.at(-1) ?? "");
-      const call = daemon.client.reopenContainerLog({ containerId: id }).catch((error: unknown) => {
-        if (!answerLost(error)) throw error;
-      });
-      await delay(round % 5);
-      await Promise.all([call, daemon.restart("SIGKILL")]);
-      await daemon.client.reopenContainerLog({ containerId: id });
-      await waitFor("output in the new file", () => statSync(log).size > 0);
-    }
-    expect((await exec(daemon, id, "touch /tmp/go")).exitCode).toBe(0);
-    expect((await exited(daemon, id, 30_000)).exitCode).toBe(3);
-    expect(countFlow(1, content(...files, log).stdout) % 1000).toBe(0);
-  }, 120_000);
+  it(
+    "outlives a daemon that is killed in the middle of it; the next one does it again (A13)",
+    async () => {
+      await using disk = await volatileDir();
+      const { daemon, id, log } = await started(
+        `${flow(1, 1)}; while [ ! -e /tmp/go ]; do cat /tmp/lines; sleep 0.02; done; exit 3`,
+        disk.path,
+      );
+      const files: string[] = [];
+      await waitFor("the first line", () => statSync(log).size > 0);
+      for (let round = 0; round < scale(5, 100); round++) {
+        files.push(`${log}.${files.length}`);
+        renameSync(log, files.at(-1) ?? "");
+        const call = daemon.client.reopenContainerLog({ containerId: id }).catch((error: unknown) => {
+          if (!answerLost(error)) throw error;
+        });
+        await delay(round % 5);
+        await Promise.all([call, daemon.restart("SIGKILL")]);
+        await daemon.client.reopenContainerLog({ containerId: id });
+        await waitFor("output in the new file", () => statSync(log).size > 0);
+      }
+      expect((await exec(daemon, id, "touch /tmp/go")).exitCode).toBe(0);
+      expect((await exited(daemon, id, 30_000)).exitCode).toBe(3);
+      expect(countFlow(1, content(...files, log).stdout) % 1000).toBe(0);
+    },
+    within(120_000),
+  );
 });
 
 describe("a monitor that is killed while 50 MB/s flow (B10)", () => {
-  it("leaves a log of whole lines, and a daemon at rest", async () => {
-    const { daemon } = node();
-    for (let round = 0; round < scale(3, 50); round++) {
-      await using disk = await volatileDir();
-      const { sandbox, id, log } = await started(
-        `${flow(10, 1)}; while :; do cat /tmp/lines; done`,
-        disk.path,
-      );
-      await waitFor("much output", () => statSync(log).size > 30_000_000);
-      const monitor = processInfo(await containerPid(daemon, id))?.parent ?? 0;
-      process.kill(monitor, "SIGKILL");
-      await exited(daemon, id);
-      // Bytes in flight are lost; what is there of the last line is marked as a part.
-      const { stdout } = content(log);
-      const wholeBytes = stdout.lastIndexOf("\n") + 1;
-      expect(countFlow(10, stdout.slice(0, wholeBytes))).toBeGreaterThan(20_000);
-      expect(stdout.length - wholeBytes).toBeLessThan(1000);
-      const ticks = () => cpuTicks(daemon.pid);
-      await waitFor("the daemon to be at rest", async () => {
-        const before = ticks();
-        await delay(300);
-        return ticks() - before <= 5;
-      });
-      await daemon.client.removePodSandbox({ podSandboxId: sandbox.id });
-    }
-    await expectAgreement(daemon);
-  }, 120_000);
+  it(
+    "leaves a log of whole lines, and a daemon at rest",
+    async () => {
+      const { daemon } = node();
+      for (let round = 0; round < scale(3, 50); round++) {
+        await using disk = await volatileDir();
+        const { sandbox, id, log } = await started(
+          `${flow(10, 1)}; while :; do cat /tmp/lines; done`,
+          disk.path,
+        );
+        await waitFor("much output", () => statSync(log).size > 30_000_000);
+        const monitor = processInfo(await containerPid(daemon, id))?.parent ?? 0;
+        process.kill(monitor, "SIGKILL");
+        await exited(daemon, id);
+        // Bytes in flight are lost; what is there of the last line is marked as a part.
+        const { stdout } = content(log);
+        const wholeBytes = stdout.lastIndexOf("\n") + 1;
+        expect(countFlow(10, stdout.slice(0, wholeBytes))).toBeGreaterThan(20_000);
+        expect(stdout.length - wholeBytes).toBeLessThan(1000);
+        const ticks = () => cpuTicks(daemon.pid);
+        await waitFor("the daemon to be at rest", async () => {
+          const before = ticks();
+          await delay(300);
+          return ticks() - before <= 5;
+        });
+        await daemon.client.removePodSandbox({ podSandboxId: sandbox.id });
+      }
+      await expectAgreement(daemon);
+    },
+    within(120_000),
+  );
 });
 
 describe("a disk that is full (C3)", () => {
-  it("stops no container; what is lost is counted to the byte and told; once there is room, the log goes on", async () => {
-    await using disk = await loopDisk({ sizeMib: 8 });
-    const logs = join(disk.path, "pod");
-    mkdirSync(logs);
-    const script = `${flow(1, 30)}; touch /tmp/full; while [ ! -e /tmp/go ]; do sleep 0.05; done; cat /tmp/lines; exit 4`;
-    const { daemon, id, log } = await started(script, logs);
-    await waitFor(
-      "the container to go on",
-      async () => (await exec(daemon, id, "test -e /tmp/full")).exitCode === 0,
-      {
-        timeoutMs: 30_000,
-      },
-    );
-    expect((await containerStatus(daemon, id)).exitCode).toBe(0);
-    expect(dropped(daemon, id)[0]?.fault).toMatch(/[Nn]o space/);
-    const kept = content(log).stdout;
-    truncateSync(log);
-    await daemon.client.reopenContainerLog({ containerId: id });
-    expect((await exec(daemon, id, "touch /tmp/go")).exitCode).toBe(0);
-    expect((await exited(daemon, id)).exitCode).toBe(4);
-    expect(countFlow(1, content(log).stdout)).toBe(1000);
-    const lines = kept.length / 1000;
-    expect(Number.isInteger(lines)).toBe(true);
-    await waitFor(
-      "the whole sum",
-      () => dropped(daemon, id).at(-1)?.droppedBytes === (30_000 - lines) * 1000,
-    );
-  }, 90_000);
+  it(
+    "stops no container; what is lost is counted to the byte and told; once there is room, the log goes on",
+    async () => {
+      await using disk = await loopDisk({ sizeMib: 8 });
+      const logs = join(disk.path, "pod");
+      mkdirSync(logs);
+      const script = `${flow(1, 30)}; touch /tmp/full; while [ ! -e /tmp/go ]; do sleep 0.05; done; cat /tmp/lines; exit 4`;
+      const { daemon, id, log } = await started(script, logs);
+      await waitFor(
+        "the container to go on",
+        async () => (await exec(daemon, id, "test -e /tmp/full")).exitCode === 0,
+        {
+          timeoutMs: 30_000,
+        },
+      );
+      expect((await containerStatus(daemon, id)).exitCode).toBe(0);
+      expect(dropped(daemon, id)[0]?.fault).toMatch(/[Nn]o space/);
+      const kept = content(log).stdout;
+      truncateSync(log);
+      await daemon.client.reopenContainerLog({ containerId: id });
+      expect((await exec(daemon, id, "touch /tmp/go")).exitCode).toBe(0);
+      expect((await exited(daemon, id)).exitCode).toBe(4);
+      expect(countFlow(1, content(log).stdout)).toBe(1000);
+      const lines = kept.length / 1000;
+      expect(Number.isInteger(lines)).toBe(true);
+      await waitFor(
+        "the whole sum",
+        () => dropped(daemon, id).at(-1)?.droppedBytes === (30_000 - lines) * 1000,
+      );
+    },
+    within(90_000),
+  );
 });
 
 describe("a disk that stays full (C3)", () => {
@@ -263,25 +280,29 @@ describe("a log folder that can't be written (C3)", () => {
 });
 
 describe("output (H6)", () => {
-  it("of one line without end is whole in parts of 16 KiB, at no cost of memory (U7)", async () => {
-    await using disk = await volatileDir();
-    const bytes = scale(100_000_000, 1 << 30);
-    const { daemon, id, log } = await started(
-      `while [ ! -e /tmp/go ]; do sleep 0.05; done; head -c ${bytes} /dev/zero | tr '\\000' x`,
-      disk.path,
-    );
-    await exec(daemon, id, "true");
-    using memory = new MemoryWatch(runtimePids(daemon));
-    await exec(daemon, id, "touch /tmp/go");
-    await exited(daemon, id, 120_000);
-    const [ofDaemon = 0, ...ofMonitors] = memory.growth;
-    expect(ofDaemon).toBeLessThan(16);
-    expect(Math.max(...ofMonitors)).toBeLessThan(4);
-    // A line of the log: stamp, stream and tag are 40 bytes, and a line break.
-    const head = 41;
-    const parts = Math.ceil(bytes / 16384);
-    expect(statSync(log).size).toBe(bytes + parts * head);
-  }, 150_000);
+  it(
+    "of one line without end is whole in parts of 16 KiB, at no cost of memory (U7)",
+    async () => {
+      await using disk = await volatileDir();
+      const bytes = scale(100_000_000, 1 << 30);
+      const { daemon, id, log } = await started(
+        `while [ ! -e /tmp/go ]; do sleep 0.05; done; head -c ${bytes} /dev/zero | tr '\\000' x`,
+        disk.path,
+      );
+      await exec(daemon, id, "true");
+      using memory = new MemoryWatch(runtimePids(daemon));
+      await exec(daemon, id, "touch /tmp/go");
+      await exited(daemon, id, 120_000);
+      const [ofDaemon = 0, ...ofMonitors] = memory.growth;
+      expect(ofDaemon).toBeLessThan(16);
+      expect(Math.max(...ofMonitors)).toBeLessThan(4);
+      // A line of the log: stamp, stream and tag are 40 bytes, and a line break.
+      const head = 41;
+      const parts = Math.ceil(bytes / 16384);
+      expect(statSync(log).size).toBe(bytes + parts * head);
+    },
+    within(150_000),
+  );
 
   it("that is binary comes back byte for byte", async () => {
     const { daemon, id, log } = await started(

@@ -18,6 +18,7 @@ import {
 import { busyboxEntries } from "../support/busybox.ts";
 import { freePort } from "../support/port.ts";
 import { program } from "../support/programs.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 
 const node = useNode();
@@ -51,7 +52,7 @@ async function webPod(
 }
 
 async function page(url: string): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(within(5000)) });
   return (await response.text()).trim();
 }
 
@@ -184,7 +185,7 @@ describe("host ports", () => {
     await startContainer(daemon, sandbox, container(image, { command: ["/bin/udp-echo", "5353"] }));
     const socket = createSocket("udp4");
     try {
-      const answer = once(socket, "message", { signal: AbortSignal.timeout(5000) });
+      const answer = once(socket, "message", { signal: AbortSignal.timeout(within(5000)) });
       // A datagram before the program listens is lost: asked again until it answers.
       const asking = setInterval(() => socket.send("datagram", hostPort, "127.0.0.1"), 50);
       const [message] = (await answer.finally(() => clearInterval(asking))) as [Buffer];

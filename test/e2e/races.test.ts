@@ -5,6 +5,7 @@ import { ContainerState } from "../../cri-api/index.ts";
 import { CriError } from "../support/cri-client.ts";
 import { container, containerStatus, exited, pod, runPod, startContainer } from "../support/pods.ts";
 import { scale } from "../support/scale.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 
 const node = useNode();
@@ -40,11 +41,13 @@ describe("one container, many callers", () => {
         );
         const cmd = ["/bin/true"];
         const wrong = await misfits([
-          ...Array.from({ length: 4 }, () => client.execSync({ containerId, cmd, timeout: 10n })),
+          ...Array.from({ length: 4 }, () =>
+            client.execSync({ containerId, cmd, timeout: BigInt(within(10)) }),
+          ),
           client.containerStatus({ containerId }),
           client.containerStats({ containerId }),
           client.stopContainer({ containerId, timeout: 0n }),
-          client.execSync({ containerId, cmd, timeout: 10n }),
+          client.execSync({ containerId, cmd, timeout: BigInt(within(10)) }),
           client.removeContainer({ containerId }),
           client.stopContainer({ containerId, timeout: 1n }),
           client.removeContainer({ containerId }),
@@ -53,7 +56,7 @@ describe("one container, many callers", () => {
         expect(wrong).toEqual([]);
       }
     },
-    scale(120_000, 1_200_000),
+    within(scale(120_000, 1_200_000)),
   );
 
   it(
@@ -75,29 +78,33 @@ describe("one container, many callers", () => {
         expect(wrong).toEqual([]);
       }
     },
-    scale(60_000, 1_200_000),
+    within(scale(60_000, 1_200_000)),
   );
 });
 
-it("containers that live for a millisecond, all at once, end with their own exit codes", async () => {
-  const { daemon, image } = node();
-  const sandbox = await runPod(daemon, pod(daemon));
-  const codes = Array.from({ length: scale(16, 100) }, (_, i) => i);
-  const ids = await Promise.all(
-    codes.map((n) =>
-      startContainer(
-        daemon,
-        sandbox,
-        container(image, { metadata: { name: `exit-${n}` }, command: ["/bin/sh", "-c", `exit ${n}`] }),
+it(
+  "containers that live for a millisecond, all at once, end with their own exit codes",
+  async () => {
+    const { daemon, image } = node();
+    const sandbox = await runPod(daemon, pod(daemon));
+    const codes = Array.from({ length: scale(16, 100) }, (_, i) => i);
+    const ids = await Promise.all(
+      codes.map((n) =>
+        startContainer(
+          daemon,
+          sandbox,
+          container(image, { metadata: { name: `exit-${n}` }, command: ["/bin/sh", "-c", `exit ${n}`] }),
+        ),
       ),
-    ),
-  );
-  const statuses = await Promise.all(ids.map((id) => exited(daemon, id)));
-  expect(statuses.map(({ exitCode }) => exitCode)).toEqual(codes);
-  for (const { startedAt, finishedAt, createdAt } of statuses) {
-    expect(createdAt <= startedAt && startedAt <= finishedAt).toBe(true);
-  }
-}, 60_000);
+    );
+    const statuses = await Promise.all(ids.map((id) => exited(daemon, id)));
+    expect(statuses.map(({ exitCode }) => exitCode)).toEqual(codes);
+    for (const { startedAt, finishedAt, createdAt } of statuses) {
+      expect(createdAt <= startedAt && startedAt <= finishedAt).toBe(true);
+    }
+  },
+  within(60_000),
+);
 
 describe("a caller that leaves", () => {
   it.each([1, 5, 20, 60])(
@@ -130,7 +137,7 @@ describe("a caller that leaves", () => {
         await client.removePodSandbox({ podSandboxId });
       }
     },
-    scale(60_000, 600_000),
+    within(scale(60_000, 600_000)),
   );
 });
 

@@ -15,6 +15,7 @@ import { container, logFile, pod } from "../support/pods.ts";
 import { Dice, scale } from "../support/scale.ts";
 import { fileDir } from "../support/file-dir.ts";
 import { runscShim, toolPaths } from "../support/shims.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -106,5 +107,5 @@ it.each(["runc-shim", "gvisor"])(
     await expectServes(daemon);
     await expectAgreement(daemon);
   },
-  10 * 60_000,
+  within(10 * 60_000),
 );

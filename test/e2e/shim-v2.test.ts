@@ -16,6 +16,7 @@ import {
 } from "../support/pods.ts";
 import { fileDir } from "../support/file-dir.ts";
 import { runscShim, toolPaths } from "../support/shims.ts";
+import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -65,7 +66,7 @@ describe.each(["gvisor", "runc-shim"])("a pod of the handler %s", (runtimeHandle
     const { stats } = await daemon.client.containerStats({ containerId: one });
     expect(stats?.memory?.usageBytes?.value ?? 0n).toBeGreaterThan(0n);
     expect(stats?.cpu?.usageCoreNanoSeconds?.value ?? 0n).toBeGreaterThan(0n);
-    await daemon.client.stopContainer({ containerId: one, timeout: 1n }, { timeoutMs: 30_000 });
+    await daemon.client.stopContainer({ containerId: one, timeout: 1n }, { timeoutMs: within(30_000) });
     expect((await exited(daemon, one)).state).toBe(ContainerState.CONTAINER_EXITED);
   });
 

@@ -8,9 +8,10 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { imageService, type Method, runtimeService } from "../../cri-api/index.ts";
+import { within } from "./slowness.ts";
 
 export interface CallOptions {
-  /** Default 30 s. */
+  /** Default 30 s, more on a slow machine. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -60,7 +61,7 @@ export function criClient(endpoint: string): CriClient {
 function makeCall(client: Client, name: string, method: AnyMethod) {
   const encode = (message: unknown): Buffer => Buffer.from(method.request.encode(message as never));
   const decode = (bytes: Buffer): unknown => method.response.decode(bytes);
-  const deadline = (o: CallOptions) => ({ deadline: Date.now() + (o.timeoutMs ?? 30_000) });
+  const deadline = (o: CallOptions) => ({ deadline: Date.now() + (o.timeoutMs ?? within(30_000)) });
   if (method.serverStreaming) {
     return async function* stream(request: unknown, o: CallOptions = {}) {
       const call: ClientReadableStream<unknown> = client.makeServerStreamRequest(

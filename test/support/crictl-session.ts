@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { crictlPath } from "./crictl.ts";
+import { within } from "./slowness.ts";
 import { waitFor } from "./wait.ts";
 
 export type CrictlTransport = "spdy" | "websocket";
@@ -38,9 +39,15 @@ export class CrictlSession implements Disposable {
     o: { terminal?: boolean } = {},
   ): Promise<CrictlSession> {
     const endpoints = [`--runtime-endpoint=unix://${socket}`, `--image-endpoint=unix://${socket}`];
-    const command = [await crictlPath(), "--config=/dev/null", "--timeout=60s", ...endpoints, ...args];
+    const command = [
+      await crictlPath(),
+      "--config=/dev/null",
+      `--timeout=${within(60)}s`,
+      ...endpoints,
+      ...args,
+    ];
     const quoted = command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(" ");
-    const limit = { timeout: 120_000, killSignal: "SIGKILL" } as const;
+    const limit = { timeout: within(120_000), killSignal: "SIGKILL" } as const;
     const [program = "", ...rest] = command;
     return new CrictlSession(
       o.terminal === true
@@ -104,7 +111,10 @@ export async function crictlPortForward(
 export async function ask(port: number, text: string): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => socket.destroy(new Error(`no end of the answer at port ${port}`)), 20_000);
+  const timer = setTimeout(
+    () => socket.destroy(new Error(`no end of the answer at port ${port}`)),
+    within(20_000),
+  );
   let answer = "";
   socket.on("data", (bytes: Buffer) => {
     answer += bytes.toString();

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { within } from "./slowness.ts";
 
 const execute = promisify(execFile);
 let path: Promise<string> | undefined;
@@ -31,10 +32,10 @@ export async function tryCrictl(socket: string, args: readonly string[]): Promis
         "--config=/dev/null",
         `--runtime-endpoint=${endpoint}`,
         `--image-endpoint=${endpoint}`,
-        "--timeout=60s",
+        `--timeout=${within(60)}s`,
         ...args,
       ],
-      { maxBuffer: 64 << 20, timeout: 120_000, killSignal: "SIGKILL" },
+      { maxBuffer: 64 << 20, timeout: within(120_000), killSignal: "SIGKILL" },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
         resolve({ stdout, stderr, code });

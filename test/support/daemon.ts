@@ -12,7 +12,7 @@ import { instanceNames } from "../../src/config/instance.ts";
 import { expectNoLeak, type Snapshot, snapshot } from "./oracle.ts";
 import { ownName, recordRoot } from "./run.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
-import { slowness } from "./wait.ts";
+import { within } from "./slowness.ts";
 
 const repository = join(import.meta.dirname, "../..");
 /** The built command: tests run what is shipped. */
@@ -151,7 +151,7 @@ ${more}\n`;
       );
     });
     failed.catch(() => {});
-    await Promise.race([failed, this.serves(this.#options.startTimeoutMs ?? 15_000 * slowness)]);
+    await Promise.race([failed, this.serves(this.#options.startTimeoutMs ?? within(15_000))]);
     this.servedAfterMs = performance.now() - started;
   }
 
@@ -160,7 +160,7 @@ ${more}\n`;
     const end = performance.now() + timeoutMs;
     for (;;) {
       try {
-        await this.client.version({}, { timeoutMs: 500 });
+        await this.client.version({}, { timeoutMs: within(500) });
         return;
       } catch (cause) {
         if (performance.now() > end)
@@ -209,8 +209,8 @@ ${more}\n`;
     const { items } = await this.client.listPodSandbox({});
     await Promise.all(
       items.map(async ({ id }) => {
-        await this.client.stopPodSandbox({ podSandboxId: id }, { timeoutMs: 60_000 });
-        await this.client.removePodSandbox({ podSandboxId: id }, { timeoutMs: 60_000 });
+        await this.client.stopPodSandbox({ podSandboxId: id }, { timeoutMs: within(60_000) });
+        await this.client.removePodSandbox({ podSandboxId: id }, { timeoutMs: within(60_000) });
       }),
     );
   }

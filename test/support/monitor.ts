@@ -23,6 +23,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { encodeMessage, encodeStreamHeader, FrameReader } from "../../src/runtime/monitor/frames.ts";
 import { ownName } from "./run.ts";
+import { within } from "./slowness.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -30,7 +31,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export const monitorBinary =
   process.env.KOBAKO_MONITOR ?? new URL("../../build/bin/kobako-monitor", import.meta.url).pathname;
 
-const patienceMs = 20_000;
+const patienceMs = within(20_000);
 
 /** Ends in an error when `work` does not settle in time. */
 export async function inTime<T>(what: string, work: Promise<T>): Promise<T> {

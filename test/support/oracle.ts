@@ -27,6 +27,7 @@ import {
   processInfo,
   type Scope,
 } from "./host.ts";
+import { within } from "./slowness.ts";
 
 export type Snapshot = ReadonlyMap<string, readonly string[]>;
 
@@ -77,7 +78,7 @@ export async function expectNoLeak(
   scope: Scope,
   o: { daemonPid?: number | undefined; timeoutMs?: number } = {},
 ): Promise<void> {
-  const end = performance.now() + (o.timeoutMs ?? 10_000);
+  const end = performance.now() + within(o.timeoutMs ?? 10_000);
   for (;;) {
     const left = difference(before, snapshot(scope, o.daemonPid)).filter((line) => line.includes(" +"));
     if (left.length === 0) return;
@@ -138,8 +139,8 @@ export function expectUndisturbed(before: readonly Vital[]): void {
 
 /** O1: Version and Status answer within `limitMs` of the start. Returns how long it took. */
 export async function expectServes(daemon: TestDaemon, limitMs = 2000): Promise<number> {
-  await daemon.client.version({}, { timeoutMs: limitMs });
-  const { status } = await daemon.client.status({}, { timeoutMs: limitMs });
+  await daemon.client.version({}, { timeoutMs: within(limitMs) });
+  const { status } = await daemon.client.status({}, { timeoutMs: within(limitMs) });
   const bad = (status?.conditions ?? []).filter((condition) => !condition.status);
   if (bad.length > 0)
     throw new Error(`Status: ${bad.map((c) => `${c.type}: ${c.reason}: ${c.message}`).join("; ")} (O1)`);

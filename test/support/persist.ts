@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { CriError } from "./cri-client.ts";
+import { within } from "./slowness.ts";
 
 const again: readonly status[] = [
   status.UNAVAILABLE,
@@ -22,7 +23,7 @@ export function answerLost(error: unknown): boolean {
 
 /** Repeats `call` for as long as its answer is lost; other errors are thrown. */
 export async function persist<T>(call: () => Promise<T>, timeoutMs = 60_000): Promise<T> {
-  const end = performance.now() + timeoutMs;
+  const end = performance.now() + within(timeoutMs);
   for (;;) {
     try {
       return await call();

@@ -12,6 +12,7 @@ import {
   ProfileType,
 } from "../../cri-api/index.ts";
 import type { TestDaemon } from "./daemon.ts";
+import { within } from "./slowness.ts";
 import { waitFor } from "./wait.ts";
 
 /** A process that ends on SIGTERM at once: PID 1 gets no default actions, so the shell must say it. */
@@ -162,10 +163,14 @@ export async function exec(
   daemon: TestDaemon,
   containerId: string,
   command: string | readonly string[],
-  timeoutSeconds = 10,
+  timeoutSeconds = within(10),
 ): Promise<ExecResult> {
   const cmd = typeof command === "string" ? ["/bin/sh", "-c", command] : command;
-  const response = await daemon.client.execSync({ containerId, cmd, timeout: BigInt(timeoutSeconds) });
+  const response = await daemon.client.execSync({
+    containerId,
+    cmd,
+    timeout: BigInt(timeoutSeconds),
+  });
   return {
     stdout: Buffer.from(response.stdout).toString("utf8"),
     stderr: Buffer.from(response.stderr).toString("utf8"),

@@ -7,6 +7,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type BuiltImage, type BuiltIndex, push } from "./image-builder.ts";
+import { within } from "./slowness.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
 
 /** What basic authentication asks for with `auth: true`. */
@@ -97,7 +98,7 @@ export async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), within(5000));
   await gone;
   clearTimeout(timer);
 }
@@ -109,7 +110,7 @@ async function listeningAddress(child: ChildProcess): Promise<string> {
   return await new Promise<string>((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Error(`docker-registry: not listening after 10 s\n${tail.join("\n")}`)),
-      10_000,
+      within(10_000),
     );
     child.once("error", (cause) =>
       reject(new Error("docker-registry cannot be started (hack/setup)", { cause })),

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll } from "vitest";
 import type { DaemonOptions } from "./daemon.ts";
 import { type TestNode, testNode } from "./node.ts";
 import type { Snapshot } from "./oracle.ts";
-import { slowness } from "./wait.ts";
+import { within } from "./slowness.ts";
 
 /** Registers the hooks; call the returned function inside of tests. After each test all pods are removed and O4 must hold. */
 export function useNode(o: DaemonOptions = {}): () => TestNode {
@@ -16,7 +16,7 @@ export function useNode(o: DaemonOptions = {}): () => TestNode {
   beforeAll(async () => {
     node = await testNode(o);
     clean = node.clean;
-  }, 120_000 * slowness);
+  }, within(120_000));
   afterEach(async () => {
     const { daemon } = get();
     if (!daemon.running) await daemon.start();
@@ -26,9 +26,9 @@ export function useNode(o: DaemonOptions = {}): () => TestNode {
       clean = daemon.snapshot(); // each test answers for its own leaks
       throw error;
     }
-  }, 60_000 * slowness);
+  }, within(60_000));
   afterAll(async () => {
     await node?.[Symbol.asyncDispose]();
-  }, 60_000 * slowness);
+  }, within(60_000));
   return get;
 }

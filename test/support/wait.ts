@@ -1,8 +1,6 @@
 /** Waiting for a condition that has no event of its own, with a deadline. */
 import { setTimeout as delay } from "node:timers/promises";
-
-/** hack/guest emulates its processor: what waits here for something to happen waits longer there. */
-export const slowness = process.env.KOBAKO_GUEST === "1" ? 10 : 1;
+import { within } from "./slowness.ts";
 
 /**
  * Calls `probe` until it returns something other than undefined or false; returns that.
@@ -14,7 +12,7 @@ export async function waitFor<T>(
   o: { timeoutMs?: number; intervalMs?: number; retryErrors?: boolean } = {},
 ): Promise<T> {
   const { timeoutMs = 10_000, intervalMs = 20, retryErrors = false } = o;
-  const end = performance.now() + timeoutMs * slowness;
+  const end = performance.now() + within(timeoutMs);
   let last: unknown;
   for (;;) {
     try {
@@ -25,7 +23,8 @@ export async function waitFor<T>(
       if (!retryErrors) throw error;
       last = error;
     }
-    if (performance.now() >= end) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
+    if (performance.now() >= end)
+      throw new Error(`${what}: not within ${within(timeoutMs)} ms`, { cause: last });
     await delay(intervalMs);
   }
 }

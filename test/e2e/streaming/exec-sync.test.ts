@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { heldDescriptors, MemoryWatch, runtimePids } from "../../support/costs.ts";
 import { container, exec, output, runPod, startContainer } from "../../support/pods.ts";
 import { scale } from "../../support/scale.ts";
+import { within } from "../../support/slowness.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -65,7 +66,7 @@ describe("children", () => {
       const begun = performance.now();
       const { stdout, exitCode } = await leave();
       expect([/^\d+\n$/.test(stdout), exitCode]).toEqual([true, 0]);
-      expect(performance.now() - begun).toBeLessThan(5000);
+      expect(performance.now() - begun).toBeLessThan(within(5000));
     }
     await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
   });

@@ -27,6 +27,7 @@ import {
   spdy,
   upgradeLines,
 } from "../../support/stream-clients.ts";
+import { within } from "../../support/slowness.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -367,6 +368,6 @@ describe("fuzz, of a daemon", () => {
       });
       expect(target.daemon.log()).not.toMatch(/"level":"(error|fatal)"/);
     },
-    scale(60_000, 3_600_000),
+    within(scale(60_000, 3_600_000)),
   );
 });

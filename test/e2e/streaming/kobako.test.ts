@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { kobako } from "../../support/daemon.ts";
 import { inTime } from "../../support/monitor.ts";
 import { container, exec, logFile, runPod, startContainer } from "../../support/pods.ts";
+import { within } from "../../support/slowness.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -27,7 +28,7 @@ class Session implements Disposable {
   constructor(args: readonly string[], o: { terminal?: boolean } = {}) {
     const env = { ...process.env, KOBAKO_ADDRESS: `unix://${node().daemon.socket}` };
     const quoted = [kobako, ...args].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(" ");
-    const limit = { env, timeout: 60_000, killSignal: "SIGKILL" } as const;
+    const limit = { env, timeout: within(60_000), killSignal: "SIGKILL" } as const;
     this.child =
       o.terminal === true
         ? spawn(
