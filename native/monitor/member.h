@@ -109,6 +109,8 @@ void member_kill(struct json_view params, struct reply *r);
 void member_update(struct json_view params, struct reply *r);
 void member_pause(struct json_view params, struct reply *r);
 void member_resume(struct json_view params, struct reply *r);
+/* Only where its processes are no processes of the host. */
+void member_usage(struct json_view params, struct reply *r);
 void member_reopen_log(struct json_view params, struct reply *r);
 /* r NULL: nobody waits (the pod is shut down). */
 void member_delete(struct member *m, struct reply *r);

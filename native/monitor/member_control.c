@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is asked of a member that is there: signals, other limits, a pause, another log. */
+/* What is asked of a member that is there: signals, other limits, a pause, what it uses, another log. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -145,6 +145,34 @@ void member_pause(struct json_view params, struct reply *r)
 void member_resume(struct json_view params, struct reply *r)
 {
 	freeze(params, r, false);
+}
+
+static void usage_told(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct reply *r = owner;
+
+	if (fd >= 0)
+		close(fd);
+	if (report->e.code)
+		reply_error(r, report->kind, &report->e);
+	else
+		reply_ok(r, body->at, body->len);
+}
+
+void member_usage(struct json_view params, struct reply *r)
+{
+	struct member *m = member_of(params, r);
+	struct err e;
+
+	if (!m)
+		return;
+	if (!oci.sandboxed)
+		reply_refuse(r, KIND_UNIMPLEMENTED, ENOTSUP, "container %s: its cgroup tells what it uses", m->id);
+	else if (m->deleting || m->state != MEMBER_RUNNING)
+		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s is %s", m->id,
+			     m->deleting ? "being deleted" : member_state_name(m));
+	else if (oci_usage_begin(m, usage_told, r, &e) < 0)
+		reply_error(r, error_kind_of(e.code), &e);
 }
 
 void member_reopen_log(struct json_view params, struct reply *r)

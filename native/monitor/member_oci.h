@@ -12,7 +12,8 @@
  *
  * A sandboxed runtime (gVisor) shows no process. A stand-in is the container's init to the monitor: forked by create,
  * told to start as an init is, it runs `start` with the container's stdio, then `wait`, and ends as that says. Signals
- * go by `kill`, an exec is the program itself, which ends with it. All of them run in the pod's cgroup.
+ * go by `kill`, an exec is the program itself, which ends with it; what it uses is asked by `events --stats`. All of them
+ * run in the pod's cgroup.
  */
 #ifndef KOBAKO_MONITOR_MEMBER_OCI_H
 #define KOBAKO_MONITOR_MEMBER_OCI_H
@@ -32,6 +33,8 @@ int oci_freeze_begin(struct member *m, const char *verb, runner_done done, struc
 int oci_update_begin(struct member *m, struct json_view resources, runner_done done, struct err *e);
 /* A signal for a container that is no process of the host. `owner` is the callback's. */
 int oci_kill_begin(const struct member *m, int sig, bool all, runner_done done, void *owner, struct err *e);
+/* What such a container uses: the report's body is {"text": what the program says}. `owner` is the callback's. */
+int oci_usage_begin(struct member *m, runner_done done, void *owner, struct err *e);
 /* SIGKILL for an exec in such a container. */
 void oci_kill_exec(const struct member *m, unsigned int number);
 /* Ends and removes everything that the program may have left of m, also half made. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers whose processes are no processes of the host: who stands in for them, and how signals reach them. */
+/* Containers whose processes are no processes of the host: who stands in for them, how signals reach them, what they use. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -15,6 +16,9 @@
 #include "base/io.h"
 #include "container/container.h"
 #include "monitor/member_oci_internal.h"
+
+/* Of what `events` says: a line for one container. */
+#define USAGE_MAX 65536
 
 /* Stdout of `wait`: {"id":"...","exitStatus":N}. -1: it does not say. */
 static int read_exit_status(int fd)
@@ -158,4 +162,36 @@ void oci_kill_exec(const struct member *m, unsigned int number)
 
 	if (runner_start(kill_work, &work, keep, 1, oci_limit_ms(), exec_killed, NULL, &e) < 0)
 		oci_note("kill an exec", &e);
+}
+
+/* --- what it uses --- */
+
+static int usage_work(void *arg, struct runner_report *report, int *fd, struct text *body)
+{
+	const struct member *m = arg;
+	const char *argv[] = { "events", "--stats", m->id, NULL };
+	cleanup_fd int out = memfd_create("usage", MFD_CLOEXEC);
+	const struct oci_run run = { .argv = argv, .stdio = { -1, out, -1 }, .folder = m->bundle };
+	char text[USAGE_MAX];
+	ssize_t n;
+
+	if (out < 0)
+		return err_set(&report->e, errno, "usage of container %s", m->id);
+	if (oci_enter(m, &report->e) < 0 || oci_run(&run, NULL, report) < 0)
+		return -report->e.code;
+	n = pread(out, text, sizeof(text), 0);
+	if (n < 0 || n == (ssize_t)sizeof(text))
+		return err_set(&report->e, OCI_SAID, "%s events: not as many bytes as expected", oci.path);
+	text[n] = '\0';
+	text_str(body, "{\"text\":");
+	text_json(body, text);
+	text_str(body, "}");
+	return 0;
+}
+
+int oci_usage_begin(struct member *m, runner_done done, void *owner, struct err *e)
+{
+	int keep[] = { m->mntns_fd };
+
+	return runner_start(usage_work, m, keep, 1, oci_limit_ms(), done, owner, e);
 }

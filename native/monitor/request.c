@@ -95,7 +95,7 @@ static const struct {
 	{ "exec", session_exec },	       { "attach", session_attach },	{ "update", member_update },
 	{ "reopen_log", member_reopen_log },   { "net_stats", do_net_stats },	{ "delete", do_delete },
 	{ "shutdown", do_shutdown },	       { "port_forward", forward_begin },
-	{ "pause", member_pause },	       { "resume", member_resume },
+	{ "pause", member_pause },	       { "resume", member_resume },	{ "usage", member_usage },
 };
 
 /* Beside a shim there are these too. */

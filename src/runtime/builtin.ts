@@ -238,6 +238,9 @@ export class MonitorSandbox implements RuntimeSandbox {
     return withoutSandbox(this.identity.id, parseStatus(await this.#connection.request("state", {}, signal)));
   }
 
+  /** Set where a cgroup does not tell it. */
+  usage?: NonNullable<RuntimeSandbox["usage"]>;
+
   /** What a handler has to do then. */
   whenNetworkReady: ((signal: AbortSignal) => Promise<void>) | undefined;
 

@@ -38,6 +38,7 @@ export type Method =
   | "update"
   | "pause"
   | "resume"
+  | "usage"
   | "reopen_log"
   | "net_stats"
   | "delete"
@@ -67,6 +68,7 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   update: 10_000,
   pause: 30_000,
   resume: 30_000,
+  usage: 30_000,
   reopen_log: 10_000,
   net_stats: 5_000,
   delete: 60_000,

@@ -29,6 +29,7 @@ import { hiddenHierarchy, lowestOomScoreAdj } from "./host.ts";
 import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
 import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
+import { withUsage } from "./usage.ts";
 
 export interface OciHandlerOptions {
   readonly name: string;
@@ -121,7 +122,7 @@ export class OciHandler implements RuntimeHandler {
     return abandonMonitor(runDir, signal);
   }
 
-  #connect(
+  async #connect(
     identity: SandboxIdentity,
     { namespaces, kind, ociVersion }: PodRuntime,
     onEvent: OnEvent,
@@ -140,7 +141,8 @@ export class OciHandler implements RuntimeHandler {
     // The container that stands for the sandbox is no container to anybody else.
     const tell: OnEvent = (event) =>
       onEvent(event.type === "exit" && event.containerId === identity.id ? { type: "pause-exit" } : event);
-    return connectMonitor(identity, tell, this.#o.logFlush, signal, undefined, adapt);
+    const sandbox = await connectMonitor(identity, tell, this.#o.logFlush, signal, undefined, adapt);
+    return kind === "runsc" ? withUsage(sandbox) : sandbox;
   }
 
   #startMember(spec: SandboxSpec, { path, kind }: Program): Wire {

@@ -24,7 +24,7 @@ const answerBytes = 256 << 10;
 /** What each kind is known not to offer here, whatever its features say. */
 const missingOf: Readonly<Partial<Record<ProgramKind, readonly string[]>>> = {
   runsc: [
-    "update, pause and statistics of a single container: its processes are in the pod's sandbox",
+    "limits of a single container: those of the pod hold for its sandbox",
     "the host's PID and IPC namespaces, and volumes with mount propagation",
   ],
   "kobako-oci": ["update, pause and resume by command line: use the handler of type builtin"],

@@ -262,6 +262,40 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       expect(stdout.toString()).toContain("sleep 4242");
     });
 
+    it("is told what it uses itself, and not what its neighbour does", async () => {
+      await using pod = await start();
+      const bytes = 40_000_000;
+      // It holds its input back until there is no more; that the input was read is seen by its log.
+      const large = await pod.shell(
+        `(head -c ${bytes} /dev/zero; echo read >&2; sleep 100) | tail -c ${bytes}`,
+      );
+      const busy = await pod.shell(
+        "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo counted; sleep 100",
+      );
+      await expect.poll(() => large.output(), { timeout: 30_000 }).toContain("read");
+      await expect.poll(() => busy.output(), { timeout: 30_000 }).toContain("counted");
+      const usage = async ({ id, spec }: TestContainer) =>
+        limits.hostProcesses
+          ? cgroups.usage(spec.linux.cgroupsPath)
+          : await pod.sandbox.usage?.(id, within());
+      const [ofLarge, ofBusy] = [await usage(large), await usage(busy)];
+      expect(Number(ofLarge?.memoryUsageBytes)).toBeGreaterThan(bytes);
+      expect(Number(ofBusy?.memoryUsageBytes)).toBeLessThan(bytes / 2);
+      expect([ofLarge?.processes, ofBusy?.processes]).toEqual([3n, 1n]);
+      expect(Number(ofBusy?.cpuUsageNs)).toBeGreaterThan(1_000_000);
+      // A sandbox is asked again by a daemon that did not start it.
+      await pod.reconnect();
+      expect(Number((await usage(large))?.memoryUsageBytes)).toBeGreaterThan(bytes);
+    });
+
+    it("ends when its pod's limit of memory is passed", async () => {
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/sh", "-c", "x=a; while :; do x=$x$x; done"] });
+      pod.limitMemory(96 << 20);
+      await pod.sandbox.start(made.id, within());
+      expect(await made.exited()).toMatchObject({ exitCode: 137 });
+    });
+
     it("changes its limits while it runs", async ({ skip }) => {
       skip(limits.update === false, `${handler.name} changes no limits`);
       await using pod = await start();

@@ -203,6 +203,14 @@ export class TestPod implements AsyncDisposable {
     return made;
   }
 
+  /** As a kubelet does for the pod's own cgroup, which is there from the first container on. */
+  limitMemory(bytes: number): void {
+    const { controllers, unified = "" } = cgroups.layout;
+    const v1 = controllers.get("memory");
+    const file = v1 === undefined ? [unified, "memory.max"] : [v1, "memory.limit_in_bytes"];
+    writeFileSync(join(file[0] ?? "", this.cgroup, file[1] ?? ""), String(bytes));
+  }
+
   async exitOf(id: string): Promise<ContainerExit> {
     const until = Date.now() + 20_000;
     for (;;) {
