@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "cgroup/systemd.h"
 #include "container/creation.h"
 
@@ -139,6 +140,7 @@ int creation_clone(struct creation *c, const struct container_create *req, struc
 	}
 	c->pid = sys_clone3(&args);
 	if (c->pid == 0) {
+		trace_as("init");
 		close(c->sync);
 		init_main(&in);
 	}
@@ -146,7 +148,7 @@ int creation_clone(struct creation *c, const struct container_create *req, struc
 		if (req->stdio[i] < 0)
 			close(in.stdio[i]);
 	close(take_fd(&c->sync_init));
-	return c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0;
+	return traced("clone init", c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0);
 }
 
 static int run_hooks(struct creation *c, const struct container_create *req, struct err *e)
@@ -167,16 +169,16 @@ int creation_attend(struct creation *c, const struct container_create *req, stru
 			return err_wrap(e, "set up the container");
 		switch (m.type) {
 		case SYNC_READY:
-			return 0;
+			return traced("wait for init to be ready", 0);
 		case SYNC_WARN:
 			creation_warn((void *)req, m.err.step);
 			break;
 		case SYNC_USER:
-			if (userns_map(c->pid, &c->spec.idmaps, e) < 0 || sync_send(c->sync, &m, e) < 0)
+			if (traced("map users", userns_map(c->pid, &c->spec.idmaps, e)) < 0 || sync_send(c->sync, &m, e) < 0)
 				return -e->code;
 			break;
 		case SYNC_DEVICES:
-			if (netdev_move(&c->spec, c->link_sock, c->pid, e) < 0 || sync_send(c->sync, &m, e) < 0)
+			if (traced("move network devices", netdev_move(&c->spec, c->link_sock, c->pid, e)) < 0 || sync_send(c->sync, &m, e) < 0)
 				return -e->code;
 			break;
 		case SYNC_HOOKS: {
@@ -249,13 +251,16 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 		*s = *req->spec;
 	else if (spec_load(req->spec_path, s, e) < 0)
 		return -e->code;
-	if (check(s, req, e) < 0 || add_env(c, req, e) < 0)
+	if (traced("check the configuration", check(s, req, e)) < 0 || add_env(c, req, e) < 0)
 		return -e->code;
 	c->late = geteuid() != 0 && spec_ns_new(s, NS_USER);
-	if (open_namespaces(c, req, e) < 0 || seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e) < 0 ||
-	    seccomp_notify_connect(s->seccomp, &c->seccomp, e) < 0 || prepare_mounts(c, req, e) < 0 ||
+	if (traced("open namespaces", open_namespaces(c, req, e)) < 0 ||
+	    traced("seccomp filter", seccomp_prepare(s->seccomp, req->seccomp_cache, &c->seccomp, e)) < 0 ||
+	    seccomp_notify_connect(s->seccomp, &c->seccomp, e) < 0 ||
+	    traced("open mount sources", prepare_mounts(c, req, e)) < 0 ||
 	    process_before_clone(&s->process, s->ns[NS_USER].present, creation_warn, (void *)req, e) < 0 ||
-	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 || join_namespaces(c, e) < 0 ||
+	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 ||
+	    traced("join namespaces", join_namespaces(c, e)) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

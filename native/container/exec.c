@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "container/internal.h"
 
 struct execution {
@@ -267,6 +268,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	char program[PATH_MAX];
 	struct err e = { 0 };
 
+	trace_step("enter cgroups", NULL);
 	process_close_others(req->preserve_fds, keep, sizeof(keep) / sizeof(keep[0]));
 	if (process_cpus(&x->process, &e) < 0)
 		fail(x->sync, &e);
@@ -276,6 +278,7 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	if (describe_to_agent(x, req, &e) < 0 || process_session(&id, &e) < 0 || labels_apply(&x->process, x->proc, &e) < 0 ||
 	    child_console(x, req, &e) < 0)
 		fail(x->sync, &e);
+	trace_step("session and console", NULL);
 	if (process_memory_policy(&x->spec.memory_policy, &e) < 0)
 		fail(x->sync, &e);
 	if (x->spec.personality != PERSONALITY_NONE && personality((unsigned long)x->spec.personality) < 0) {
@@ -285,8 +288,10 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	if (process_stdio(x->stdio, &x->process, &e) < 0)
 		fail(x->sync, &e);
 	process_close_others(req->preserve_fds, last, 2);
-	if (process_chdir(&x->process, &e) < 0 || process_become(&id, &e) < 0 ||
-	    process_find_program(&id, program, sizeof(program), &e) < 0)
+	trace_step("stdio", NULL);
+	if (traced("working folder", process_chdir(&x->process, &e)) < 0 ||
+	    traced("limits, user and capabilities", process_become(&id, &e)) < 0 ||
+	    traced("find the program", process_find_program(&id, program, sizeof(program), &e)) < 0)
 		fail(x->sync, &e);
 	process_exec(&id, program, &e);
 	fail(x->sync, &e);
@@ -305,6 +310,7 @@ static int clone_child(struct execution *x, const struct container_exec *req, bo
 	}
 	x->pid = sys_clone3(&args);
 	if (x->pid == 0) {
+		trace_as("process");
 		x->sync = pair[1];
 		/* Into the v1 groups first: what follows is the container's cost. */
 		if (cgroup_join_self(&x->join, false, e) < 0)
@@ -317,7 +323,7 @@ static int clone_child(struct execution *x, const struct container_exec *req, bo
 	}
 	x->sync = pair[0];
 	close(pair[1]);
-	return x->pid < 0 ? err_set(e, errno, "clone the process") : 0;
+	return traced("clone the process", x->pid < 0 ? err_set(e, errno, "clone the process") : 0);
 }
 
 /* Until the program runs (the child's end closes at execve) or the child says why not. */
@@ -346,9 +352,9 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 {
 	bool foreign_ok = access("/proc/sys/fs/binfmt_misc/status", F_OK) == 0;
 
-	if (read_request(x, req, e) < 0 ||
+	if (traced("read the container and the process", read_request(x, req, e)) < 0 ||
 	    process_before_clone(&x->process, x->spec.ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
-	    open_cgroup(x, req, e) < 0)
+	    traced("open cgroups", open_cgroup(x, req, e)) < 0)
 		return -e->code;
 	/* From the host's /proc; only labels need it, and only then does the child hold it. */
 	if (x->process.apparmor_profile || x->process.selinux_label) {
@@ -363,9 +369,9 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 	}
 	if (process_initial_cpus(&x->process, e) < 0)
 		return -e->code;
-	if (join_namespaces(x, req, e) < 0 || clone_child(x, req, foreign_ok, e) < 0)
+	if (traced("join namespaces", join_namespaces(x, req, e)) < 0 || clone_child(x, req, foreign_ok, e) < 0)
 		return -e->code;
-	return attend(x, req, e);
+	return traced("wait for the program to run", attend(x, req, e));
 }
 
 /* The child is the caller's to reap; here only that it is dead is waited for. */

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "container/internal.h"
 
 /* A hook without a timeout of its own may not hold a create for ever. */
@@ -214,6 +215,16 @@ static int run_one(const struct spec_hook *h, const char *kind, const char *text
 	return judge(h, kind, r, status, &output, e);
 }
 
+static void trace_hook(const struct spec_hook *h, const char *kind, int r)
+{
+	char what[300];
+
+	if (trace_fd < 0)
+		return;
+	snprintf(what, sizeof(what), "%s %s", kind, h->path);
+	trace_write("hook", what, r < 0);
+}
+
 int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_state *state, struct err *e)
 {
 	const struct spec_hooks *hooks = &s->hooks[kind];
@@ -229,6 +240,7 @@ int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_
 		struct err one = { 0 };
 		int r = run_one(&hooks->list[i], spec_hook_names[kind], text, &one);
 
+		trace_hook(&hooks->list[i], spec_hook_names[kind], r);
 		if (r < 0 && !first) {
 			first = r;
 			*e = one;

@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "container/internal.h"
 
 static void warn_runner(void *arg, const char *text)
@@ -168,7 +169,8 @@ static int enter_mounts(struct init *in, struct err *e)
 {
 	if (in->mntns >= 0 && setns(in->mntns, CLONE_NEWNS) < 0)
 		return err_set(e, errno, "enter the prepared mount namespace");
-	if (rootfs_open(in->mounts, e) < 0 || mounts_apply(in->mounts, e) < 0 || devices_make(in->mounts, e) < 0)
+	if (traced("take up the rootfs", rootfs_open(in->mounts, e)) < 0 || mounts_apply(in->mounts, e) < 0 ||
+	    traced("devices", devices_make(in->mounts, e)) < 0)
 		return -e->code;
 	return 0;
 }
@@ -189,24 +191,29 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 {
 	const struct spec *s = in->spec;
 
-	if (enter_user(in, e) < 0 || process_session(&in->identity, e) < 0 || join_cgroup(in, e) < 0 || name_host(in, e) < 0 ||
-	    await_devices(in, e) < 0 || enter_mounts(in, e) < 0 || take_console(in, e) < 0 || hooks_before_pivot(in, e) < 0 ||
-	    rootfs_protect(in->mounts, e) < 0 || sysctl_apply(s, in->mounts->proc, e) < 0 ||
-	    labels_apply(&s->process, in->mounts->proc, e) < 0 || rootfs_pivot(in->mounts, !in->req->no_pivot, e) < 0)
+	if (traced("enter the user namespace", enter_user(in, e)) < 0 || traced("session", process_session(&in->identity, e)) < 0 ||
+	    traced("enter cgroups", join_cgroup(in, e)) < 0 || traced("hostname and loopback", name_host(in, e)) < 0 ||
+	    traced("wait for network devices", await_devices(in, e)) < 0 || enter_mounts(in, e) < 0 ||
+	    traced("console", take_console(in, e)) < 0 || traced("hooks before pivot", hooks_before_pivot(in, e)) < 0 ||
+	    traced("masked and read-only paths", rootfs_protect(in->mounts, e)) < 0 ||
+	    traced("sysctls", sysctl_apply(s, in->mounts->proc, e)) < 0 ||
+	    labels_apply(&s->process, in->mounts->proc, e) < 0 ||
+	    traced("pivot", rootfs_pivot(in->mounts, !in->req->no_pivot, e)) < 0)
 		return -e->code;
 	if (process_memory_policy(&s->memory_policy, e) < 0)
 		return -e->code;
 	if (s->personality != PERSONALITY_NONE && personality((unsigned long)s->personality) < 0)
 		return err_set(e, errno, "linux.personality");
-	if (process_stdio(in->stdio, &s->process, e) < 0)
+	if (traced("stdio", process_stdio(in->stdio, &s->process, e)) < 0)
 		return -e->code;
-	/* Nothing that leads outside is open from here on. */
+	/* Nothing that leads outside is open from here on; a trace is for writing alone. */
 	int keep[3] = { in->sync, in->req->start_fd, in->identity.seccomp->notify ? in->identity.seccomp->agent : -1 };
 
 	process_close_others(in->req->preserve_fds, keep, 3);
-	if (process_chdir(&s->process, e) < 0 || process_become(&in->identity, e) < 0)
+	if (traced("working folder", process_chdir(&s->process, e)) < 0 ||
+	    traced("limits, user and capabilities", process_become(&in->identity, e)) < 0)
 		return -e->code;
-	return in->req->find_at_start ? 0 : process_find_program(&in->identity, ret_program, size, e);
+	return in->req->find_at_start ? 0 : traced("find the program", process_find_program(&in->identity, ret_program, size, e));
 }
 
 /* Waits for the word to start; end of file means that nobody will give it. Returns where errors go. */
@@ -249,12 +256,14 @@ void init_main(struct init *in)
 	int fd;
 
 	close_others(in);
+	trace_step("close descriptors", NULL);
 	in->identity.warn = warn_runner;
 	in->identity.warn_arg = in;
 	in->mounts->warn = warn_runner;
 	in->mounts->warn_arg = in;
 	if (set_up(in, program, sizeof(program), &e) < 0)
 		fail(in->sync, &e);
+	trace_step("ready", NULL);
 	if (sync_send(in->sync, &ready, &e) < 0)
 		_exit(1); /* the runner was killed: nobody knows of us */
 	close(in->sync);
@@ -262,6 +271,7 @@ void init_main(struct init *in)
 	in->identity.warn = NULL;
 
 	fd = wait_for_start(in->req->start_fd);
+	trace_step("wait for start", NULL);
 	state.pid = in->pid;
 	if (hooks_run(in->spec, HOOK_START_CONTAINER, &state, &e) < 0)
 		fail(fd, &e);

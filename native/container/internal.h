@@ -113,7 +113,7 @@ int process_find_program(const struct identity *id, char *ret_path, size_t size,
 /* seccomp and execve(2). Returns only on failure. */
 int process_exec(const struct identity *id, const char *path, struct err *e);
 /* Closes every descriptor above 2 that is neither one of the `preserved` that follow nor in keep (-1 entries are
- * skipped; the array is sorted). */
+ * skipped; the array is sorted) nor the trace's. */
 void process_close_others(int preserved, int *keep, size_t count);
 
 /* --- placement.c -------------------------------------------------------------------------------- */

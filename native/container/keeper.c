@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/trace.h"
 #include "container/creation.h"
 
 struct verdict {
@@ -24,6 +25,7 @@ static void __attribute__((noreturn)) keep_outside(struct creation *c, const str
 {
 	struct verdict v = { 0 };
 
+	trace_as("keeper");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(take_fd(&c->sync_init));
 	if (recv(link, &c->pid, sizeof(c->pid), 0) != sizeof(c->pid) || io_recv_fd(link, &c->pidfd, &v.err) < 0)

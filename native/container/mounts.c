@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "container/internal.h"
 #include "spec/mount-options.h"
 
@@ -387,6 +388,7 @@ int mounts_apply(struct mounts *m, struct err *e)
 		if (r < 0)
 			return err_wrap(e, "mount %s%s\"%s\" on \"%s\"", m->sources[i] >= 0 ? "" : type, *type ? " " : "",
 					mount->source ? mount->source : "", mount->destination);
+		trace_step("mount", mount->destination);
 	}
 	/* What the caller brought and the spec did not name. */
 	for (size_t t = 0; t < m->tree_count; t++) {

@@ -24,6 +24,7 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "container/internal.h"
 #include "spec/caps.h"
 
@@ -205,6 +206,21 @@ static int compare_int(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* Every descriptor in a range, but the trace's. */
+static void close_range_but_trace(unsigned int first, unsigned int last)
+{
+	unsigned int trace = (unsigned int)trace_fd;
+
+	if (trace_fd < 0 || trace < first || trace > last) {
+		sys_close_range(first, last, 0);
+		return;
+	}
+	if (trace > first)
+		sys_close_range(first, trace - 1, 0);
+	if (trace < last)
+		sys_close_range(trace + 1, last, 0);
+}
+
 void process_close_others(int preserved, int *keep, size_t count)
 {
 	unsigned int next = 3 + (unsigned int)preserved;
@@ -214,10 +230,10 @@ void process_close_others(int preserved, int *keep, size_t count)
 		if (keep[i] < (int)next)
 			continue;
 		if ((unsigned int)keep[i] > next)
-			sys_close_range(next, (unsigned int)keep[i] - 1, 0);
+			close_range_but_trace(next, (unsigned int)keep[i] - 1);
 		next = (unsigned int)keep[i] + 1;
 	}
-	sys_close_range(next, ~0U, 0);
+	close_range_but_trace(next, ~0U);
 }
 
 /*
@@ -424,6 +440,8 @@ int process_exec(const struct identity *id, const char *path, struct err *e)
 	const struct spec_process *p = id->process;
 	int code;
 
+	/* The last word: what the filter lets us do is not known. */
+	trace_step("exec", path);
 	if (late_capabilities(id)) {
 		uint64_t held;
 		int r = capabilities_get(&held);

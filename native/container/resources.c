@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/trace.h"
 #include "cgroup/systemd.h"
 #include "container/creation.h"
 
@@ -71,7 +72,8 @@ int creation_make_cgroup(struct creation *c, const struct container_create *req,
 			return -e->code;
 	}
 	c->cgroup_made = true;
-	if (cgroup_apply(c->cgroup, &resources, e) < 0)
+	trace_step("make cgroups", c->cgroup);
+	if (traced("set limits", cgroup_apply(c->cgroup, &resources, e)) < 0)
 		return -e->code;
 	return cgroup_join_open(c->cgroup, &c->join, e);
 }

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "runtime/commands.h"
@@ -31,11 +32,13 @@ static int end_processes(struct state *s, struct err *e)
 		return -e->code;
 	if (*s->cgroup && cgroup_frozen(s->cgroup, &frozen, &ignored) == 0 && frozen)
 		cgroup_freeze(s->cgroup, false, 0, &ignored);
+	trace_step("kill", NULL);
 	if (init >= 0 && poll(&p, 1, END_TIMEOUT_MS) == 0)
 		return err_set(e, ETIMEDOUT, "container \"%s\": process %d does not end", s->id, (int)s->pid);
 	if (s->pid > 0)
 		waitpid(s->pid, NULL, WNOHANG); /* ours in `run` */
-	return *s->cgroup ? container_cgroup_remove(s->cgroup, s->systemd, END_TIMEOUT_MS, e) : 0;
+	trace_step("wait for its end", NULL);
+	return *s->cgroup ? traced("remove cgroups", container_cgroup_remove(s->cgroup, s->systemd, END_TIMEOUT_MS, e)) : 0;
 }
 
 int container_destroy(struct state *s, struct err *e)
@@ -48,7 +51,7 @@ int container_destroy(struct state *s, struct err *e)
 	if ((s->hooks & 1u << HOOK_POSTSTOP) &&
 	    container_hooks(s->config, "poststop", s->id, s->bundle, "stopped", 0, &hook) < 0)
 		log_warning(log_text(&hook, text, sizeof(text))); /* the container is gone all the same */
-	return state_remove(s, e);
+	return traced("remove the state", state_remove(s, e));
 }
 
 /* A folder without a state: a create that never came to its end. Waits for one that is still at it. */
@@ -73,7 +76,7 @@ static int delete_forced(const struct options *o, struct state *s, struct err *e
 	/* Before the lock: a start whose hook hangs holds it, and ends with init. */
 	if (init >= 0)
 		sys_pidfd_send_signal(init, SIGKILL);
-	r = state_lock(s, LOCK_TIMEOUT_MS, e);
+	r = traced("lock the state", state_lock(s, LOCK_TIMEOUT_MS, e));
 	if (r == -ENOENT)
 		return 0; /* another delete was faster */
 	return r < 0 ? r : container_destroy(s, e);
@@ -82,7 +85,7 @@ static int delete_forced(const struct options *o, struct state *s, struct err *e
 int command_delete(const struct options *o, struct err *e)
 {
 	cleanup_state struct state s = { .lock = -1 };
-	int r = state_load(o->root, o->id, &s, e);
+	int r = traced("read the state", state_load(o->root, o->id, &s, e));
 	enum status status;
 
 	if (r == -ENOENT) {
@@ -102,7 +105,7 @@ int command_delete(const struct options *o, struct err *e)
 	}
 	if (o->force)
 		return delete_forced(o, &s, e) < 0 ? -1 : 0;
-	if (state_lock(&s, LOCK_TIMEOUT_MS, e) < 0)
+	if (traced("lock the state", state_lock(&s, LOCK_TIMEOUT_MS, e)) < 0)
 		return -1;
 	status = state_status(&s);
 	if (status == STATUS_RUNNING || status == STATUS_PAUSED) {

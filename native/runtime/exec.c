@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "container/container.h"
 #include "runtime/commands.h"
 #include "runtime/log.h"
@@ -181,6 +182,7 @@ static int exec_in_runner(const struct container_exec *req, pid_t *ret_pid, stru
 		return err_set(e, errno, "socket pair");
 	pid = fork();
 	if (pid == 0) {
+		trace_as("runner");
 		close(pair[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		container_exec(req, &a.pid, &a.err);
@@ -245,14 +247,16 @@ int command_exec(const struct options *o, struct err *e)
 
 	if (!cgroups)
 		return err_set(e, ENOMEM, "command line");
-	if (preserve_fds(o, false, &preserved, e) < 0 || state_load(o->root, o->id, &s, e) < 0 || running(o, &s, e) < 0)
+	if (preserve_fds(o, false, &preserved, e) < 0 || traced("read the state", state_load(o->root, o->id, &s, e)) < 0 ||
+	    running(o, &s, e) < 0)
 		return -1;
 	pidfd = state_open_init(&s);
 	if (pidfd < 0) {
 		err_set(e, ESRCH, "container \"%s\" is stopped, exec needs running", s.id);
 		return -1;
 	}
-	if ((o->process_file ? process_from_file(o, &process, &terminal, e) : process_from_options(o, &s, &process, e)) < 0 ||
+	if (traced("read the process", o->process_file ? process_from_file(o, &process, &terminal, e) :
+							 process_from_options(o, &s, &process, e)) < 0 ||
 	    open_console(o, terminal, &console, &peer, e) < 0)
 		return -1;
 	if (o->cgroups.count)
@@ -270,9 +274,9 @@ int command_exec(const struct options *o, struct err *e)
 	req.trusted = o->caps.count > 0;
 	req.preserve_fds = preserved.count;
 	req.cgroups = cgroups;
-	if (exec_in_runner(&req, &pid, e) < 0)
+	if (traced("run the program", exec_in_runner(&req, &pid, e)) < 0)
 		return -1;
-	if (announce(o, pid, e) < 0 || (peer >= 0 && io_recv_fd(peer, &master, e) < 0)) {
+	if (traced("pid file", announce(o, pid, e)) < 0 || (peer >= 0 && io_recv_fd(peer, &master, e) < 0)) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		return -1;

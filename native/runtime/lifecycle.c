@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/path.h"
+#include "base/trace.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "runtime/commands.h"
@@ -51,6 +52,7 @@ static int create_in_runner(const struct container_create *req, struct container
 		return err_set(e, errno, "socket pair");
 	pid = fork();
 	if (pid == 0) {
+		trace_as("runner");
 		close(pair[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		container_create(req, &a.created, &a.err);
@@ -132,19 +134,19 @@ static int make(struct creation *c, struct err *e)
 	struct container_created created = { 0 };
 	cleanup_fd int start = -1;
 
-	if (keep_config(c, e) < 0 || state_describe(s, &c->spec, e) < 0 || open_console(c, e) < 0 ||
-	    state_socket(s, true, &start, e) < 0)
+	if (traced("read config.json", keep_config(c, e)) < 0 || state_describe(s, &c->spec, e) < 0 ||
+	    open_console(c, e) < 0 || traced("open the start socket", state_socket(s, true, &start, e)) < 0)
 		return -e->code;
 	req.console_sock = c->console;
 	req.start_fd = start;
-	if (create_in_runner(&req, &created, e) < 0)
+	if (traced("make the container", create_in_runner(&req, &created, e)) < 0)
 		return -e->code;
 	state_set_init(s, created.pid);
 	memcpy(s->cgroup, created.cgroup, sizeof(s->cgroup));
 	s->systemd = c->o->systemd_cgroup;
 	state_now(s->created, sizeof(s->created));
 	/* The state before the pid file: who reads that one may ask for the state at once. */
-	return state_save(s, e) < 0 || announce(c->o, s->pid, e) < 0 ? -e->code : 0;
+	return traced("write the state", state_save(s, e)) < 0 || traced("pid file", announce(c->o, s->pid, e)) < 0 ? -e->code : 0;
 }
 
 /* Nothing of a failed create stays; its poststop hooks are run (runtime.md, "Lifecycle"). */
@@ -172,7 +174,7 @@ static int create(const struct options *o, bool detach, struct state *s, int *re
 	if (!realpath(o->bundle ? o->bundle : ".", bundle))
 		return err_set(e, errno, "bundle \"%s\"", o->bundle ? o->bundle : ".");
 	strcpy(s->bundle, bundle);
-	if (state_make(o->root, s, e) < 0)
+	if (traced("make the state folder", state_make(o->root, s, e)) < 0)
 		return -e->code;
 	r = make(&c, e);
 	if (r == 0 && c.console_peer >= 0)
@@ -203,7 +205,8 @@ static int start(struct state *s, struct err *e)
 	/* Gone before the program runs: the state is never "created" when it does. */
 	snprintf(path, sizeof(path), "%s/start.sock", s->dir);
 	unlink(path);
-	if (container_start(fd, START_TIMEOUT_MS, e) < 0)
+	trace_step("connect to init", NULL);
+	if (traced("run the program", container_start(fd, START_TIMEOUT_MS, e)) < 0)
 		return -e->code;
 	if ((s->hooks & 1u << HOOK_POSTSTART) &&
 	    container_hooks(s->config, "poststart", s->id, s->bundle, "running", s->pid, e) < 0) {
@@ -226,7 +229,7 @@ int command_start(const struct options *o, struct err *e)
 {
 	cleanup_state struct state s = { .lock = -1 };
 
-	return state_load_locked(o->root, o->id, &s, e) < 0 || start(&s, e) < 0 ? -1 : 0;
+	return traced("lock and read the state", state_load_locked(o->root, o->id, &s, e)) < 0 || start(&s, e) < 0 ? -1 : 0;
 }
 
 int command_run(const struct options *o, struct err *e)
@@ -250,6 +253,7 @@ int command_run(const struct options *o, struct err *e)
 		return 0;
 	state_close(&s); /* other commands may have it while it runs */
 	code = attend_process(s.pid, master);
+	trace_step("wait for the program's end", NULL);
 	if (o->keep)
 		return code;
 	/* Somebody else may have removed it, and even made another of this name: then nothing is ours to remove. */

@@ -39,6 +39,11 @@ int log_open(const char *path, const char *format, bool debug, struct err *e)
 	return file < 0 ? err_set(e, errno, "keep the log \"%s\" open", path) : 0;
 }
 
+bool log_has(int fd)
+{
+	return fd == file;
+}
+
 static void write_line(int fd, const char *level, const char *text)
 {
 	struct err ignored;

@@ -13,6 +13,9 @@
 /* path: --log, or NULL. format: "text", "json" or NULL. debug: log_debug says something. */
 int log_open(const char *path, const char *format, bool debug, struct err *e);
 
+/* Whether this descriptor is the log's: nobody is given it. */
+bool log_has(int fd);
+
 void log_error(const char *text);
 void log_warning(const char *text);
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

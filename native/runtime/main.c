@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/seal.h"
+#include "base/trace.h"
 #include "runtime/commands.h"
 #include "runtime/log.h"
 
@@ -112,7 +113,7 @@ static int count_arguments(const struct command *c, size_t count, struct err *e)
 static int run_command(const struct command *c, char **argv, struct options *o)
 {
 	struct err e = { 0 };
-	char **args;
+	char **args, what[300];
 	size_t count;
 	int r;
 
@@ -128,7 +129,8 @@ static int run_command(const struct command *c, char **argv, struct options *o)
 		o->args = args + 1;
 		o->arg_count = count - 1;
 	}
-	r = c->run(o, &e);
+	snprintf(what, sizeof(what), "%s%s%s", c->name, o->id ? " " : "", o->id ? o->id : "");
+	r = o->trace && trace_open(o->trace, what, &e) < 0 ? -1 : traced("end", c->run(o, &e));
 	return r < 0 ? fail(c->name, &e, c->bit == FOR_EXEC ? 255 : 1) : r;
 }
 
@@ -154,10 +156,6 @@ int main(int argc, char **argv)
 		return fail(NULL, &e, 1);
 	if (o.rootless && strcmp(o.rootless, "true") && strcmp(o.rootless, "false") && strcmp(o.rootless, "auto")) {
 		err_set(&e, EINVAL, "option --rootless: \"%.40s\" is not true, false or auto", o.rootless);
-		return fail(NULL, &e, 1);
-	}
-	if (o.trace) {
-		err_set(&e, ENOTSUP, "option --trace: is not offered yet");
 		return fail(NULL, &e, 1);
 	}
 	c = find(args[0]);

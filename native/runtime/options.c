@@ -27,7 +27,7 @@ static const struct rule rules[] = {
 	{ "systemd-cgroup", NULL, FLAG, AT(systemd_cgroup), FOR_GLOBAL,
 	  "let systemd make the cgroups; cgroupsPath is \"slice:prefix:name\"" },
 	{ "rootless", NULL, TEXT, AT(rootless), FOR_GLOBAL, "go on without the right to make cgroups: true, false or auto" },
-	{ "trace", NULL, TEXT, AT(trace), FOR_GLOBAL, NULL },
+	{ "trace", NULL, TEXT, AT(trace), FOR_GLOBAL, "file that the time of each step is appended to, in microseconds" },
 	{ "version", "v", FLAG, AT(version), FOR_GLOBAL, "print the version" },
 	{ "help", "h", FLAG, AT(help), ~0U, "show this help" },
 

@@ -19,7 +19,9 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/trace.h"
 #include "runtime/commands.h"
+#include "runtime/log.h"
 
 enum { MAX_FDS = 1 << 16, TERMINAL_BUFFER = 16 << 10 };
 
@@ -40,8 +42,11 @@ int preserve_fds(const struct options *o, bool listen, struct preserved *ret, st
 	}
 	ret->count = (int)(wanted + listening);
 	for (int fd = 3; fd < 3 + ret->count; fd++) {
-		int flags = fcntl(fd, F_GETFD);
+		bool ours = log_has(fd) || fd == trace_fd;
+		int flags = ours ? -1 : fcntl(fd, F_GETFD);
 
+		if (ours)
+			errno = EBADF;
 		if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
 			return err_set(e, errno, "descriptor %d of the %d to preserve", fd, ret->count);
 	}
