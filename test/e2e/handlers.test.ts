@@ -2,7 +2,7 @@
  * One node with all handlers at once: pods of each side by side, chosen as RuntimeClasses choose them; Status, errors
  * and `kobako runtime` tell the truth about each; a daemon that is killed finds them all again.
  */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
@@ -10,17 +10,25 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ContainerState } from "../../cri-api/index.ts";
 import { CriError } from "../support/cri-client.ts";
 import { kobako } from "../support/daemon.ts";
-import { expectAgreement, expectUndisturbed, vitals } from "../support/oracle.ts";
-import { container, counter, exec, logFile, pod, runPod, startContainer } from "../support/pods.ts";
+import {
+  expectAgreement,
+  expectCounting,
+  expectNoLeak,
+  expectUndisturbed,
+  vitals,
+} from "../support/oracle.ts";
+import { container, counter, exec, exited, logFile, pod, runPod, startContainer } from "../support/pods.ts";
+import { runscShim, toolPaths } from "../support/shims.ts";
+import { within } from "../support/slowness.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const tools = new URL("../../hack/tools", import.meta.url).pathname;
-const runc = execFileSync(tools, ["runc"], { encoding: "utf8" }).trim();
+const [runc = "", runsc = "", runcShim = ""] = toolPaths("runc", "runsc", "containerd-shim-runc-v2");
 const oci = new URL("../../build/bin/kobako-oci", import.meta.url).pathname;
 const folder = await tempDir("handlers");
 afterAll(() => folder[Symbol.asyncDispose]());
+const gvisor = runscShim(join(folder.path, "runsc"));
 /** A crun that a test may take away. */
 const fragile = join(folder.path, "crun");
 const makeFragile = () => {
@@ -29,7 +37,9 @@ const makeFragile = () => {
 };
 makeFragile();
 
-const handlers = ["builtin", "runc", "crun", "own"] as const;
+const handlers = ["builtin", "runc", "crun", "own", "runsc", "runsc-shim", "runc-shim"] as const;
+/** Whose containers' processes are not this host's. */
+const sandboxed: readonly string[] = ["runsc", "runsc-shim"];
 const node = useNode({
   config: `[runtimes.runc]
 type = "oci"
@@ -41,6 +51,17 @@ path = "/usr/bin/crun"
 [runtimes.own]
 type = "oci"
 path = "${oci}"
+[runtimes.runsc]
+type = "oci"
+path = "${runsc}"
+[runtimes.runsc-shim]
+type = "shim-v2"
+path = "${gvisor.shim}"
+options = { config_path = "${gvisor.config}" }
+[runtimes.runc-shim]
+type = "shim-v2"
+path = "${runcShim}"
+options = { binary_name = "${runc}", root = "${folder.path}/runc" }
 [runtimes.fragile]
 type = "oci"
 path = "${fragile}"
@@ -62,8 +83,8 @@ function command(...args: string[]): Promise<{ code: number; stdout: string; std
 }
 
 describe("a node with several handlers", () => {
-  it("runs pods of all of them at once, and a daemon that is killed finds them again", async () => {
-    const { daemon, image } = node();
+  it("runs pods of all of them at once, through the death of the daemon, and gives all of it back", async () => {
+    const { daemon, image, clean } = node();
     const pods = await Promise.all(
       handlers.map(async (handler) => {
         const sandbox = await runPod(daemon, pod(daemon), handler);
@@ -75,38 +96,75 @@ describe("a node with several handlers", () => {
         return { handler, sandbox, id };
       }),
     );
-    for (const { handler, sandbox } of pods) {
-      const { status: found } = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id });
-      expect(found?.runtimeHandler).toBe(handler);
-    }
+    const each = async <T>(work: (pod: (typeof pods)[number]) => Promise<T>) =>
+      Object.fromEntries(await Promise.all(pods.map(async (one) => [one.handler, await work(one)] as const)));
+    const all = <T>(value: T) => Object.fromEntries(handlers.map((handler) => [handler, value]));
+    const lookAt = async () => {
+      const answers = await each(
+        async ({ id }) => await exec(daemon, id, ["/bin/sh", "-c", "echo $FROM; echo e >&2; exit 3"]),
+      );
+      expect(answers).toEqual(all({ stdout: "image\n", stderr: "e\n", exitCode: 3 }));
+      const { stats } = await daemon.client.listContainerStats({});
+      const used = await each(async ({ id }) => {
+        const one = stats.find(({ attributes }) => attributes?.id === id);
+        const [cpu, memory] = [one?.cpu?.usageCoreNanoSeconds?.value, one?.memory?.usageBytes?.value];
+        return [(cpu ?? 0n) > 0n, (memory ?? 0n) > 0n];
+      });
+      expect(used).toEqual(all([true, true]));
+      await expectAgreement(daemon);
+    };
+    const handlerOf = async ({ sandbox }: (typeof pods)[number]) =>
+      (await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id })).status?.runtimeHandler;
+    expect(await each(handlerOf)).toEqual(Object.fromEntries(handlers.map((name) => [name, name])));
+    await lookAt();
+
     const before = await vitals(daemon);
-    expect(before.length).toBe(pods.length);
-    await daemon.restart("SIGKILL");
+    expect(before.length).toBe(pods.length - sandboxed.length);
+    await daemon.kill9();
+    const lines = await each(async ({ sandbox }) => expectCounting(logFile(sandbox, "witness"), "tick"));
+    await daemon.start();
     expectUndisturbed(before);
-    for (const { handler, sandbox, id } of pods) {
-      const answer = await exec(daemon, id, ["/bin/sh", "-c", "echo $FROM; exit 3"]);
-      expect([handler, answer.stdout, answer.exitCode]).toEqual([handler, "image\n", 3]);
-      // Another container of the pod, by the daemon that did not start it.
+    await lookAt();
+    for (const { handler, sandbox } of pods)
+      await waitFor(`more lines of ${handler}'s container`, () =>
+        expectCounting(logFile(sandbox, "witness"), "tick") > (lines[handler] ?? 0) ? true : undefined,
+      );
+
+    // Another container of each pod, by the daemon that did not start it.
+    const ends = await each(async ({ sandbox }) => {
       const next = await startContainer(
         daemon,
         sandbox,
         container(image, { metadata: { name: "next" }, command: ["/bin/sh", "-c", "hostname; exit 7"] }),
       );
-      const ended = await waitFor(`the end of ${handler}'s second container`, async () => {
-        const { status: now } = await daemon.client.containerStatus({ containerId: next });
-        return now?.state === ContainerState.CONTAINER_EXITED ? now : undefined;
-      });
-      expect([handler, ended.exitCode]).toEqual([handler, 7]);
-      expect(readFileSync(logFile(sandbox, "next"), "utf8")).toContain(" stdout F ");
-    }
-    await expectAgreement(daemon);
+      const { exitCode } = await exited(daemon, next, 20_000);
+      return [exitCode, readFileSync(logFile(sandbox, "next"), "utf8").split(" stdout F ")[1]?.trim()];
+    });
+    expect(ends).toEqual(
+      Object.fromEntries(pods.map(({ handler, sandbox }) => [handler, [7, sandbox.config.hostname]])),
+    );
+
+    const stopped = await each(async ({ id }) => {
+      await daemon.client.stopContainer({ containerId: id, timeout: 10n }, { timeoutMs: within(30_000) });
+      const { exitCode, reason } = await exited(daemon, id);
+      await daemon.client.removeContainer({ containerId: id });
+      return [exitCode, reason];
+    });
+    expect(stopped).toEqual(all([0, "Completed"]));
+    await each(async ({ sandbox }) => {
+      await daemon.client.stopPodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: within(30_000) });
+      await daemon.client.removePodSandbox({ podSandboxId: sandbox.id });
+    });
+    expect((await daemon.client.listPodSandbox({})).items).toEqual([]);
+    expect((await daemon.client.listContainers({})).containers).toEqual([]);
+    await expectNoLeak(clean, daemon.scope, { daemonPid: daemon.pid });
   });
 
   it("says what it knows of each, also of one whose program is gone", async () => {
     const { daemon } = node();
     const answer = await daemon.client.status({ verbose: true });
     const offered = new Map(answer.runtimeHandlers.map(({ name, features }) => [name, features]));
-    expect([...offered.keys()]).toEqual(["", "builtin", "runc", "crun", "own", "fragile"]);
+    expect([...offered.keys()]).toEqual(["", ...handlers, "fragile"]);
     expect(offered.get("")).toEqual(offered.get("builtin"));
     expect(offered.get("runc")).toMatchObject({ recursiveReadOnlyMounts: true, userNamespaces: false });
     const listed = await command("runtime", "list");
@@ -139,7 +197,9 @@ describe("a node with several handlers", () => {
     const error = await runPod(daemon, pod(daemon), "nothing").catch((e: unknown) => e);
     expect(error).toBeInstanceOf(CriError);
     expect((error as CriError).code).toBe(status.INVALID_ARGUMENT);
-    expect((error as CriError).details).toMatch(/"nothing".*builtin, runc, crun, own, fragile/);
+    expect((error as CriError).details).toMatch(
+      /"nothing".*builtin, runc, crun, own, runsc, runsc-shim, runc-shim, fragile/,
+    );
     expect(await command("runtime", "check", "nothing")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("known are builtin, runc"),
