@@ -44,6 +44,7 @@ struct container_create {
 	const struct spec *spec; /* what it holds, parsed by the caller; NULL: it is read here */
 	int mntns_fd;          /* -1, or the mount namespace (made by the monitor, rootfs mounted in it) to
 	                        * start from. It is the container's own: made into its root, not unshared again. */
+	int userns_fd;         /* -1, or the user namespace to join, as if the spec named it by path */
 	int stdio[3];          /* become 0, 1, 2 of the process; -1: /dev/null. Ignored with a console. */
 	int console_sock;      /* process.terminal: a connected unix socket that is sent the pty's master; else -1 */
 	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start.
@@ -155,6 +156,14 @@ int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout
  */
 int container_hooks(const char *spec_path, const char *kind, const char *id, const char *bundle, const char *status,
 		    pid_t pid, struct err *e);
+
+/*
+ * Writes the maps of process pid, which waits in a new user namespace, from outside. None given: the caller's own ids
+ * become 0.
+ */
+int userns_map(pid_t pid, const struct spec_idmaps *m, struct err *e);
+/* A user namespace with these maps and nobody in it, for a mount. */
+int userns_make(const struct spec_idmaps *m, int *ret_fd, struct err *e);
 
 /* The names that linux.seccomp may use, by index; NULL after the last. */
 const char *container_seccomp_action(size_t i);

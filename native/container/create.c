@@ -251,6 +251,11 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 		*s = *req->spec;
 	else if (spec_load(req->spec_path, s, e) < 0)
 		return -e->code;
+	if (req->userns_fd >= 0) {
+		snprintf(c->user_path, sizeof(c->user_path), "/proc/self/fd/%d", req->userns_fd);
+		s->ns[NS_USER].present = true;
+		s->ns[NS_USER].path = c->user_path;
+	}
 	if (traced("check the configuration", check(s, req, e)) < 0 || add_env(c, req, e) < 0)
 		return -e->code;
 	c->late = geteuid() != 0 && spec_ns_new(s, NS_USER);
@@ -262,6 +267,8 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 ||
 	    traced("join namespaces", join_namespaces(c, e)) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
+		return -e->code;
+	if (s->ns[NS_USER].present && !c->late && userns_own_stdio(&s->idmaps, s->process.uid, req->stdio, e) < 0)
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socket pair");

@@ -23,6 +23,7 @@ struct creation {
 	mode_t umask; /* the caller's */
 	bool late;    /* without the rights of root: what needs rights is done inside the user namespace */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
+	char user_path[32]; /* of the user namespace that the caller holds */
 	int link_sock; /* netlink of the caller's network namespace; -1: no devices to move */
 	int sync, sync_init; /* our end; init's, until it has it */
 	pid_t pid;

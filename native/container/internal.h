@@ -147,19 +147,19 @@ json_t *hooks_state(const struct spec *s, const struct hook_state *state);
 int hooks_run(const struct spec *s, enum spec_hook_kind kind, const struct hook_state *state, struct err *e);
 
 /* --- userns.c ----------------------------------------------------------------------------------- */
-/*
- * Writes the maps of process pid, which waits in a new user namespace. In the runner. None given: the
- * caller's own ids become 0.
- */
-int userns_map(pid_t pid, const struct spec_idmaps *m, struct err *e);
 /* In init, mapped: becomes 0:0 of the namespace (or the process's own ids where 0 is not mapped). */
 int userns_become_root(const struct spec_process *p, bool no_setgroups, struct err *e);
 /* In init: whether a joined namespace has the lines that the configuration says. */
 int userns_check_maps(const struct spec_idmaps *m, int proc, struct err *e);
 /* Whether setgroups(2) is allowed in the user namespace of a process. proc: O_PATH of its folder in /proc. */
 bool process_may_setgroups(int proc);
-/* A user namespace with these maps and nobody in it, for a mount. */
-int userns_make(const struct spec_idmaps *m, int *ret_fd, struct err *e);
+/* Whether they have the same lines in the same order. */
+bool userns_same_maps(const struct spec_idmaps *a, const struct spec_idmaps *b);
+/*
+ * From outside: pipes become those of user `uid` of the namespace, who may then open /dev/stdout again. Inside nobody
+ * can give away what belongs to a user without a number there.
+ */
+int userns_own_stdio(const struct spec_idmaps *m, uint32_t uid, const int stdio[3], struct err *e);
 
 /* --- ns.c --------------------------------------------------------------------------------------- */
 /* Opens a namespace by path and checks that it is one of this kind. */

@@ -135,7 +135,7 @@ static int map_source(const struct mounts *m, const struct spec_mount *mount, co
 
 	if (!mount->idmaps.uid_count && !o->idmap)
 		return 0;
-	if (!maps->uid_count && m->spec->ns[NS_USER].path) {
+	if (m->spec->ns[NS_USER].path && (!mount->idmaps.uid_count || userns_same_maps(maps, &m->spec->idmaps))) {
 		if (ns_open(NS_USER, m->spec->ns[NS_USER].path, &user, e) < 0)
 			return -e->code;
 	} else if (!maps->uid_count) {
@@ -148,7 +148,8 @@ static int map_source(const struct mounts *m, const struct spec_mount *mount, co
 	}
 	attr.userns_fd = (uint64_t)user;
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (o->ridmap ? AT_RECURSIVE : 0), &attr) < 0)
-		return err_set(e, errno, "uidMappings: map the owners of its files (does the filesystem support it?)");
+		return err_set(e, errno, "uidMappings: map the owners of the files of \"%s\" (does its filesystem support it?)",
+			       mount->source ? mount->source : "");
 	return 0;
 }
 

@@ -32,6 +32,7 @@
 #include "cgroup/systemd.h"
 #include "monitor/conn.h"
 #include "monitor/loop.h"
+#include "monitor/mapped_layers.h"
 #include "monitor/member.h"
 #include "monitor/pod.h"
 #include "monitor/runner.h"
@@ -288,6 +289,17 @@ static int stop_unit(const char *name)
 	return 1;
 }
 
+/* Whether pods may have user namespaces here, with layers and snapshots in these two folders. */
+static int probe_user_namespaces(const char *const folders[2])
+{
+	struct err e;
+
+	if (mapped_layers_probe(folders, &e) == 0)
+		return 0;
+	note(&e);
+	return 1;
+}
+
 /* What is left of a shim whose monitor is dead. */
 static int end_cgroup(const char *path)
 {
@@ -328,6 +340,8 @@ int main(int argc, char *argv[])
 		return stop_unit(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--unmount") == 0)
 		return unmount(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "--probe-user-namespaces") == 0)
+		return probe_user_namespaces((const char *[]){ argv[2], argv[3] });
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		dprintf(STDOUT_FILENO, "kobako-monitor %s\n", KOBAKO_VERSION);
 		return 0;
@@ -337,6 +351,7 @@ int main(int argc, char *argv[])
 				       "       kobako-monitor --unpin PATH\n"
 				       "       kobako-monitor --unmount PATH\n"
 				       "       kobako-monitor --end-cgroup PATH\n"
+				       "       kobako-monitor --probe-user-namespaces LAYERS SNAPSHOTS\n"
 				       "       kobako-monitor --version\n");
 		return 2;
 	}

@@ -156,9 +156,9 @@ static void prepared(void *owner, const struct runner_report *report, int fd, co
 void member_prepare(struct json_view params, struct reply *r)
 {
 	char id[MEMBER_ID_MAX + 1];
+	int count = 0, user_fd = pod.user_fd;
 	struct member *m;
 	struct err e;
-	int count = 0;
 
 	if (!take_id(params, id)) {
 		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "\"container\" is not an id");
@@ -175,7 +175,7 @@ void member_prepare(struct json_view params, struct reply *r)
 		reply_refuse(r, KIND_RESOURCE_EXHAUSTED, ENOMEM, "container %s: the pod has %d already", id, count);
 		return;
 	}
-	if (runner_start(prepare_work, &params, NULL, 0, RUNNER_LIMIT_MS, prepared, m, &e) < 0) {
+	if (runner_start(prepare_work, &params, &user_fd, 1, RUNNER_LIMIT_MS, prepared, m, &e) < 0) {
 		reply_error(r, error_kind_of(e.code), &e);
 		member_free(m);
 		return;

@@ -88,6 +88,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		.bundle = w->m->bundle,
 		.spec_path = w->m->spec,
 		.mntns_fd = w->m->mntns_fd,
+		.userns_fd = pod.user_fd,
 		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 		.console_sock = w->stdio->console_theirs,
 		.start_fd = w->start_fd,
@@ -177,7 +178,8 @@ int create_begin(struct member *m, struct json_view params, runner_done done, st
 	work.start_fd = pair[1];
 	{
 		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, pair[1],
-			       m->mntns_fd, pod.net_fd, pod.ipc_fd, pod.uts_fd, pod.pid_fd, pod.shm_fd };
+			       m->mntns_fd, pod.net_fd, pod.ipc_fd, pod.uts_fd, pod.pid_fd, pod.shm_fd,
+			       pod.user_fd };
 
 		r = runner_start(create_work, &work, keep, sizeof(keep) / sizeof(keep[0]), RUNNER_LIMIT_MS, done, m, e);
 	}

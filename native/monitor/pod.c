@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +21,9 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
-#include "cgroup/systemd.h"
 #include "monitor/oci.h"
+#include "monitor/pause.h"
+#include "monitor/pod_user.h"
 #include "monitor/sysctl.h"
 
 struct pod pod;
@@ -45,24 +44,7 @@ void process_start_time(pid_t pid, char ret[24])
 }
 
 /* From the child that made the namespaces: one message with the descriptors in this order. */
-enum { FD_NET, FD_IPC, FD_UTS, FD_SHM, FD_NET_DEV, FD_COUNT };
-
-static int apply_sysctls(const struct pod *p, struct err *e)
-{
-	struct json_view key, value;
-	char name[SYSCTL_PATH_MAX], path[SYSCTL_PATH_MAX], text[4097];
-	size_t pos = 0;
-
-	while (json_view_next(p->sysctls, &pos, &key, &value)) {
-		if (json_view_string(key, name, sizeof(name)) < 0 || json_view_string(value, text, sizeof(text)) < 0)
-			return err_set(e, EINVAL, "sysctl \"%.*s\": not a name with one value", key.len > 64 ? 64 : (int)key.len,
-				       key.at);
-		if (pod_sysctl_path(name, text, p->network == NS_POD, p->ipc == NS_POD, path, e) < 0 ||
-		    pod_sysctl_write(path, text, e) < 0)
-			return -e->code;
-	}
-	return 0;
-}
+enum { FD_NET, FD_IPC, FD_UTS, FD_SHM, FD_NET_DEV, FD_USER, FD_COUNT };
 
 static int pin_netns(const char *pin, struct err *e)
 {
@@ -92,7 +74,7 @@ static int make_shm(const struct pod *p, int *ret_fd, struct err *e)
 	cleanup_fd int fs = -1;
 	cleanup_fd int tree = -1;
 	cleanup_fd int ns = -1;
-	char size[32];
+	char size[32], root[16];
 
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_set(e, errno, "unshare the mount namespace of /dev/shm");
@@ -102,10 +84,13 @@ static int make_shm(const struct pod *p, int *ret_fd, struct err *e)
 	if (ns < 0)
 		return err_set(e, errno, "open the mount namespace of /dev/shm");
 	fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
+	snprintf(root, sizeof(root), "%u", p->id_map.outside);
 	/* size=0 would be no limit at all. */
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)(p->shm_bytes ? p->shm_bytes : 4096));
 	if (fs < 0 || sys_fsconfig_string(fs, "source", "shm") < 0 || sys_fsconfig_string(fs, "size", size) < 0 ||
-	    sys_fsconfig_string(fs, "mode", "1777") < 0 || sys_fsconfig_create(fs) < 0)
+	    sys_fsconfig_string(fs, "mode", "1777") < 0 ||
+	    (p->own_user && (sys_fsconfig_string(fs, "uid", root) < 0 || sys_fsconfig_string(fs, "gid", root) < 0)) ||
+	    sys_fsconfig_create(fs) < 0)
 		return err_set(e, errno, "make the pod's /dev/shm of %s bytes", size);
 	tree = sys_fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (tree < 0 || sys_move_mount(tree, "", AT_FDCWD, p->run_dir, MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(tree) < 0)
@@ -126,12 +111,16 @@ static int make_namespaces(const struct pod *p, int fds[FD_COUNT], bool *pinned,
 	int flags = (p->network == NS_POD ? CLONE_NEWNET : 0) | (p->ipc == NS_POD ? CLONE_NEWIPC : 0) |
 		    (p->uts == NS_POD ? CLONE_NEWUTS : 0);
 
-	if (flags && unshare(flags) < 0)
+	if (p->own_user) {
+		if (pod_user_make(p, flags, &fds[FD_USER], e) < 0)
+			return -e->code;
+	} else if (flags && unshare(flags) < 0) {
 		return err_set(e, errno, "unshare the pod's namespaces");
+	} else if (pod_sysctls(p->sysctls, p->network == NS_POD, p->ipc == NS_POD, e) < 0) {
+		return -e->code;
+	}
 	if (p->uts == NS_POD && p->hostname && p->hostname[0] && sethostname(p->hostname, strlen(p->hostname)) < 0)
 		return err_set(e, errno, "set hostname \"%s\"", p->hostname);
-	if (apply_sysctls(p, e) < 0)
-		return -e->code;
 	if (p->network == NS_POD)
 		fds[FD_NET] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (p->ipc == NS_POD)
@@ -205,7 +194,7 @@ static int receive_namespaces(int sock, struct ns_message *m, int fds[FD_COUNT],
 /* Runs in the child. It is thrown away afterwards: unshare(2) moves the caller, the monitor stays on the host. */
 static void __attribute__((noreturn)) namespaces_child(const struct pod *p, int sock)
 {
-	int fds[FD_COUNT] = { -1, -1, -1, -1, -1 };
+	int fds[FD_COUNT] = { -1, -1, -1, -1, -1, -1 };
 	struct ns_message m = { 0 };
 
 	if (make_namespaces(p, fds, &m.pinned, &m.e) < 0)
@@ -237,7 +226,7 @@ int pod_begin(const struct pod *p, int *ret_sock, pid_t *ret_child, struct err *
 
 static int finish_namespaces(struct pod *p, int sock, struct err *e)
 {
-	int fds[FD_COUNT] = { -1, -1, -1, -1, -1 };
+	int fds[FD_COUNT] = { -1, -1, -1, -1, -1, -1 };
 	struct ns_message m;
 
 	if (receive_namespaces(sock, &m, fds, e) < 0)
@@ -252,109 +241,8 @@ static int finish_namespaces(struct pod *p, int sock, struct err *e)
 	p->uts_fd = fds[FD_UTS];
 	p->shm_fd = fds[FD_SHM];
 	p->net_dev_fd = fds[FD_NET_DEV];
+	p->user_fd = fds[FD_USER];
 	return 0;
-}
-
-/*
- * PID 1 of the pod's PID namespace. Reaps, and does nothing else until it is killed: all signals are
- * blocked, so what containers send to PID 1 has no effect. Its root is the pod's /dev/shm, it has no
- * capability and no descriptor, and the containers that see it can't look into it (not dumpable).
- */
-static void __attribute__((noreturn)) pause_main(const struct pod *p, const struct cgroup_join *cgroup, int ready)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { 0 };
-	struct err e = { 0 };
-	sigset_t all, child;
-
-	prctl(PR_SET_NAME, "pause");
-	setsid();
-	if (cgroup && cgroup_join_self(cgroup, false, &e) < 0)
-		goto out;
-	if ((p->ipc_fd >= 0 && setns(p->ipc_fd, CLONE_NEWIPC) < 0) || (p->uts_fd >= 0 && setns(p->uts_fd, CLONE_NEWUTS) < 0) ||
-	    (p->net_fd >= 0 && setns(p->net_fd, CLONE_NEWNET) < 0) || setns(p->shm_fd, CLONE_NEWNS) < 0) {
-		err_set(&e, errno, "enter the pod's namespaces");
-		goto out;
-	}
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_DUMPABLE, 0);
-	if (syscall(SYS_capset, &header, none) < 0)
-		err_set(&e, errno, "drop capabilities");
-out:
-	if (write(ready, &e, sizeof(e)) != (ssize_t)sizeof(e) || e.code)
-		_exit(1);
-	sys_close_range(0, UINT_MAX, 0);
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	for (;;) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		sigwaitinfo(&child, NULL);
-	}
-}
-
-static int clone_pause(struct pod *p, const struct cgroup_join *cgroup, struct err *e)
-{
-	struct sys_clone_args args = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
-	cleanup_fd int from = -1;
-	struct err theirs;
-	char path[64];
-	int ready[2];
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		return err_set(e, errno, "pipe to the pause process");
-	from = ready[0];
-	if (cgroup && cgroup->v2 >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)cgroup->v2;
-	}
-	pid = sys_clone3(&args);
-	if (pid == 0)
-		pause_main(p, cgroup, ready[1]);
-	close(ready[1]);
-	if (pid < 0)
-		return err_set(e, errno, "start the pause process");
-	p->pause_pid = pid;
-	do
-		n = read(from, &theirs, sizeof(theirs));
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(theirs))
-		err_set(&theirs, EPROTO, "it ended");
-	if (theirs.code) {
-		*e = theirs;
-		return err_wrap(e, "start the pause process");
-	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
-	p->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return p->pid_fd < 0 ? err_set(e, errno, "open the pod's PID namespace") : 0;
-}
-
-static int start_pause(struct pod *p, struct err *e)
-{
-	struct systemd_unit unit;
-	struct cgroup_made made;
-	struct cgroup_join join;
-	pid_t waiter = 0;
-	int r;
-
-	if (!p->pod_cgroup)
-		return clone_pause(p, NULL, e);
-	if (p->systemd_cgroup && (systemd_unit_of_path(p->pod_cgroup, &unit, e) < 0 ||
-				  systemd_begin(&unit, NULL, NULL, &waiter, e) < 0))
-		return err_wrap(e, "cgroup of the pause process");
-	r = cgroup_create(p->pod_cgroup, &made, e) < 0 || cgroup_join_open(p->pod_cgroup, &join, e) < 0 ? -e->code : 0;
-	if (r < 0) {
-		systemd_end_waiter(&waiter);
-		return err_wrap(e, "cgroup of the pause process");
-	}
-	r = clone_pause(p, &join, e);
-	systemd_end_waiter(&waiter);
-	cgroup_join_close(&join);
-	return r;
 }
 
 static int make_sandbox_cgroup(const struct pod *p, struct err *e)
@@ -374,7 +262,7 @@ int pod_finish(struct pod *p, int sock, struct err *e)
 	if (r == 0 && oci.sandboxed)
 		r = make_sandbox_cgroup(p, e); /* its sandbox has a PID 1 of its own */
 	else if (r == 0 && p->pid == NS_POD)
-		r = start_pause(p, e);
+		r = pause_start(p, e);
 	if (r < 0)
 		pod_give_back(p);
 	return r;
@@ -467,7 +355,7 @@ int pod_unpin(const char *path, struct err *e)
 
 void pod_give_back(struct pod *p)
 {
-	int *fds[] = { &p->net_fd, &p->ipc_fd, &p->uts_fd, &p->pid_fd, &p->shm_fd, &p->net_dev_fd };
+	int *fds[] = { &p->net_fd, &p->ipc_fd, &p->uts_fd, &p->pid_fd, &p->shm_fd, &p->net_dev_fd, &p->user_fd };
 	struct err ignored;
 
 	if (p->pause_pid > 0) {

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "monitor/json_view.h"
+#include "spec/spec.h"
 
 enum ns_mode { NS_HOST, NS_POD, NS_CONTAINER };
 
@@ -27,6 +28,8 @@ struct pod {
 	char *pod_cgroup;     /* of the pause process; NULL: it stays in the monitor's */
 	bool systemd_cgroup;  /* these, and the containers', are units of systemd's */
 	enum ns_mode network, ipc, uts, pid;
+	bool own_user;        /* a user namespace with id_map, for users and groups; it owns the others */
+	struct spec_idmap id_map;
 	uint64_t shm_bytes;
 	int64_t oom_score_adj;
 	struct json_view sysctls; /* in the request's text */
@@ -35,6 +38,7 @@ struct pod {
 	int net_fd, ipc_fd, uts_fd, pid_fd; /* -1: the host's, or (pid) one for each container */
 	int shm_fd;      /* mount namespace whose root is the pod's /dev/shm */
 	int net_dev_fd;  /* /proc/net/dev as the pod sees it; a descriptor of it stays with its namespace */
+	int user_fd;     /* -1: the host's user namespace */
 	pid_t pause_pid; /* 0: none */
 	char start_time[24]; /* of the monitor: field 22 of /proc/pid/stat */
 };

@@ -58,6 +58,22 @@ static bool clean_absolute(const char *path)
 	return true;
 }
 
+/* {"host": N, "length": N}: ids from 0 on are those from N on, for users and groups. Absent: the host's user namespace. */
+static int take_id_map(struct json_view map, struct pod *p, struct err *e)
+{
+	uint64_t host, length;
+
+	if (!map.at)
+		return 0;
+	/* The last id, 4294967295, is none. */
+	if (json_view_u64(json_view_get(map, "host"), UINT32_MAX, &host) < 0 ||
+	    json_view_u64(json_view_get(map, "length"), UINT32_MAX, &length) < 0 || length == 0 || host + length > UINT32_MAX)
+		return err_set(e, EINVAL, "start request: \"id_map\" is no range of ids");
+	p->own_user = true;
+	p->id_map = (struct spec_idmap){ .inside = 0, .outside = (uint32_t)host, .size = (uint32_t)length };
+	return 0;
+}
+
 static int check(const struct pod *p, struct err *e)
 {
 	struct systemd_unit unit;
@@ -91,7 +107,8 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 	char *driver = NULL;
 	bool known;
 
-	*p = (struct pod){ .net_fd = -1, .ipc_fd = -1, .uts_fd = -1, .pid_fd = -1, .shm_fd = -1, .net_dev_fd = -1 };
+	*p = (struct pod){ .net_fd = -1, .ipc_fd = -1, .uts_fd = -1, .pid_fd = -1, .shm_fd = -1, .net_dev_fd = -1,
+			   .user_fd = -1 };
 	if (json_view_parse(text, len, &request) < 0 || json_view_kind(request) != '{')
 		return err_set(e, EINVAL, "start request is not a JSON object");
 	if (json_view_u64(json_view_get(request, "protocol"), UINT32_MAX, &protocol) < 0 || protocol != 1)
@@ -116,6 +133,8 @@ int pod_parse(struct pod *p, const char *text, size_t len, struct err *e)
 	if (take_mode(namespaces, "network", false, &p->network, e) < 0 ||
 	    take_mode(namespaces, "ipc", false, &p->ipc, e) < 0 || take_mode(namespaces, "uts", false, &p->uts, e) < 0 ||
 	    take_mode(namespaces, "pid", true, &p->pid, e) < 0)
+		return -e->code;
+	if (take_id_map(json_view_get(request, "id_map"), p, e) < 0)
 		return -e->code;
 	if (p->network == NS_HOST) {
 		free(p->netns_pin);

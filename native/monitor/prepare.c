@@ -14,7 +14,9 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "monitor/mapped_layers.h"
 #include "monitor/oci.h"
+#include "monitor/pod.h"
 #include "monitor/user.h"
 
 /* fsconfig(2) takes at most 255 bytes of a string. */
@@ -33,7 +35,7 @@ int prepare_option_ok(const char *option)
 	return strspn(option + word + 1, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(option + word + 1);
 }
 
-static int take_path(struct json_view v, const char *what, char ret[PATH_MAX], struct err *e)
+int prepare_path(struct json_view v, const char *what, char ret[PATH_MAX], struct err *e)
 {
 	if (json_view_string(v, ret, PATH_MAX) < 0 || ret[0] != '/')
 		return err_set(e, EINVAL, "prepare: \"%s\" is not an absolute path", what);
@@ -91,22 +93,40 @@ static int set_options(int fs, struct json_view options, struct err *e)
 	return 0;
 }
 
-/* One folder per step, no list that must fit a page. Returns -EINVAL/-ENOSYS where the kernel lacks it. */
-static int overlay_new_api(struct json_view rootfs, int *ret_mount, struct err *e)
+/* The next layer's path, or where its id-mapped mount is found. 0 at the end. */
+static int next_layer(struct json_view lower, size_t *pos, const struct mapped_layers *mapped, int i, char ret[PATH_MAX],
+		      struct err *e)
 {
-	struct json_view key, layer, lower = json_view_get(rootfs, "lower");
+	struct json_view key, layer;
+
+	if (!json_view_next(lower, pos, &key, &layer))
+		return 0;
+	if (mapped)
+		snprintf(ret, PATH_MAX, "/proc/self/fd/%d", mapped->fds[i]);
+	else if (prepare_path(layer, "lower", ret, e) < 0)
+		return -e->code;
+	return 1;
+}
+
+/* One folder per step, no list that must fit a page. Returns -EINVAL/-ENOSYS where the kernel lacks it. */
+static int overlay_new_api(struct json_view rootfs, const struct mapped_layers *mapped, int *ret_mount, struct err *e)
+{
+	struct json_view lower = json_view_get(rootfs, "lower");
 	cleanup_fd int fs = sys_fsopen("overlay", FSOPEN_CLOEXEC);
 	char path[PATH_MAX];
 	size_t pos = 0;
+	int r;
 
 	if (fs < 0)
 		return err_set(e, errno, "open the overlay filesystem");
 	sys_fsconfig_string(fs, "source", "overlay");
-	while (json_view_next(lower, &pos, &key, &layer))
-		if (take_path(layer, "lower", path, e) < 0 || set_folder(fs, "lowerdir+", path, e) < 0)
+	for (int i = 0; (r = next_layer(lower, &pos, mapped, i, path, e)) > 0; i++)
+		if (set_folder(fs, "lowerdir+", path, e) < 0)
 			return -e->code;
-	if (take_path(json_view_get(rootfs, "upper"), "upper", path, e) < 0 || set_folder(fs, "upperdir", path, e) < 0 ||
-	    take_path(json_view_get(rootfs, "work"), "work", path, e) < 0 || set_folder(fs, "workdir", path, e) < 0 ||
+	if (r < 0)
+		return r;
+	if (prepare_path(json_view_get(rootfs, "upper"), "upper", path, e) < 0 || set_folder(fs, "upperdir", path, e) < 0 ||
+	    prepare_path(json_view_get(rootfs, "work"), "work", path, e) < 0 || set_folder(fs, "workdir", path, e) < 0 ||
 	    set_options(fs, json_view_get(rootfs, "options"), e) < 0)
 		return -e->code;
 	if (sys_fsconfig_create(fs) < 0)
@@ -119,22 +139,20 @@ static int overlay_new_api(struct json_view rootfs, int *ret_mount, struct err *
  * Kernels before 6.5 take all folders in one page of options. Seen from /proc/self/fd an open folder
  * has a name of one to three digits: 500 layers fit, and no path needs escaping.
  */
-static int overlay_one_page(struct json_view rootfs, const char *target, struct err *e)
+static int overlay_one_page(struct json_view rootfs, const struct mapped_layers *mapped, const char *target, struct err *e)
 {
 	struct json_view key, v, lower = json_view_get(rootfs, "lower");
 	struct rlimit files = { 4096, 4096 };
 	char options[4096], path[PATH_MAX], word[64];
 	size_t pos = 0, len = 0;
-	int target_fd, fd;
+	int target_fd, fd, r;
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	target_fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (target_fd < 0)
 		return err_set(e, errno, "open \"%s\"", target);
 	len = (size_t)snprintf(options, sizeof(options), "lowerdir=");
-	for (int i = 0; json_view_next(lower, &pos, &key, &v); i++) {
-		if (take_path(v, "lower", path, e) < 0)
-			return -e->code;
+	for (int i = 0; (r = next_layer(lower, &pos, mapped, i, path, e)) > 0; i++) {
 		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			return err_set(e, errno, "open layer \"%s\"", path);
@@ -142,10 +160,12 @@ static int overlay_one_page(struct json_view rootfs, const char *target, struct 
 		if (len >= sizeof(options) - 256)
 			return err_set(e, E2BIG, "too many layers for this kernel");
 	}
+	if (r < 0)
+		return r;
 	for (int i = 0; i < 2; i++) {
 		const char *what = i ? "work" : "upper";
 
-		if (take_path(json_view_get(rootfs, what), what, path, e) < 0)
+		if (prepare_path(json_view_get(rootfs, what), what, path, e) < 0)
 			return -e->code;
 		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
@@ -184,29 +204,49 @@ static int count_layers(struct json_view lower, struct err *e)
 	return n;
 }
 
+static int mount_overlay(struct json_view rootfs, const struct mapped_layers *mapped, const char *target, int *ret_tree,
+			 struct err *e)
+{
+	int r = overlay_new_api(rootfs, mapped, ret_tree, e);
+
+	/* No call (5.2), no "lowerdir+" (6.5), or an option that only mount(2) takes there. */
+	if (r == -ENOSYS || r == -EINVAL) {
+		struct err second = { 0 };
+
+		r = overlay_one_page(rootfs, mapped, target, &second);
+		if (r < 0)
+			*e = second;
+	}
+	return r;
+}
+
 static int mount_rootfs(struct json_view rootfs, const char *target, struct err *e)
 {
+	cleanup_free struct mapped_layers *mapped = NULL;
+	struct json_view lower = json_view_get(rootfs, "lower");
+	char layers[PATH_MAX + 16];
 	cleanup_fd int tree = -1;
 	int r;
 
 	if (mkdir(target, 0700) < 0 && errno != EEXIST)
 		return err_set(e, errno, "make folder \"%s\"", target);
-	r = count_layers(json_view_get(rootfs, "lower"), e);
+	r = count_layers(lower, e);
 	if (r < 0)
 		return r;
-	r = overlay_new_api(rootfs, &tree, e);
-	/* No call (5.2), no "lowerdir+" (6.5), or an option that only mount(2) takes there. */
-	if (r == -ENOSYS || r == -EINVAL) {
-		struct err second = { 0 };
-
-		r = overlay_one_page(rootfs, target, &second);
-		if (r < 0)
-			*e = second;
-		return r;
+	if (pod.user_fd >= 0) {
+		mapped = calloc(1, sizeof(*mapped));
+		if (!mapped)
+			return err_set(e, ENOMEM, "map layers");
+		snprintf(layers, sizeof(layers), "%s.layers", target);
+		if (mapped_layers_open(lower, pod.user_fd, layers, mapped, e) < 0)
+			return -e->code;
 	}
+	r = mount_overlay(rootfs, mapped, target, &tree, e);
 	if (r < 0)
 		return r;
-	if (sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (mapped && mapped_layers_release(mapped, layers, e) < 0)
+		return -e->code;
+	if (tree >= 0 && sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_set(e, errno, "attach the root filesystem at \"%s\"", target);
 	return 0;
 }
@@ -293,7 +333,7 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 	struct user user;
 
 	report->kind = KIND_INVALID_ARGUMENT;
-	if (take_path(json_view_get(params, "bundle"), "bundle", bundle, &report->e) < 0 ||
+	if (prepare_path(json_view_get(params, "bundle"), "bundle", bundle, &report->e) < 0 ||
 	    take_user(params, &w, &report->e) < 0)
 		return -1;
 	report->kind = KIND_INTERNAL;

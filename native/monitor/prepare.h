@@ -9,6 +9,8 @@
 #ifndef KOBAKO_MONITOR_PREPARE_H
 #define KOBAKO_MONITOR_PREPARE_H
 
+#include <limits.h>
+
 #include "base/err.h"
 #include "monitor/json_view.h"
 #include "monitor/runner.h"
@@ -18,6 +20,9 @@
 
 /* A runner's work; arg: struct json_view * of the params. */
 int prepare_work(void *params, struct runner_report *report, int *fd, struct text *body);
+
+/* A string that is an absolute path. EINVAL names the member. */
+int prepare_path(struct json_view v, const char *what, char ret[PATH_MAX], struct err *e);
 
 /*
  * Pure: whether an overlay option may be asked for: lower-case words, "=" and a word. Paths come as

@@ -96,3 +96,19 @@ int pod_sysctl_write(const char *path, const char *value, struct err *e)
 		return err_wrap(e, "sysctl \"%s\"", path);
 	return 0;
 }
+
+int pod_sysctls(struct json_view sysctls, bool own_net, bool own_ipc, struct err *e)
+{
+	struct json_view key, value;
+	char name[SYSCTL_PATH_MAX], path[SYSCTL_PATH_MAX], text[4097];
+	size_t pos = 0;
+
+	while (json_view_next(sysctls, &pos, &key, &value)) {
+		if (json_view_string(key, name, sizeof(name)) < 0 || json_view_string(value, text, sizeof(text)) < 0)
+			return err_set(e, EINVAL, "sysctl \"%.*s\": not a name with one value", key.len > 64 ? 64 : (int)key.len,
+				       key.at);
+		if (pod_sysctl_path(name, text, own_net, own_ipc, path, e) < 0 || pod_sysctl_write(path, text, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "monitor/json_view.h"
 
 /* Longest path below /proc/sys, with its 0. */
 #define SYSCTL_PATH_MAX 256
@@ -21,5 +22,8 @@ int pod_sysctl_path(const char *name, const char *value, bool own_net, bool own_
 
 /* Writes it in the namespaces that the caller is in. */
 int pod_sysctl_write(const char *path, const char *value, struct err *e);
+
+/* All of an object of names and values (may be absent), in the caller's namespaces. The error names the one. */
+int pod_sysctls(struct json_view sysctls, bool own_net, bool own_ipc, struct err *e);
 
 #endif

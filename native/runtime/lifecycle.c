@@ -126,7 +126,7 @@ static int make(struct creation *c, struct err *e)
 	struct state *s = c->s;
 	const char *env[] = { c->preserved.listen, "LISTEN_PID=1", NULL };
 	struct container_create req = { .id = s->id, .bundle = s->bundle, .spec_path = s->config, .spec = &c->spec,
-					.mntns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
+					.mntns_fd = -1, .userns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
 					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
 					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
 					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true,

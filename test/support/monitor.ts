@@ -5,6 +5,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -199,6 +200,8 @@ export interface MonitorOptions {
   readonly namespaces?: Json;
   readonly sysctls?: Json;
   readonly shmBytes?: number;
+  /** A user namespace: ids from 0 on are those from `host` on. */
+  readonly idMap?: { readonly host: number; readonly length: number };
 }
 
 export interface ContainerOptions {
@@ -218,6 +221,8 @@ export interface ContainerOptions {
   /** Over the process object of the spec. */
   readonly process?: Json;
   readonly seccomp?: Json;
+  /** After those of the spec. */
+  readonly mounts?: readonly Json[];
 }
 
 const everyHierarchy = (path: string): string[] =>
@@ -296,6 +301,7 @@ export class MonitorPod implements AsyncDisposable {
       monitor_cgroup: `/${this.name}/monitor`,
       pod_cgroup: `/${this.name}/pause`,
       oom_score_adj: 0,
+      ...(this.options.idMap === undefined ? {} : { id_map: this.options.idMap }),
       ...change,
     };
     return await this.spawnWith(JSON.stringify(request));
@@ -350,6 +356,8 @@ export class MonitorPod implements AsyncDisposable {
     const bundle = join(this.runDir, id);
     const [upper, work] = [join(this.folder, `${id}.upper`), join(this.folder, `${id}.work`)];
     for (const folder of [bundle, upper, work]) mkdirSync(folder, { recursive: true });
+    const root = this.options.idMap?.host ?? 0;
+    chownSync(upper, root, root);
     return {
       container: id,
       bundle,
@@ -427,6 +435,8 @@ export class MonitorPod implements AsyncDisposable {
 
   #spec(id: string, options: ContainerOptions): Json {
     const memory = options.memoryBytes;
+    const { idMap } = this.options;
+    const map = idMap && [{ containerID: 0, hostID: idMap.host, size: idMap.length }];
     return {
       ociVersion: "1.2.0",
       root: { path: "rootfs" },
@@ -455,14 +465,17 @@ export class MonitorPod implements AsyncDisposable {
           options: ["newinstance", "ptmxmode=0666"],
         },
         { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "rw"] },
+        ...(options.mounts ?? []),
       ],
       linux: {
         namespaces: [
           { type: "mount" },
+          ...(map === undefined ? [] : [{ type: "user" }]),
           ...((options.pidNamespace ?? (this.options.namespaces?.pid ?? "container") === "container")
             ? [{ type: "pid" }]
             : []),
         ],
+        ...(map === undefined ? {} : { uidMappings: map, gidMappings: map }),
         cgroupsPath: `/${this.name}/${id}`,
         resources: memory === undefined ? {} : { memory: { limit: memory } },
         ...(options.seccomp === undefined ? {} : { seccomp: options.seccomp }),
