@@ -169,6 +169,18 @@ export class Bundle implements AsyncDisposable {
     return { code: r.status, stdout: r.stdout, stderr: r.stderr };
   }
 
+  /** A shell line with the runtime's command as "$@": for descriptors, variables and terminals of the caller. */
+  through(line: string, args: readonly string[]): Result {
+    const r = spawnSync("/bin/sh", ["-c", line, "sh", ...this.command, "--root", this.state, ...args], {
+      cwd: this.folder,
+      encoding: "utf8",
+      env: { PATH: "/usr/bin:/bin" },
+      timeout: 30_000,
+    });
+    if (r.error) throw r.error;
+    return { code: r.status, stdout: r.stdout, stderr: r.stderr };
+  }
+
   /** Writes the specification as it is now, then `run`. */
   run(): Result {
     this.write();
