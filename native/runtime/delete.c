@@ -15,7 +15,7 @@
 #include "runtime/commands.h"
 #include "runtime/log.h"
 
-enum { END_TIMEOUT_MS = 10000, LOCK_TIMEOUT_MS = 30000 };
+enum { END_TIMEOUT_MS = 10000 };
 
 /* Kills and waits for what is left of it. */
 static int end_processes(struct state *s, struct err *e)
@@ -54,61 +54,55 @@ int container_destroy(struct state *s, struct err *e)
 	return traced("remove the state", state_remove(s, e));
 }
 
-/* A folder without a state: a create that never came to its end. Waits for one that is still at it. */
+/* What a create that never came to its end has left, in a folder without a state. */
 static int delete_remains(const struct options *o, struct state *s, struct err *e)
 {
 	char text[1024];
-	int r;
 
-	if (s->lock < 0 && (r = state_lock(s, LOCK_TIMEOUT_MS, e)) < 0)
-		return r == -ENOENT && o->force ? 0 : r;
+	s->pid = 0;
 	/* Its process waits in the cgroup that the configuration names. One that can't be read has made nothing. */
 	if (access(s->config, F_OK) == 0 && container_discard(s->id, s->config, o->systemd_cgroup, e) < 0)
 		log_debug("%s", log_text(e, text, sizeof(text)));
 	return container_destroy(s, e);
 }
 
-static int delete_forced(const struct options *o, struct state *s, struct err *e)
+/* Before the lock: a start whose hook hangs holds it, and ends with init. */
+static void kill_early(const struct options *o)
 {
-	cleanup_fd int init = state_open_init(s);
-	int r;
+	cleanup_state struct state s = { .lock = -1 };
+	cleanup_fd int init = -1;
+	struct err ignored;
 
-	/* Before the lock: a start whose hook hangs holds it, and ends with init. */
+	if (traced("read the state", state_load(o->root, o->id, &s, &ignored)) < 0)
+		return;
+	init = state_open_init(&s);
 	if (init >= 0)
 		sys_pidfd_send_signal(init, SIGKILL);
-	r = traced("lock the state", state_lock(s, LOCK_TIMEOUT_MS, e));
-	if (r == -ENOENT)
-		return 0; /* another delete was faster */
-	return r < 0 ? r : container_destroy(s, e);
 }
 
 int command_delete(const struct options *o, struct err *e)
 {
 	cleanup_state struct state s = { .lock = -1 };
-	int r = traced("read the state", state_load(o->root, o->id, &s, e));
 	enum status status;
+	int r;
 
-	if (r == -ENOENT) {
+	if (o->force)
+		kill_early(o);
+	/* Read under the lock: while we waited another delete and create may have put a new one in its place. */
+	r = traced("lock and read the state", state_load_locked(o->root, o->id, &s, e));
+	if (r < 0 && s.lock < 0)
+		return r == -ENOENT && o->force ? 0 : -1;
+	if (r < 0) {
 		struct err why = *e;
 
-		if (delete_remains(o, &s, e) < 0)
+		/* A state that can't be read must not make a container that can't be removed. */
+		if ((r != -ENOENT && !o->force) || delete_remains(o, &s, e) < 0)
 			return -1;
 		*e = why;
 		return o->force ? 0 : -1; /* as runc: what remained is gone, but a container there was none */
 	}
-	if (r < 0) {
-		/* A state that can't be read must not make a container that can't be removed. */
-		if (!o->force || *s.dir == '\0')
-			return -1;
-		s.pid = 0;
-		return delete_remains(o, &s, e) < 0 ? -1 : 0;
-	}
-	if (o->force)
-		return delete_forced(o, &s, e) < 0 ? -1 : 0;
-	if (traced("lock the state", state_lock(&s, LOCK_TIMEOUT_MS, e)) < 0)
-		return -1;
 	status = state_status(&s);
-	if (status == STATUS_RUNNING || status == STATUS_PAUSED) {
+	if (!o->force && (status == STATUS_RUNNING || status == STATUS_PAUSED)) {
 		err_set(e, EBUSY, "container \"%s\" is %s: stop it first, or use --force", s.id, status_name(status));
 		return -1;
 	}

@@ -2,13 +2,24 @@
  * What the machine may do to the command line at the worst moment: kill -9 in the middle of each verb, and several
  * callers at once. Ours alone: the others make no such promise.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { Bundle, binary } from "../integration/oci/bundle.ts";
 import { scale } from "../support/scale.ts";
+import { waitFor } from "../support/wait.ts";
 
 const sleeper = ["/bin/sleep", "1000"];
 const gone = { code: 0, stderr: "" };
@@ -136,12 +147,22 @@ describe("kill -9", () => {
     );
 });
 
-/** A verb beside others. */
-async function beside(b: Bundle, args: readonly string[]): Promise<number | null> {
-  const child = spawn(binary, ["--root", b.state, ...args], { env: {}, stdio: "ignore", timeout: 60_000 });
+/** A verb beside others. Its output goes to a file: a pipe would be held open by the container. */
+async function beside(b: Bundle, args: readonly string[], root = b.state) {
+  const file = join(b.folder, `output-${++outputs}`);
+  const output = openSync(file, "w");
+  const child = spawn(binary, ["--root", root, ...args], {
+    env: {},
+    stdio: ["ignore", output, output],
+    timeout: 60_000,
+  });
+  closeSync(output);
   const [code] = (await once(child, "exit")) as [number | null];
-  return code;
+  const said = readFileSync(file, "utf8");
+  unlinkSync(file);
+  return { verb: args[0], code, said };
 }
+let outputs = 0;
 
 describe("several at once", () => {
   it("creates of one id: one wins, the others fail cleanly, and it is whole", async () => {
@@ -151,8 +172,8 @@ describe("several at once", () => {
     b.write();
     for (let round = 0; round < scale(5, 500); round++) {
       const create = ["create", "-b", b.folder, b.id];
-      const codes = await Promise.all(Array.from({ length: 4 }, () => beside(b, create)));
-      expect(codes.toSorted()).toEqual([0, 1, 1, 1]);
+      const ended = await Promise.all(Array.from({ length: 4 }, () => beside(b, create)));
+      expect(ended.map(({ code }) => code).toSorted(), JSON.stringify(ended)).toEqual([0, 1, 1, 1]);
       expect(b.start()).toMatchObject(gone);
       expect(b.status()).toBe("running");
       expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
@@ -167,7 +188,7 @@ describe("several at once", () => {
     for (let round = 0; round < scale(5, 500); round++) {
       b.create();
       b.start();
-      const codes = await Promise.all(
+      const ended = await Promise.all(
         [
           ["exec", b.id, "/bin/true"],
           ["kill", b.id, "KILL"],
@@ -177,10 +198,98 @@ describe("several at once", () => {
           ["delete", "--force", b.id],
         ].map((args) => beside(b, args)),
       );
-      expect(codes).not.toContain(null);
-      expect([codes[3], codes[5]]).toEqual([0, 0]);
+      const killed = ended.filter(({ code }) => code === null);
+      const undeleted = ended.filter(({ verb, code }) => verb === "delete" && code !== 0);
+      expect({ round, killed, undeleted }).toEqual({ round, killed: [], undeleted: [] });
       expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
       expect([...b.traces(), ...processes(b)]).toEqual([]);
     }
   });
+
+  it("eight ids in one root, each through all verbs: none disturbs another", async () => {
+    await using undo = new AsyncDisposableStack();
+    const bundles = Array.from({ length: 8 }, () =>
+      undo.use(
+        new Bundle((s) => {
+          s.process.args = sleeper;
+        }),
+      ),
+    );
+    const root = bundles[0]?.state ?? "";
+    const steps = (b: Bundle): readonly [number, readonly string[]][] => [
+      [0, ["create", "-b", b.folder, b.id]],
+      [0, ["state", b.id]],
+      [0, ["start", b.id]],
+      [5, ["exec", b.id, "/bin/sh", "-c", "exit 5"]],
+      [0, ["pause", b.id]],
+      [0, ["resume", b.id]],
+      [0, ["update", "--pids-limit", "50", b.id]],
+      [0, ["kill", b.id, "KILL"]],
+      [0, ["delete", "--force", b.id]],
+    ];
+    for (const b of bundles) b.write();
+    for (let round = 0; round < scale(2, 200); round++) {
+      const wrong = await Promise.all(
+        bundles.map(async (b) => {
+          for (const [want, args] of steps(b)) {
+            const ended = await beside(b, args, root);
+            if (ended.code !== want) return [ended];
+          }
+          return [];
+        }),
+      );
+      const left = bundles.flatMap((b) => [...b.traces(), ...processes(b)]);
+      expect({ round, wrong: wrong.flat(), left, ids: readdirSync(root) }).toEqual({
+        round,
+        wrong: [],
+        left: [],
+        ids: [],
+      });
+    }
+  });
+
+  it("delete goes by what stands there when its turn comes, not by what it saw before it waited", async () => {
+    const make = () =>
+      new Bundle((s) => {
+        s.process.args = sleeper;
+      });
+    await using stopped = make();
+    await using running = make();
+    for (const b of [stopped, running]) {
+      b.create();
+      b.start();
+    }
+    stopped.oci(["kill", stopped.id, "KILL"]);
+    await waitFor("stopped", () => stopped.status() === "stopped");
+    const folder = join(stopped.state, stopped.id);
+    const before = readFileSync(join(folder, "state.json"));
+    // Another command is at work on it: as a delete and a create would leave it, it then runs again.
+    const holder = spawn("/usr/bin/flock", [folder, "/bin/cat"], { stdio: ["pipe", "ignore", "ignore"] });
+    const over = once(holder, "exit");
+    await waitFor(
+      "the lock to be held",
+      () => spawnSync("/usr/bin/flock", ["-n", folder, "true"]).status === 1,
+    );
+    const deleted = beside(stopped, ["delete", stopped.id]);
+    const others = () => processes(stopped).filter((pid) => pid !== `${holder.pid}`);
+    await waitFor("delete to wait", () => readlinks(others()).includes(folder));
+    copyFileSync(join(running.state, running.id, "state.json"), join(folder, "state.json"));
+    holder.stdin.end();
+    await over;
+    expect(await deleted).toMatchObject({ code: 1, said: expect.stringContaining("is running") });
+    expect(running.status()).toBe("running");
+    writeFileSync(join(folder, "state.json"), before);
+    expect(stopped.oci(["delete", stopped.id])).toMatchObject(gone);
+  });
 });
+
+/** What these processes have open. */
+function readlinks(pids: readonly string[]): string[] {
+  return pids.flatMap((pid) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    } catch {
+      return []; // it ended while we looked
+    }
+  });
+}

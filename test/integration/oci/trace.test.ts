@@ -162,7 +162,7 @@ describe("--trace", () => {
     expect(names(b.of("delete"))).toEqual([
       `begin delete ${b.id}`,
       "read the state",
-      "lock the state",
+      "lock and read the state",
       ...ending,
       "end",
     ]);
