@@ -55,7 +55,13 @@ describe("descriptors of create", () => {
       },
       observe: async (b) => {
         b.write();
-        const { code } = b.through(`exec >out 2>&1; ${open(listen)}`, ["create", "-b", b.folder, ...options, b.id]);
+        const { code } = b.through(`exec >out 2>&1; ${open(listen)}`, [
+          "create",
+          "-b",
+          b.folder,
+          ...options,
+          b.id,
+        ]);
         b.start();
         await waitFor("its end", () => b.status() === "stopped");
         return { code, shown: readFileSync(join(b.rootfs, "shown"), "utf8") };
@@ -92,7 +98,8 @@ describe("the session keyring", () => {
   for (const options of [[], ["--no-new-keyring"]])
     compare(`run ${options.join(" ")}`, {
       change: (s, b) => {
-        for (const folder of [b.folder, b.rootfs]) writeFileSync(join(folder, "keyring"), program("session-keyring"));
+        for (const folder of [b.folder, b.rootfs])
+          writeFileSync(join(folder, "keyring"), program("session-keyring"));
         for (const folder of [b.folder, b.rootfs]) chmodSync(join(folder, "keyring"), 0o755);
         s.process.args = ["/keyring"];
       },

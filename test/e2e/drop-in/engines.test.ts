@@ -79,6 +79,24 @@ describe.each<EngineName>(["podman", "docker"])("%s", (name) => {
     expect((await engine.call(["exec", "-i", container, "cat"], "piped")).stdout).toBe("piped");
   });
 
+  it("exec --privileged has capabilities that its container has not; another exec does not get them", async () => {
+    const container = await running();
+    const [sysAdmin, netAdmin] = [1n << 21n, 1n << 12n];
+    const held = async (pid: string, ...options: string[]) => {
+      const line = await engine.must([
+        "exec",
+        ...options,
+        container,
+        "grep",
+        "^CapEff",
+        `/proc/${pid}/status`,
+      ]);
+      return BigInt(`0x${line.split("\t")[1]}`) & (sysAdmin | netAdmin);
+    };
+    expect(await held("self", "--privileged")).toBe(sysAdmin | netAdmin);
+    expect([await held("self"), await held("1")]).toEqual([0n, 0n]);
+  });
+
   it("a terminal, with run and with exec", async () => {
     expect((await once(sh("test -t 0 && test -t 1 && echo terminal"), ["-t"])).stdout.trim()).toBe(
       "terminal",
