@@ -103,10 +103,10 @@ describe("hooks", () => {
   );
 
   const failures: readonly [string, (s: Spec, b: Bundle) => void][] = [
-    ["a program that is not there", (s) => void (s.process.args = ["/bin/nobody"])],
+    ["a program that is not there", (s) => void s.process.args.splice(0, 1, "/bin/nobody")],
     [
       "a createRuntime hook that fails",
-      (s) => void (s.hooks = { ...s.hooks, createRuntime: [hook("exit 1")] }),
+      (s) => void Object.assign(s.hooks ?? {}, { createRuntime: [hook("exit 1")] }),
     ],
     ["a mount that can't be made", (s) => void s.mounts.push({ destination: "/x", type: "nofs" })],
   ];
