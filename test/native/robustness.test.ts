@@ -147,6 +147,8 @@ describe("kill -9", () => {
     );
 });
 
+const soakMs = scale(60_000, 3_600_000);
+
 /** A verb beside others. Its output goes to a file: a pipe would be held open by the container. */
 async function beside(b: Bundle, args: readonly string[], root = b.state) {
   const file = join(b.folder, `output-${++outputs}`);
@@ -164,7 +166,7 @@ async function beside(b: Bundle, args: readonly string[], root = b.state) {
 }
 let outputs = 0;
 
-describe("several at once", () => {
+describe("several at once", { timeout: soakMs }, () => {
   it("creates of one id: one wins, the others fail cleanly, and it is whole", async () => {
     await using b = new Bundle((s) => {
       s.process.args = sleeper;
@@ -227,7 +229,10 @@ describe("several at once", () => {
       [0, ["kill", b.id, "KILL"]],
       [0, ["delete", "--force", b.id]],
     ];
-    for (const b of bundles) b.write();
+    for (const b of bundles) {
+      undo.defer(async () => void (await beside(b, ["delete", "--force", b.id], root)));
+      b.write();
+    }
     for (let round = 0; round < scale(2, 200); round++) {
       const wrong = await Promise.all(
         bundles.map(async (b) => {
