@@ -237,8 +237,9 @@ async function handlersOf(
   const { flushInterval, flushBytes } = config.logs;
   const names = new Set(["builtin", ...Object.keys(config.runtimes)]);
   const settings = [...names].map((name) => {
-    const { type, path, options, timeout } = runtimeOf(config, name);
-    return { name, type, path, options, timeoutMs: timeout };
+    const { type, path, options, timeout, rootfs, rootfsSize } = runtimeOf(config, name);
+    const diskBytes = rootfs === "block" ? rootfsSize : undefined;
+    return { name, type, path, options, timeoutMs: timeout, diskBytes };
   });
   return await makeHandlers(settings, {
     monitorBinary: programs.monitor,

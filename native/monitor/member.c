@@ -84,7 +84,7 @@ static struct member *new_member(const char *id)
 	if (!m)
 		return NULL;
 	strcpy(m->id, id);
-	m->mntns_fd = m->pidfd = -1;
+	m->mntns_fd = m->pidfd = m->disk_fd = -1;
 	m->start.fd = m->in.fd = m->oom.fd = -1;
 	cri_log_init(&m->log);
 	output_init(m);
@@ -112,6 +112,7 @@ void member_free(struct member *m)
 		close(m->pidfd);
 	if (m->external)
 		shim_forget(m);
+	shim_disk_close(&m->disk_fd);
 	free(m->bundle);
 	free(m->spec);
 	free(m->log_path);

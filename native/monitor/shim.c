@@ -325,6 +325,7 @@ void shim_end(void)
 		nanosleep(&pause, NULL);
 	}
 	unmount(pod.run_dir, "shm");
+	shim_disk_end();
 	if (cgroup_remove(pod.shim_cgroup, 1000, &ignored) < 0)
 		dprintf(STDERR_FILENO, "kobako-monitor: cgroup %s of the shim stays: %s\n", pod.shim_cgroup, ignored.step);
 }

@@ -31,6 +31,11 @@ void shim_created(struct json_view params, struct reply *r);
 void shim_started(struct json_view params, struct reply *r);
 void shim_exited(struct json_view params, struct reply *r);
 
+/* Attaches an image to a loop device, which lives as long as the container, or the pod: shim_disk.c. */
+void shim_disk(struct json_view params, struct reply *r);
+void shim_disk_close(int *fd);
+void shim_disk_end(void);
+
 /* The member is deleted: nothing of its files stays that its shim or we made outside of its bundle. */
 void shim_forget(struct member *m);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ static int open_log(const char *path, struct err *e)
 
 struct run_work {
 	struct json_view params;
+	int mntns_fd; /* of the container it is to run in; -1: the host's */
 };
 
 /* Copies a list of strings: in a runner, whose memory goes with it. */
@@ -218,6 +220,8 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 	report->kind = KIND_INTERNAL;
 	if (join_cgroup(&report->e) < 0)
 		return -1;
+	if (w->mntns_fd >= 0 && setns(w->mntns_fd, CLONE_NEWNS) < 0)
+		return err_set(&report->e, errno, "run: enter the container's mount namespace");
 	for (int i = 0; i < 2; i++)
 		if (pipe2(pipes[i], O_CLOEXEC) < 0)
 			return err_set(&report->e, errno, "run: pipe");
@@ -255,7 +259,7 @@ static void ran(void *owner, const struct runner_report *report, int fd, const s
 
 void shim_run(struct json_view params, struct reply *r)
 {
-	struct run_work work = { params };
+	struct run_work work = { params, -1 };
 	struct json_view log = json_view_get(params, "log");
 	uint64_t limit_ms = 0;
 	char path[PATH_MAX];
@@ -269,6 +273,19 @@ void shim_run(struct json_view params, struct reply *r)
 		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "run: \"log\" is not an absolute path");
 		return;
 	}
-	if ((log.at && open_log(path, &e) < 0) || runner_start(run_work, &work, NULL, 0, limit_ms, ran, r, &e) < 0)
+	if (json_view_get(params, "container").at) {
+		struct member *m = member_of(params, r);
+
+		if (!m)
+			return;
+		if (m->state != MEMBER_PREPARED || m->mntns_fd < 0 || m->deleting) {
+			reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "run: container %s is %s", m->id,
+				     member_state_name(m));
+			return;
+		}
+		work.mntns_fd = m->mntns_fd;
+	}
+	if ((log.at && open_log(path, &e) < 0) ||
+	    runner_start(run_work, &work, &work.mntns_fd, 1, limit_ms, ran, r, &e) < 0)
 		reply_error(r, error_kind_of(e.code), &e);
 }

@@ -128,6 +128,13 @@ describe("configuration", () => {
       "[runtimes.x]\noptions = { a = 'b' }",
       'runtimes.x.options is not for type "builtin"',
     ],
+    ["block devices for another type", "[runtimes.x]\nrootfs = 'block'", 'is for type "shim-v2"'],
+    [
+      "overlay options of a block device",
+      "[runtimes.x]\ntype = 'shim-v2'\npath = '/x'\nrootfs = 'block'\nsnapshot_options = ['volatile']",
+      'is not for rootfs "block"',
+    ],
+    ["a root filesystem too small", "[runtimes.x]\nrootfs_size = '1MiB'", "a size from 16MiB"],
     ["a path as snapshot option", "[runtimes.x]\nsnapshot_options = ['lowerdir=/etc']", "must be a word"],
     ["a platform without architecture", "[runtimes.x]\nplatform = 'linux'", 'such as "linux/arm64"'],
     ["a handler without program", "[runtimes.x]\ntype='oci'", 'runtimes.x.path must be set for type "oci"'],

@@ -263,6 +263,10 @@ function finish(values: Config): Config {
         "configuration",
         `runtimes.${name}.snapshot_options: ${JSON.stringify(wrong)} must be a word or word=word, such as "volatile"`,
       );
+    if (runtime.rootfs === "block" && runtime.type !== "shim-v2")
+      throw bad("configuration", `runtimes.${name}.rootfs: "block" is for type "shim-v2"`);
+    if (runtime.rootfs === "block" && runtime.snapshotOptions.length > 0)
+      throw bad("configuration", `runtimes.${name}.snapshot_options is not for rootfs "block"`);
     if (runtime.platform !== "" && !platformPattern.test(runtime.platform))
       throw bad("configuration", `runtimes.${name}.platform must be such as "linux/arm64" or "linux/arm/v7"`);
   }

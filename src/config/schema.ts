@@ -102,6 +102,17 @@ export const schema = {
         [],
         "More mount options of the containers' root filesystems, such as `volatile`: names of overlayfs, without paths.",
       ),
+      rootfs: oneOf(
+        ["overlay", "block"],
+        "overlay",
+        "What a shim is given as a container's root filesystem: an `overlay` mount, or a `block` device with an ext4 of its own, for VMs without a shared folder. `block` is for `shim-v2`, needs mkfs.ext4, debugfs (e2fsprogs) and loop devices, and copies the image for each container.",
+      ),
+      rootfs_size: bytes(
+        10 * 2 ** 30,
+        16 << 20,
+        16 * 2 ** 40,
+        'With `rootfs = "block"`: how large that filesystem is. Its image is sparse: what nobody wrote takes no space.',
+      ),
     },
     "A handler that a RuntimeClass can name. `builtin` is always there.",
     (name) => {

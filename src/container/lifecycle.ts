@@ -377,6 +377,7 @@ export class ContainerLifecycle implements SandboxContainers {
       { containerId: id, bundle, rootfs, ...specs.userOf(config, image) },
       signal,
     );
+    snapshots.handedOver(id);
     const spec = await specs.make({ container, config, sandbox, image, user }, signal);
     this.#endings.hold(id);
     undo.defer(() => void this.#endings.release(id));

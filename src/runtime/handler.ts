@@ -107,6 +107,8 @@ export interface PrepareRequest {
     readonly upper: string;
     readonly work: string;
     readonly options: readonly string[];
+    /** Where a handler may make a filesystem image of it; the caller removes what is there with the rest. */
+    readonly disk?: string;
   };
   /** "name", "name:group", "uid", "uid:gid" or "": the image's or the request's. */
   readonly user: string;

@@ -1,10 +1,10 @@
 /**
  * Snapshots: writable root filesystems on top of image layers.
  * Enters: the layers of an image, lowest first. Leaves: what an overlay mount needs; the monitor mounts it.
- * Keeps: <root>/<id>/{fs, work}; <root>/.empty (below images without layers) and <root>/.trash (to be freed).
+ * Keeps: <root>/<id>/{fs, work}, and {disk, disk.bytes} where its handler makes an image of it; <root>/.empty (below images without layers) and <root>/.trash (to be freed).
  * Never: mounts, pulls, reads a manifest, or deletes through a mount.
  */
-import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
@@ -21,6 +21,8 @@ export interface SnapshotMount {
   readonly work: string;
   /** Mount options: layers carry their opaque marks as user.overlay.*. */
   readonly options: string[];
+  /** Where a handler may make a filesystem image of it all: its containers then write there instead. */
+  readonly disk: string;
 }
 
 /** Overlayfs's own limit. */
@@ -89,7 +91,14 @@ export class Snapshotter {
       upper: this.#upper(id),
       work: join(this.#path(id), "work"),
       options: ["userxattr"],
+      disk: this.#disk(id),
     };
+  }
+
+  /** Its container is about to begin: what is in its image by now is not what it wrote. */
+  handedOver(id: string): void {
+    const bytes = allocatedBytes(this.#disk(id));
+    if (bytes !== undefined) writeFileSync(`${this.#disk(id)}.bytes`, String(bytes));
   }
 
   /** The folders of a snapshot. */
@@ -121,7 +130,9 @@ export class Snapshotter {
    */
   async usage(id: string): Promise<Usage> {
     if (!this.#ids.has(id)) throw new RuntimeError("not-found", `snapshot ${id} is not here`);
-    return this.#usage.get(this.#upper(id));
+    const bytes = allocatedBytes(this.#disk(id));
+    if (bytes === undefined) return this.#usage.get(this.#upper(id));
+    return { usedBytes: Math.max(0, bytes - (this.#bytesAtFirst(id) ?? bytes)), inodesUsed: 1 };
   }
 
   /** Resolves when everything that was removed so far is freed. */
@@ -142,6 +153,18 @@ export class Snapshotter {
     return join(this.#root, id, "fs");
   }
 
+  #disk(id: string): string {
+    return join(this.#root, id, "disk");
+  }
+
+  #bytesAtFirst(id: string): number | undefined {
+    try {
+      return Number(readFileSync(`${this.#disk(id)}.bytes`, "utf8"));
+    } catch {
+      return undefined; // its creation is under way, or was cut short
+    }
+  }
+
   /** Three folders at once, as the database writes its rows: five hand-overs to a thread cost a millisecond. */
   #makeFolders(id: string, layers: readonly StackedLayer[]): void {
     const upper = this.#upper(id);
@@ -152,6 +175,12 @@ export class Snapshotter {
     if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
     chmodSync(upper, root.mode); // after chown, which clears set-id bits; and mkdir's went through the umask
   }
+}
+
+/** What a sparse file takes; undefined: it is not there. */
+function allocatedBytes(path: string): number | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && stat.blocks * 512; // stat(2): whatever the filesystem's blocks are
 }
 
 function diskError(id: string, cause: unknown): RuntimeError {

@@ -1,18 +1,21 @@
 /**
  * A shim that answers as those of VMs do, to be started as a program of its own (`fakeShim` writes it):
  *  - its containers' pids are none of this host's that matter: it tells its own, as Kata's shim does;
- *  - the root filesystem is handed on as it was given (a mount to be shared, a block device): it only notes it;
+ *  - the root filesystem is handed on as it was given: of a mount to be shared it only takes note, a block device it
+ *    gives its guest, which mounts it (here in the bundle) and has it until the task is deleted;
  *  - kill, state and stats are known to it alone.
  * What a container runs are plain processes of this host, without namespaces: their output, input and end are real.
  * FAKE_MODE says how it misbehaves.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
   createReadStream,
   createWriteStream,
+  mkdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { constants, openSync } from "node:fs";
@@ -81,6 +84,8 @@ interface Process {
 
 class FakeTask {
   readonly #processes = new Map<string, Process>();
+  /** Unplugs the disk of a task. */
+  readonly #disks = new Map<string, () => void>();
   readonly #mode: FakeMode;
 
   constructor(mode: FakeMode) {
@@ -102,6 +107,8 @@ class FakeTask {
           process: { args: string[] };
         };
         const { id, stdin, stdout, stderr, terminal } = request;
+        const disk = request.rootfs.find(({ type }) => type === "ext4");
+        if (disk !== undefined) this.#disks.set(id, plug(disk.source, join(request.bundle, "guest")));
         note({ method: "Create", id, rootfs: request.rootfs, terminal, options: request.options?.typeUrl });
         this.#add(key(id), config.process.args, { stdin, stdout, stderr });
         return { pid: process.pid };
@@ -154,6 +161,7 @@ class FakeTask {
         const { result } = ref(request);
         if (!result) throw new RuntimeError("failed-precondition", "process is still running");
         this.#processes.delete(key(request.id, request.execId));
+        if (request.execId === "") this.#disks.get(request.id)?.();
         return { exitStatus: result.code, exitedAt: api.timestamp(result.atNs) };
       }),
       CloseIO: method(api.CloseIoRequest, empty, (request) => {
@@ -297,6 +305,14 @@ class FakeTask {
       },
     );
   }
+}
+
+/** Mounts a disk as a guest would; returns how to take it away again. */
+function plug(device: string, folder: string): () => void {
+  if (!statSync(device).isBlockDevice()) throw new RuntimeError("invalid-argument", `${device} is no disk`);
+  mkdirSync(folder);
+  execFileSync("mount", ["-t", "ext4", device, folder], { stdio: "pipe" });
+  return () => execFileSync("umount", [folder], { stdio: "pipe" });
 }
 
 function key(id: string, execId = ""): string {

@@ -47,6 +47,7 @@ export type Method =
   | "run"
   | "create_io"
   | "exec_io"
+  | "disk"
   | "created"
   | "started"
   | "exited";
@@ -76,6 +77,7 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   run: 600_000, // it has a limit of its own
   create_io: 10_000,
   exec_io: 10_000,
+  disk: 15_000,
   created: 5_000,
   started: 5_000,
   exited: 5_000,
@@ -139,10 +141,11 @@ export function parseHello(message: Wire): Hello {
 }
 
 export function prepareParams(request: PrepareRequest): Wire {
+  const { lower, upper, work, options } = request.rootfs;
   return {
     container: request.containerId,
     bundle: request.bundle,
-    rootfs: request.rootfs,
+    rootfs: { lower, upper, work, options },
     user: request.user,
     group: request.group,
     supplemental_groups: request.supplementalGroups,

@@ -6,7 +6,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { Log } from "../../log/log.ts";
 import type {
   HandlerInfo,
   HandlerType,
@@ -17,7 +16,8 @@ import type {
   SandboxNamespaces,
   SandboxSpec,
 } from "../handler.ts";
-import type { LogFlush, Wire } from "../monitor/protocol.ts";
+import type { Wire } from "../monitor/protocol.ts";
+import type { ProgramHandlerOptions } from "../settings.ts";
 import {
   abandonMonitor,
   type AdaptCreate,
@@ -30,19 +30,6 @@ import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
 import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
 import { withUsage } from "./usage.ts";
-
-export interface OciHandlerOptions {
-  readonly name: string;
-  /** Absolute path of the runtime. */
-  readonly path: string;
-  /** Its global flags: name to value, "" for a flag without one. */
-  readonly options: Readonly<Record<string, string>>;
-  /** How long one run of it may take. */
-  readonly timeoutMs: number;
-  readonly monitorBinary: string;
-  readonly logFlush?: LogFlush | undefined;
-  readonly log: Log;
-}
 
 /** What the program is told by us; a setting of the same name would break the pod. */
 const ours: ReadonlySet<string> = new Set(["root", "log", "log-format", "debug-log-format"]);
@@ -60,12 +47,12 @@ export class OciHandler implements RuntimeHandler {
   readonly name: string;
   readonly type: HandlerType = "oci";
   readonly program: string;
-  readonly #o: OciHandlerOptions;
+  readonly #o: ProgramHandlerOptions;
   readonly #info: ProgramInfo;
   #toldOfHiding = false;
 
   /** @throws RuntimeError `invalid-argument` for an option that is not the user's. */
-  constructor(options: OciHandlerOptions) {
+  constructor(options: ProgramHandlerOptions) {
     this.#o = options;
     this.name = options.name;
     this.program = options.path;

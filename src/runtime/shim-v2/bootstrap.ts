@@ -25,7 +25,7 @@ export interface ShimAddress {
 }
 
 /** Programs that shims run are found here: runc, runsc, qemu. */
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export function shimArguments(shim: ShimIdentity, action: "start" | "delete", bundle?: string): string[] {
   return [

@@ -7,7 +7,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { Log } from "../../log/log.ts";
 import { launch, run } from "../../process/spawn.ts";
 import { abandonMonitor, connectMonitor, startMonitor } from "../builtin.ts";
 import type {
@@ -19,12 +18,14 @@ import type {
   SandboxIdentity,
   SandboxSpec,
 } from "../handler.ts";
-import type { LogFlush, Wire } from "../monitor/protocol.ts";
+import type { Wire } from "../monitor/protocol.ts";
+import type { ProgramHandlerOptions } from "../settings.ts";
 import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
 import { parseShimOptions } from "./options.ts";
 import { shimBundle, shimNamespace } from "./program.ts";
 import { readRecord, removeSocket, type ShimRecord } from "./record.ts";
-import { ShimSandbox, type ShimSandboxOptions } from "./sandbox.ts";
+import type { ShimSandboxOptions } from "./life.ts";
+import { ShimSandbox } from "./sandbox.ts";
 import { Task } from "./task.ts";
 
 /** A program that is asked for its version answers at once, or is none. */
@@ -32,17 +33,6 @@ const infoMs = 10_000;
 /** For what is left of a pod whose monitor is dead: its shim is asked, and then killed. */
 const askMs = 5_000;
 const endMs = 30_000;
-
-export interface ShimHandlerOptions {
-  readonly name: string;
-  /** Absolute path of the shim. */
-  readonly path: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-  readonly monitorBinary: string;
-  readonly logFlush?: LogFlush | undefined;
-  readonly log: Log;
-}
 
 type OnEvent = (event: SandboxEvent) => void;
 
@@ -54,7 +44,8 @@ export class ShimHandler implements RuntimeHandler {
   #known: { readonly file: string; readonly info: HandlerInfo } | undefined;
 
   /** @throws RuntimeError `invalid-argument` naming the option that is wrong. */
-  constructor({ name, path, options, timeoutMs, monitorBinary, logFlush, log }: ShimHandlerOptions) {
+  constructor(settings: ProgramHandlerOptions) {
+    const { name, path, options, timeoutMs, diskBytes, monitorBinary, logFlush, log } = settings;
     this.name = name;
     this.program = path;
     this.#sandbox = {
@@ -64,6 +55,7 @@ export class ShimHandler implements RuntimeHandler {
       pauseBinary: join(dirname(monitorBinary), "kobako-pause"),
       options: parseShimOptions(name, path, options),
       timeoutMs,
+      diskBytes,
       logFlush,
       log,
     };

@@ -7,10 +7,11 @@ import { RuntimeError } from "../../errors/runtime-error.ts";
 import { DeleteResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxNamespaces } from "../handler.ts";
-import { asObject, integer, text } from "../monitor/protocol.ts";
+import { asObject, integer, text, type Wire } from "../monitor/protocol.ts";
 import {
   bootstrapInput,
   parseBootstrap,
+  searchPath,
   type ShimIdentity,
   shimArguments,
   shimEnvironment,
@@ -27,6 +28,13 @@ export interface ShimProgramOptions {
   readonly monitorBinary: string;
   readonly options: ShimOptions;
   readonly timeoutMs: number;
+}
+
+/** How a program ended and what it said. */
+export interface Run {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
 }
 
 export class ShimProgram {
@@ -77,23 +85,34 @@ export class ShimProgram {
     };
   }
 
-  async #run(
-    action: "start" | "delete",
-    id: string,
-    bundle: string,
+  /** A program of this host, run in the shim's cgroup; with `container` in the mount namespace of one that is prepared. */
+  async tool(
+    argv: readonly string[],
+    { container, stdin = "" }: { container?: string | undefined; stdin?: string },
     signal: AbortSignal,
-  ): Promise<{ code: number; stdout: Buffer; stderr: Buffer }> {
-    const { program, options, timeoutMs } = this.#options;
+  ): Promise<Run> {
+    return await this.#ask(
+      {
+        argv,
+        env: [`PATH=${searchPath}`, "LC_ALL=C"],
+        cwd: "/",
+        stdin: Buffer.from(stdin).toString("hex"),
+        ...(container === undefined ? {} : { container }),
+      },
+      signal,
+    );
+  }
+
+  async #run(action: "start" | "delete", id: string, bundle: string, signal: AbortSignal): Promise<Run> {
+    const { program, options } = this.#options;
     const { runDir } = this.#monitor.identity;
     const shim = this.#shim(id);
     const env = { ...shimEnvironment(shim), ...options.env };
-    const answer = await this.#monitor.request(
-      "run",
+    return await this.#ask(
       {
         argv: [program, ...shimArguments(shim, action, action === "delete" ? bundle : undefined)],
         env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
         cwd: bundle,
-        limit_ms: timeoutMs,
         ...(action === "start"
           ? {
               stdin: bootstrapInput(shim, runDir, options.message).toString("hex"),
@@ -103,6 +122,11 @@ export class ShimProgram {
       },
       signal,
     );
+  }
+
+  async #ask(order: Wire, signal: AbortSignal): Promise<Run> {
+    const limit = { limit_ms: this.#options.timeoutMs };
+    const answer = await this.#monitor.request("run", { ...order, ...limit }, signal);
     return {
       code: integer(answer, "exit_code"),
       stdout: Buffer.from(text(answer, "stdout"), "hex"),

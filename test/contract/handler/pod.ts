@@ -4,12 +4,15 @@
  */
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
+  chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -131,6 +134,10 @@ export class TestPod implements AsyncDisposable {
     const bundle = join(this.runDir, id.slice(0, 16));
     const [upper, work] = [join(this.folder, `${id}-upper`), join(this.folder, `${id}-work`)];
     for (const folder of [bundle, upper, work]) mkdirSync(folder);
+    // As a snapshot's: what the container sees as "/".
+    const { uid, gid, mode } = statSync(join(this.folder, "layer"));
+    chownSync(upper, uid, gid);
+    chmodSync(upper, mode);
     const config: ContainerConfig = {
       ...container,
       ...change,
@@ -141,7 +148,13 @@ export class TestPod implements AsyncDisposable {
       {
         containerId: id,
         bundle,
-        rootfs: { lower: [join(this.folder, "layer")], upper, work, options: [] },
+        rootfs: {
+          lower: [join(this.folder, "layer")],
+          upper,
+          work,
+          options: [],
+          disk: join(this.folder, `${id}-disk`),
+        },
         ...userRequest(config.security, ""),
       },
       within(),

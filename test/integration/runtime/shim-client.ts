@@ -1,11 +1,11 @@
 /** A daemon's part in an exec, as a process of its own that can be killed: connects, begins an exec, says so, waits. */
 import { pino } from "pino";
-import type { ShimHandlerOptions } from "../../../src/runtime/shim-v2/handler.ts";
+import type { ProgramHandlerOptions } from "../../../src/runtime/settings.ts";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import type { ExecRequest, SandboxIdentity } from "../../../src/runtime/handler.ts";
 
 export interface ClientOrder {
-  readonly handler: Omit<ShimHandlerOptions, "log">;
+  readonly handler: Omit<ProgramHandlerOptions, "log">;
   readonly identity: SandboxIdentity;
   readonly exec: ExecRequest;
 }

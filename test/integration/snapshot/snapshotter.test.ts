@@ -165,4 +165,21 @@ describe("a snapshot", () => {
     const again = await s.reopen();
     expect(await again.usage("a")).toEqual({ usedBytes: 4096 + 102_400, inodesUsed: 3 });
   });
+
+  it("with an image of its own is what was written to that, not what the image began with", async () => {
+    await using s = await testSnapshots();
+    const { disk } = await s.snapshots.create("a", []);
+    writeFileSync(disk, Buffer.alloc(100_000, 1));
+    expect((await s.snapshots.usage("a")).usedBytes).toBe(0); // being made
+    s.snapshots.handedOver("a");
+    expect((await s.snapshots.usage("a")).usedBytes).toBe(0);
+    writeFileSync(disk, Buffer.alloc(40_960, 1), { flag: "a" });
+    const again = await s.reopen();
+    const { usedBytes } = await again.usage("a");
+    expect(usedBytes).toBeGreaterThanOrEqual(40_960 - 4096);
+    expect(usedBytes).toBeLessThanOrEqual(40_960 + 4096);
+    await again.remove("a");
+    await again.freed();
+    expect(readdirSync(s.root)).not.toContain("a");
+  });
 });

@@ -1,0 +1,240 @@
+/**
+ * The life of one pod's shim: it is started, attended, taken up by a later daemon, and ended.
+ * What the monitor says of a container stands; the shim is asked where the monitor can't know.
+ */
+import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import type { Log } from "../../log/log.ts";
+import { type MountInit, timestampNs } from "../../ttrpc/message.ts";
+import type { MonitorSandbox } from "../builtin.ts";
+import type { SandboxEvent, SandboxSpec } from "../handler.ts";
+import type { LogFlush } from "../monitor/protocol.ts";
+import { blockMount } from "./disk.ts";
+import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
+import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
+import { agree, killedCode, killMs, tellExit } from "./recovery.ts";
+import { isFinished } from "./refusal.ts";
+import { sandboxSpec } from "./spec.ts";
+import { Task } from "./task.ts";
+
+/** A container's end is waited for as long as it lives. */
+const foreverMs = 0x7fff_ffff;
+/** For a program of a few KiB. */
+const sandboxDiskBytes = 8 << 20;
+
+export interface ShimSandboxOptions extends ShimProgramOptions {
+  readonly name: string;
+  /** The program of a sandbox's own container, static. */
+  readonly pauseBinary: string;
+  /** Root filesystems are block devices of this size; undefined: overlay mounts. */
+  readonly diskBytes: number | undefined;
+  readonly logFlush: LogFlush | undefined;
+  readonly log: Log;
+}
+
+export class ShimLife {
+  readonly program: ShimProgram;
+  readonly #monitor: MonitorSandbox;
+  readonly #options: ShimSandboxOptions;
+  readonly #onEvent: (event: SandboxEvent) => void;
+  /** Ends the waits for containers: this daemon has no part in them any more. */
+  readonly #over = new AbortController();
+  #record: ShimRecord;
+  #task: Task | undefined;
+  /** True from the first sign of its end that was asked for. */
+  #ending = false;
+
+  constructor(
+    monitor: MonitorSandbox,
+    record: ShimRecord,
+    onEvent: (event: SandboxEvent) => void,
+    options: ShimSandboxOptions,
+  ) {
+    this.#monitor = monitor;
+    this.#record = record;
+    this.#onEvent = onEvent;
+    this.#options = options;
+    this.program = new ShimProgram(monitor, options);
+  }
+
+  get record(): ShimRecord {
+    return this.#record;
+  }
+
+  /** Undefined: there is none that could be asked. */
+  get task(): Task | undefined {
+    return this.#ending ? undefined : this.#task;
+  }
+
+  /** @throws RuntimeError `unavailable`. */
+  live(): Task {
+    if (this.task === undefined)
+      throw new RuntimeError("unavailable", `the shim of sandbox ${this.#record.id} is gone`);
+    return this.task;
+  }
+
+  /** Starts the shim, and the sandbox's own container where it needs one. */
+  async boot(spec: SandboxSpec, ips: readonly string[], signal: AbortSignal): Promise<void> {
+    const { options, timeoutMs } = this.#options;
+    const bundle = shimBundle(join(spec.runDir, spec.id.slice(0, 16)), spec.id);
+    mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
+    const paths = await this.program.namespaces(spec.namespaces, spec.netnsPin, signal);
+    const config = sandboxSpec({
+      id: spec.id,
+      hostname: spec.hostname,
+      namespaces: spec.namespaces,
+      paths,
+      cgroupsPath: `${spec.cgroupParent}/kobako-sandbox-${spec.id.slice(0, 16)}`,
+      annotations: spec.annotations,
+      sysctls: options.sandboxContainer ? spec.sysctls : {},
+    });
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    this.#record = { ...this.#record, paths, ips };
+    writeRecord(spec.runDir, this.#record);
+    const address = await this.program.start(spec.id, bundle, signal);
+    this.#record = { ...this.#record, address };
+    writeRecord(spec.runDir, this.#record);
+    const task = await Task.connect(address, shimNamespace, timeoutMs, signal);
+    this.#attend(task);
+    await task.connectTask(spec.id, signal);
+    if (options.sandboxContainer) await this.#startSandboxContainer(task, spec.id, bundle, signal);
+  }
+
+  async #startSandboxContainer(task: Task, id: string, bundle: string, signal: AbortSignal): Promise<void> {
+    const rootfs = join(bundle, "rootfs");
+    chmodSync(rootfs, 0o755); // its program is nobody's
+    for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(rootfs, folder), { recursive: true });
+    copyFileSync(this.#options.pauseBinary, join(rootfs, "pause"));
+    chmodSync(join(rootfs, "pause"), 0o755);
+    const mounts = await this.#sandboxDisk(rootfs, signal);
+    await task.create({ id, bundle, rootfs: mounts, options: this.#options.options.message }, signal);
+    await task.start({ id }, signal);
+    this.#watchSandboxContainer(task, id);
+  }
+
+  /** The sandbox's own root filesystem as the containers' are; an overlay it is not: it is there as a folder. */
+  async #sandboxDisk(folder: string, signal: AbortSignal): Promise<MountInit[]> {
+    if (this.#options.diskBytes === undefined) return [];
+    const image = join(folder, "../../disk");
+    const root = statSync(folder);
+    return [
+      await blockMount(this.#monitor, this.program, { folder, image, bytes: sandboxDiskBytes, root }, signal),
+    ];
+  }
+
+  #watchSandboxContainer(task: Task, id: string): void {
+    void task.wait({ id }, foreverMs, this.#over.signal).then(
+      () => {
+        if (!this.#ending) this.#onEvent({ type: "pause-exit" });
+      },
+      () => undefined, // the connection ended: #lost tells, or nobody wants to know
+    );
+  }
+
+  #attend(task: Task): void {
+    this.#task = task;
+    void task.closed.then((error) => {
+      if (error === undefined || this.#ending || this.#over.signal.aborted) return;
+      this.#lost(error).catch((cause: unknown) =>
+        this.#options.log.error({ sandbox: this.#record.id, error: cause }, "end what a dead shim left"),
+      );
+    });
+  }
+
+  /** The shim is dead: its containers are ended by its program, and their ends recorded. */
+  async #lost(error: Error): Promise<void> {
+    const { log } = this.#options;
+    log.warn({ sandbox: this.#record.id, error }, "shim is lost: its containers are ended");
+    this.#ending = true;
+    const signal = AbortSignal.timeout(60_000);
+    const { containers } = await this.#monitor.state(signal);
+    for (const { id, phase } of containers) {
+      if (phase === "prepared" || phase === "exited") continue;
+      const code = await this.program.cleanUp(id, signal).catch((cause: unknown) => {
+        log.warn({ container: id, error: cause }, "a dead shim's container is not cleaned up");
+        return killedCode;
+      });
+      await this.#monitor.request("exited", { container: id, exit_code: code }, signal);
+    }
+    if (this.#record.sandboxed)
+      await this.program
+        .cleanUp(this.#record.id, signal)
+        .catch((cause: unknown) =>
+          log.warn({ sandbox: this.#record.id, error: cause }, "a dead shim's sandbox is not cleaned up"),
+        );
+    this.#onEvent({ type: "pause-exit" });
+  }
+
+  /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
+  async takeUp(neverRan: (containerId: string) => void, signal: AbortSignal): Promise<void> {
+    const { id, address, sandboxed } = this.#record;
+    try {
+      if (address === undefined) throw new RuntimeError("not-found", "the shim never told its address");
+      const task = await Task.connect(address, shimNamespace, this.#options.timeoutMs, signal);
+      this.#attend(task);
+      await task.connectTask(id, signal);
+      if (sandboxed) this.#watchSandboxContainer(task, id);
+      await agree(task, this.#monitor, signal, {
+        runs: (containerId) => this.watch(task, containerId),
+        neverRan,
+        quietly: (work) => this.quietly(work),
+      });
+    } catch (error) {
+      this.#task?.close();
+      await this.#lost(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** A wait beside the shim's events: one of the two may be lost. */
+  watch(task: Task, id: string): void {
+    task
+      .wait({ id }, foreverMs, this.#over.signal)
+      .then(({ exitStatus, exitedAt }) =>
+        tellExit(this.#monitor, id, exitStatus, timestampNs(exitedAt), AbortSignal.timeout(killMs)),
+      )
+      .catch(() => undefined); // the connection ended, or the container is deleted
+  }
+
+  /** Ends the shim: `endAll` its containers, then the sandbox's own and itself. The monitor kills what is left. */
+  async shutdown(
+    endAll: (task: Task) => Promise<void>,
+    endOwn: (task: Task) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { task } = this;
+    this.#ending = true;
+    if (task !== undefined) {
+      try {
+        await endAll(task);
+        if (this.#record.sandboxed) await endOwn(task);
+        await task.shutdown(this.#record.id, true, signal);
+      } catch (error) {
+        this.report("shut the shim down", error);
+      }
+    }
+    await this.#monitor.shutdown(signal);
+    this.leave();
+    removeSocket(this.#record);
+  }
+
+  /** This daemon has no part in it any more. */
+  leave(): void {
+    this.#over.abort();
+    this.#task?.close();
+  }
+
+  /** What nobody waits for failed. */
+  readonly report = (what: string, error: unknown): void => {
+    if (this.#over.signal.aborted) return;
+    this.#options.log.warn({ sandbox: this.#record.id, error }, `shim: ${what}`);
+  };
+
+  /** Waits for what may find that it is done already. */
+  async quietly(work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => {
+      if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
+      this.report("a step that may fail", error);
+    });
+  }
+}

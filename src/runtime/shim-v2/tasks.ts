@@ -1,0 +1,59 @@
+/** How a shim's tasks are signalled and ended. */
+import { RuntimeError } from "../../errors/runtime-error.ts";
+import { timestampNs } from "../../ttrpc/message.ts";
+import { killMs } from "./recovery.ts";
+import { isFinished } from "./refusal.ts";
+import type { ProcessRef, Task } from "./task.ts";
+
+const neverRanMs = 1_000;
+
+/** SIGKILL ends a paused container too; runtimes that can't do that let it go on first. */
+export async function signalTask(
+  task: Task,
+  process: ProcessRef,
+  number: number,
+  everyone: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await task.kill(process, number, everyone, signal);
+  } catch (error) {
+    if (number !== 9 || !(error instanceof RuntimeError) || !/paused/i.test(error.message)) throw error;
+    await task.resume(process.id, signal);
+    await task.kill(process, number, everyone, signal);
+  }
+}
+
+export interface TaskEnding {
+  /** Created and not started. */
+  readonly neverRan: boolean;
+  /** Told how it ended; `atNs` 0n: now. */
+  readonly ended: (code: number, atNs: bigint) => Promise<void>;
+}
+
+/** Kills and deletes a task. One that the shim does not know is success. */
+export async function endTask(
+  task: Task,
+  id: string,
+  { neverRan, ended }: TaskEnding,
+  signal: AbortSignal,
+): Promise<void> {
+  const gone = (error: unknown) => {
+    if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
+    throw error;
+  };
+  await signalTask(task, { id }, 9, true, signal).catch(gone);
+  if (neverRan) {
+    // gVisor can't delete what never ran: its shim waits for output that nobody closes. It ends with the sandbox.
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(neverRanMs)]);
+    await task.delete({ id }, soon).catch((error: unknown) => {
+      if (!soon.aborted || signal.aborted) gone(error);
+    });
+    return;
+  }
+  await task
+    .wait({ id }, killMs, signal)
+    .then(({ exitStatus, exitedAt }) => ended(exitStatus, timestampNs(exitedAt)))
+    .catch(gone);
+  await task.delete({ id }, signal).catch(gone);
+}
