@@ -92,3 +92,14 @@ void trace_as(const char *name)
 	who = name;
 	last_us = now_us();
 }
+
+struct trace_place trace_here(void)
+{
+	return (struct trace_place){ who, last_us };
+}
+
+void trace_back(struct trace_place place)
+{
+	who = place.who;
+	last_us = place.last_us;
+}

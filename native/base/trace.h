@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -21,6 +22,14 @@ int trace_open(const char *path, const char *what, struct err *e);
 
 /* After fork or clone: whose steps follow ("runner", "init"). The first one begins now. */
 void trace_as(const char *who);
+
+/* For one whose memory another process borrows (sys_clone3_run): what it was before that one wrote its steps. */
+struct trace_place {
+	const char *who;
+	int64_t last_us;
+};
+struct trace_place trace_here(void);
+void trace_back(struct trace_place place);
 
 /* Use the two below. */
 void trace_write(const char *step, const char *what, bool failed);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@
 #include "base/sys.h"
 #include "base/trace.h"
 #include "container/internal.h"
+
+#define CHILD_STACK (256 * 1024)
 
 struct execution {
 	struct spec spec;
@@ -297,30 +300,65 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 	fail(x->sync, &e);
 }
 
+struct child {
+	struct execution x; /* the runner's own stays as it is */
+	const struct container_exec *req;
+	bool foreign_ok;
+};
+
+static void child_begin(void *arg)
+{
+	struct child *c = arg;
+	struct err e = { 0 };
+
+	trace_as("process");
+	/* Into the v1 groups first: what follows is the container's cost. */
+	if (cgroup_join_self(&c->x.join, false, &e) < 0)
+		fail(c->x.sync, &e);
+	if (c->x.spec.ns[NS_CGROUP].present && setns(c->req->init_pidfd, CLONE_NEWCGROUP) < 0) {
+		err_set(&e, errno, "enter the cgroup namespace of process %d", c->req->init_pid);
+		fail(c->x.sync, &e);
+	}
+	child_main(&c->x, c->req, c->foreign_ok);
+}
+
+/* Below it a page that is no one's: a stack that is too small is a fault, and no other's memory. */
+static char *child_stack(struct err *e)
+{
+	char *low = mmap(NULL, CHILD_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (low == MAP_FAILED || mprotect(low, 4096, PROT_NONE) < 0) {
+		err_set(e, errno, "stack of the process");
+		return NULL;
+	}
+	return low;
+}
+
 static int clone_child(struct execution *x, const struct container_exec *req, bool foreign_ok, struct err *e)
 {
 	struct sys_clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&x->pidfd };
+	struct child child = { .x = *x, .req = req, .foreign_ok = foreign_ok };
+	const struct trace_place here = trace_here();
+	char *stack = child_stack(e);
 	int pair[2];
 
+	if (!stack)
+		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socket pair");
+	/* The runner has nothing to do until the program runs (its step "clone the process" lasts so long), unless an
+	 * agent is to be told of the process; another time namespace is for a memory of its own (time_namespaces(7)). */
+	if (!x->seccomp.notify && !x->spec.ns[NS_TIME].present)
+		args.flags |= CLONE_VM | CLONE_VFORK;
+	args.stack = (uint64_t)(uintptr_t)stack;
+	args.stack_size = CHILD_STACK;
 	if (x->join.v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)x->join.v2;
 	}
-	x->pid = sys_clone3(&args);
-	if (x->pid == 0) {
-		trace_as("process");
-		x->sync = pair[1];
-		/* Into the v1 groups first: what follows is the container's cost. */
-		if (cgroup_join_self(&x->join, false, e) < 0)
-			fail(pair[1], e);
-		if (x->spec.ns[NS_CGROUP].present && setns(req->init_pidfd, CLONE_NEWCGROUP) < 0) {
-			err_set(e, errno, "enter the cgroup namespace of process %d", req->init_pid);
-			fail(pair[1], e);
-		}
-		child_main(x, req, foreign_ok);
-	}
+	child.x.sync = pair[1];
+	x->pid = sys_clone3_run(&args, child_begin, &child);
+	trace_back(here);
 	x->sync = pair[0];
 	close(pair[1]);
 	return traced("clone the process", x->pid < 0 ? err_set(e, errno, "clone the process") : 0);

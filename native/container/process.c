@@ -131,12 +131,16 @@ int process_before_clone(struct spec_process *p, bool own_user_ns, void (*to)(vo
 static int drop_bounding(const struct spec_caps *caps, struct err *e)
 {
 	for (int i = 0; i < 64; i++) {
-		int has = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
+		int code;
 
-		if (has < 0)
+		if ((caps->bounding & (UINT64_C(1) << i)) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
+			continue;
+		code = errno;
+		if (code == EINVAL)
 			break; /* past the last one of this kernel */
-		if (has && !(caps->bounding & (UINT64_C(1) << i)) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
-			return err_set(e, errno, "drop %s from the bounding set", caps_name(i) ? caps_name(i) : "a capability");
+		/* Who may drop none has perhaps none to drop. */
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) != 0)
+			return err_set(e, code, "drop %s from the bounding set", caps_name(i) ? caps_name(i) : "a capability");
 	}
 	return 0;
 }
