@@ -65,7 +65,11 @@ export async function measure(subject: Subject, counts: Counts): Promise<Result>
       await client.listPodSandbox({});
       await client.listContainers({});
     }
-    for (let i = 0; i < warmUpPods; i++) await pods.remove(await pods.start(new Samples()), new Samples());
+    for (let i = 0; i < warmUpPods; i++) {
+      const pod = await pods.start(new Samples());
+      if (i === 0 && counts.execs > 0) await pods.warmUpExecs(pod, subject.exec);
+      await pods.remove(pod, new Samples());
+    }
 
     await delay(settleMs);
     const daemon = listener(subject.endpoint);

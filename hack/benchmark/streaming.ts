@@ -54,10 +54,12 @@ export async function measureStreaming(subject: Subject, counts: StreamingCounts
   try {
     const version = await client.version({});
     await client.pullImage({ image: { image: subject.image } }, { timeoutMs: 60_000 });
-    const { container } = await pods.start(new Samples());
+    const pod = await pods.start(new Samples());
+    const { container } = pod;
     const daemon = listener(subject.endpoint);
     const marks = [...subject.marks, pods.cgroupParent];
     const processes = () => [...new Set([daemon, ...runtimeProcesses(marks, subject.workload[0] ?? "")])];
+    await pods.warmUpExecs(pod, subject.exec);
     const probe = await probes(client, container, subject, counts, processes());
     const flows: Flow[] = [];
     for (const transport of ["spdy", "websocket"] as const)
@@ -94,7 +96,6 @@ async function probes(
   const samples = new Samples();
   const probe = () =>
     samples.time("probe", () => client.execSync({ containerId, cmd: [...subject.exec], timeout: 10n }));
-  for (let i = 0; i < 20; i++) await client.execSync({ containerId, cmd: [...subject.exec], timeout: 10n });
   await delay(settleMs);
   const before = cpuMs(processes, { children: true });
   for (let i = 0; i < count; i++) await probe();

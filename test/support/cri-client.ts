@@ -51,6 +51,7 @@ export function criClient(endpoint: string): CriClient {
     // A daemon that is killed and started again is found at once.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 200,
+    "grpc.enable_channelz": 0,
   });
   const calls: Record<string, unknown> = { close: () => client.close() };
   for (const [name, method] of [...Object.entries(runtimeService), ...Object.entries(imageService)])

@@ -246,8 +246,10 @@ class Link {
     this.#ended = true;
     this.#fault ??= fault;
     this.#socket.destroy();
-    const why = socketFault(fault);
-    this.#onHello?.(why.kind === "unavailable" ? new CutBeforeHello(why) : why);
+    if (this.#onHello) {
+      const why = socketFault(fault);
+      this.#onHello(why.kind === "unavailable" ? new CutBeforeHello(why) : why);
+    }
     for (const { method, settle } of [...this.#inFlight.values()]) settle(lost(method, fault));
     this.#settleClosed(fault);
   }

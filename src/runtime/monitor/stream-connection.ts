@@ -62,7 +62,10 @@ export class StreamConnection {
     const request = encodeMessage({ id: 1, method, params });
     this.#socket = openSocket(runDir, (bytes) => this.#read(bytes));
     this.#socket.once("error", (error) => this.fail(socketFault(error)));
-    this.#socket.once("close", () => this.fail(socketFault(undefined)));
+    this.#socket.once("close", () => {
+      // An error costs more than all else here: none is made for a connection that is over.
+      if (this.#phase !== "over") this.fail(socketFault(undefined));
+    });
     this.#socket.write(Buffer.concat([encodeMessage(helloRequest), request]));
   }
 
