@@ -112,6 +112,7 @@ void member_free(struct member *m)
 		close(m->pidfd);
 	if (m->external)
 		shim_forget(m);
+	shim_settled(m);
 	shim_disk_close(&m->disk_fd);
 	free(m->bundle);
 	free(m->spec);

@@ -105,7 +105,7 @@ static const struct {
 } shim_methods[] = {
 	{ "run", shim_run },	     { "create_io", shim_create_io }, { "exec_io", session_exec_io },
 	{ "started", shim_started }, { "exited", shim_exited },	      { "created", shim_created },
-	{ "disk", shim_disk },
+	{ "disk", shim_disk },	     { "call", shim_call },	      { "settle", shim_settle },
 };
 
 void request_handle(const char *method, struct json_view params, struct reply *r)

@@ -6,7 +6,8 @@
  *   daemon                      monitor                           shim
  *     run {argv: start}  ------->  in a cgroup of its own  ------>  (its parent ends: it is ours to reap)
  *     create_io          ------->  FIFOs, log
- *     Create, Start      ---------------------------------------->
+ *     call {Create, Start} ----->  by a runner, to its end ----->
+ *     other calls        ---------------------------------------->
  *                                                          <------  TaskStart, TaskExit
  *     <---- exit (when the output is read to its end, and the record is on disk)
  */
@@ -35,6 +36,12 @@ void shim_exited(struct json_view params, struct reply *r);
 void shim_disk(struct json_view params, struct reply *r);
 void shim_disk_close(int *fd);
 void shim_disk_end(void);
+
+/* A call that outlives the daemon, and waiting for those of a container: shim_call.c. */
+void shim_call(struct json_view params, struct reply *r);
+void shim_settle(struct json_view params, struct reply *r);
+/* Answers who waits: no call is under way, or the member goes. */
+void shim_settled(struct member *m);
 
 /* The member is deleted: nothing of its files stays that its shim or we made outside of its bundle. */
 void shim_forget(struct member *m);

@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
+#include "monitor/hex.h"
 #include "monitor/pod.h"
 #include "monitor/shim.h"
 
@@ -90,30 +91,18 @@ static int take_words(struct json_view params, const char *key, char **words, st
 	return n;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The bytes of a text of hex digits as a file at its beginning. */
 static int input_file(struct json_view hex, struct err *e)
 {
-	cleanup_free char *text = malloc(2 * INPUT_MAX + 1);
 	cleanup_fd int fd = memfd_create("stdin", MFD_CLOEXEC);
-	int n = hex.at && text ? json_view_string(hex, text, 2 * INPUT_MAX + 1) : 0;
+	static uint8_t bytes[INPUT_MAX];
+	ssize_t n = hex.at ? hex_take(hex, bytes, INPUT_MAX) : 0;
 
-	if (fd < 0 || !text)
+	if (fd < 0)
 		return err_set(e, errno, "run: standard input");
-	if (n < 0 || n % 2)
-		return err_set(e, EINVAL, "run: \"stdin\" is not hex of at most %d bytes", INPUT_MAX);
-	for (int i = 0; i < n; i += 2) {
-		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
-
-		if (high < 0 || low < 0)
-			return err_set(e, EINVAL, "run: \"stdin\" is not hex");
-		text[i / 2] = (char)(high << 4 | low);
-	}
-	if (n && io_write_all(fd, text, (size_t)n / 2, e) < 0)
+	if (n < 0)
+		return err_set(e, (int)-n, "run: \"stdin\" is not hex of at most %d bytes", INPUT_MAX);
+	if (n && io_write_all(fd, bytes, (size_t)n, e) < 0)
 		return -e->code;
 	lseek(fd, 0, SEEK_SET);
 	return take_fd(&fd);
@@ -183,12 +172,6 @@ static int wait_for(pid_t pid, struct capture out[2], int *ret_status, struct er
 	return 0;
 }
 
-static void put_hex(struct text *t, const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		text_fmt(t, "%02x", (unsigned char)bytes[i]);
-}
-
 static int join_cgroup(struct err *e)
 {
 	struct cgroup_made made;
@@ -238,9 +221,9 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 		return -1;
 	pid = -1;
 	text_fmt(body, "{\"exit_code\":%d,\"stdout\":\"", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-	put_hex(body, out[0].bytes, out[0].len);
+	hex_put(body, out[0].bytes, out[0].len);
 	text_str(body, "\",\"stderr\":\"");
-	put_hex(body, out[1].bytes, out[1].len);
+	hex_put(body, out[1].bytes, out[1].len);
 	text_str(body, "\"}");
 	return 0;
 }

@@ -8,9 +8,9 @@ import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { basename, dirname } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
-import { type Codec, Request, Response } from "./message.ts";
-import { encodeFrame, FrameParser, frameType, type Frame } from "./frame.ts";
-import { errorOfStatus } from "./status.ts";
+import { type Caller, type CallOptions, decodeResult, encodeCall } from "./call.ts";
+import { type Frame, FrameParser, frameType } from "./frame.ts";
+import type { Codec } from "./message.ts";
 
 const maxInFlight = 1024;
 /** A peer that takes nothing must not fill our memory. */
@@ -24,14 +24,7 @@ interface Call {
   settle(answer: Buffer | RuntimeError): void;
 }
 
-export interface CallOptions {
-  /** Sent along, and kept to on our side too. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
-export class TtrpcClient {
+export class TtrpcClient implements Caller {
   /** Settles when the connection ended: undefined after `close`, else why. Never rejects. */
   readonly closed: Promise<Error | undefined>;
   readonly #socket: Socket;
@@ -108,12 +101,8 @@ export class TtrpcClient {
     message: ReqInit,
     options: CallOptions,
   ): Promise<Res> {
-    const payload = await this.#unary(service, method, request.encode(message), options);
-    try {
-      return response.decode(payload);
-    } catch (cause) {
-      throw new RuntimeError("internal", `${method}: the answer is malformed`, { cause });
-    }
+    const payload = request.encode(message);
+    return decodeResult(method, response, await this.#unary(service, method, payload, options));
   }
 
   /** Ends the connection; calls under way fail with `unavailable`. */
@@ -121,8 +110,9 @@ export class TtrpcClient {
     this.#finish(undefined);
   }
 
+  /** The data of the frame that answers. */
   async #unary(service: string, method: string, payload: Uint8Array, options: CallOptions): Promise<Buffer> {
-    const { timeoutMs, signal, metadata = {} } = options;
+    const { timeoutMs, signal } = options;
     if (signal?.aborted) throw new RuntimeError("cancelled", `${method}: given up before it was sent`);
     if (this.#over !== undefined)
       throw new RuntimeError("unavailable", `${method}: the connection is closed`, {
@@ -132,18 +122,7 @@ export class TtrpcClient {
       throw new RuntimeError("resource-exhausted", `${method}: too many calls are under way`);
     const stream = this.#next;
     if (stream > lastStream) throw new RuntimeError("unavailable", `${method}: the connection is used up`);
-    const frame = encodeFrame(
-      stream,
-      frameType.request,
-      0,
-      Request.encode({
-        service,
-        method,
-        payload,
-        timeoutNano: BigInt(Math.max(1, Math.round(timeoutMs))) * 1_000_000n,
-        metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-      }),
-    );
+    const frame = encodeCall(stream, service, method, payload, options);
     this.#next += 2;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     this.#calls.set(stream, {
@@ -157,10 +136,7 @@ export class TtrpcClient {
     signal?.addEventListener("abort", abort, { once: true });
     this.#socket.write(frame);
     try {
-      const answer = Response.decode(await promise);
-      if (answer.status !== undefined && answer.status.code !== 0)
-        throw errorOfStatus(answer.status.code, answer.status.message, method);
-      return Buffer.from(answer.payload);
+      return await promise;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);

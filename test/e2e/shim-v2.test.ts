@@ -15,28 +15,12 @@ import {
   startContainer,
 } from "../support/pods.ts";
 import { fileDir } from "../support/file-dir.ts";
-import { runscShim, toolPaths } from "../support/shims.ts";
+import { shimHandlers } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const folder = fileDir("shims");
-const gvisor = runscShim(join(folder, "runsc"));
-const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
-
-const node = useNode({
-  config: `
-[runtimes.gvisor]
-type = "shim-v2"
-path = "${gvisor.shim}"
-options = { config_path = "${gvisor.config}" }
-
-[runtimes.runc-shim]
-type = "shim-v2"
-path = "${runcShim}"
-options = { binary_name = "${runc}", root = "${folder}/runc" }
-`,
-});
+const node = useNode({ config: shimHandlers(fileDir("shims")) });
 
 const sh = (script: string): string[] => ["/bin/sh", "-c", script];
 

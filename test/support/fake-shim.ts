@@ -31,6 +31,7 @@ export type FakeMode =
   | "v3" // version 3, as a BootstrapResult
   | "mute-events" // ends of processes are told to those who wait only
   | "slow" // every call takes a while
+  | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
   | "hangs" // start never ends
   | "hangs-later" // Create never answers
   | "garbage" // start says what is no address
@@ -113,8 +114,14 @@ class FakeTask {
         this.#add(key(id), config.process.args, { stdin, stdout, stderr });
         return { pid: process.pid };
       }),
-      Start: method(api.ProcessRequest, api.StartResponse, (request) => {
+      Start: method(api.ProcessRequest, api.StartResponse, async (request, { signal }) => {
         if (this.#mode === "dies-at-start") process.exit(1);
+        if (this.#mode === "gives-up") {
+          note({ method: "Start", id: request.id });
+          await new Promise((resolve) => setTimeout(resolve, slowMs)); // that is what it is for
+          if (signal.aborted) ref(request).end(128);
+          signal.throwIfAborted();
+        }
         this.#start(request.id, request.execId);
         return { pid: process.pid };
       }),

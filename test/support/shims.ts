@@ -49,3 +49,25 @@ export function runscShim(folder: string): RunscShim {
   chmodSync(wrapper, 0o755);
   return { shim: wrapper, runsc, config };
 }
+
+/** The real shims as handlers of a node: `gvisor`, `runc-shim`, and `block`, which is the second with block devices. */
+export function shimHandlers(folder: string): string {
+  const gvisor = runscShim(join(folder, "runsc"));
+  const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
+  const ofRunc = `type = "shim-v2"
+path = "${runcShim}"
+options = { binary_name = "${runc}", root = "${folder}/runc" }
+`;
+  return `
+[runtimes.gvisor]
+type = "shim-v2"
+path = "${gvisor.shim}"
+options = { config_path = "${gvisor.config}" }
+
+[runtimes.runc-shim]
+${ofRunc}
+[runtimes.block]
+${ofRunc}rootfs = "block"
+rootfs_size = "1GiB"
+`;
+}

@@ -48,6 +48,8 @@ export type Method =
   | "create_io"
   | "exec_io"
   | "disk"
+  | "call"
+  | "settle"
   | "created"
   | "started"
   | "exited";
@@ -78,6 +80,8 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   create_io: 10_000,
   exec_io: 10_000,
   disk: 15_000,
+  call: 600_000, // it has a limit of its own
+  settle: 10_000,
   created: 5_000,
   started: 5_000,
   exited: 5_000,

@@ -10,7 +10,9 @@ import { type MountInit, timestampNs } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxEvent, SandboxSpec } from "../handler.ts";
 import type { LogFlush } from "../monitor/protocol.ts";
+import type { ShimAddress } from "./bootstrap.ts";
 import { blockMount } from "./disk.ts";
+import { lastingCaller } from "./lasting.ts";
 import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
 import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
 import { agree, killedCode, killMs, tellExit } from "./recovery.ts";
@@ -76,7 +78,7 @@ export class ShimLife {
 
   /** Starts the shim, and the sandbox's own container where it needs one. */
   async boot(spec: SandboxSpec, ips: readonly string[], signal: AbortSignal): Promise<void> {
-    const { options, timeoutMs } = this.#options;
+    const { options } = this.#options;
     const bundle = shimBundle(join(spec.runDir, spec.id.slice(0, 16)), spec.id);
     mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
     const paths = await this.program.namespaces(spec.namespaces, spec.netnsPin, signal);
@@ -95,7 +97,7 @@ export class ShimLife {
     const address = await this.program.start(spec.id, bundle, signal);
     this.#record = { ...this.#record, address };
     writeRecord(spec.runDir, this.#record);
-    const task = await Task.connect(address, shimNamespace, timeoutMs, signal);
+    const task = await this.#connect(address, signal);
     this.#attend(task);
     await task.connectTask(spec.id, signal);
     if (options.sandboxContainer) await this.#startSandboxContainer(task, spec.id, bundle, signal);
@@ -130,6 +132,11 @@ export class ShimLife {
       },
       () => undefined, // the connection ended: #lost tells, or nobody wants to know
     );
+  }
+
+  #connect(address: ShimAddress, signal: AbortSignal): Promise<Task> {
+    const lasting = (container: string) => lastingCaller(this.#monitor, address, container);
+    return Task.connect(address, shimNamespace, this.#options.timeoutMs, signal, lasting);
   }
 
   #attend(task: Task): void {
@@ -171,7 +178,7 @@ export class ShimLife {
     const { id, address, sandboxed } = this.#record;
     try {
       if (address === undefined) throw new RuntimeError("not-found", "the shim never told its address");
-      const task = await Task.connect(address, shimNamespace, this.#options.timeoutMs, signal);
+      const task = await this.#connect(address, signal);
       this.#attend(task);
       await task.connectTask(id, signal);
       if (sandboxed) this.#watchSandboxContainer(task, id);

@@ -7,6 +7,8 @@ import type { ProcessRef, Task } from "./task.ts";
 
 /** From SIGKILL to the end, when a container is deleted. */
 export const killMs = 10_000;
+/** For a call that a killed daemon began; a shim that takes longer is met by the next start. */
+const settleMs = 5_000;
 /** Of what was killed, where nobody can say its exit code. */
 export const killedCode = 137;
 
@@ -30,6 +32,9 @@ export async function agree(
     const container = asObject(row, "containers");
     const id = text(container, "id");
     if (container.state !== "created" && container.state !== "running") continue;
+    // An earlier daemon may have begun a call that the monitor makes to its end.
+    const settled = AbortSignal.any([signal, AbortSignal.timeout(settleMs)]);
+    await found.quietly(monitor.request("settle", { container: id }, settled));
     const state = await task.state({ id }, signal).catch((error: unknown) => {
       if (error instanceof RuntimeError && error.kind === "not-found") return undefined;
       throw error;

@@ -1,5 +1,6 @@
 /** A shim's task API: one method per verb, each with its deadline. Versions 2 and 3 differ in the service's name only. */
 import type { OciProcess, OciResources } from "../../oci/runtime-spec.ts";
+import type { Caller } from "../../ttrpc/call.ts";
 import { TtrpcClient } from "../../ttrpc/client.ts";
 import * as api from "../../ttrpc/message.ts";
 import type { ShimAddress } from "./bootstrap.ts";
@@ -19,22 +20,33 @@ export class Task {
   readonly #service: string;
   readonly #namespace: string;
   readonly #timeoutMs: number;
+  readonly #lasting: (container: string) => Caller;
 
-  private constructor(client: TtrpcClient, address: ShimAddress, namespace: string, timeoutMs: number) {
+  private constructor(
+    client: TtrpcClient,
+    address: ShimAddress,
+    namespace: string,
+    timeoutMs: number,
+    lasting: (container: string) => Caller,
+  ) {
     this.#client = client;
+    this.#lasting = lasting;
     this.#service = api.service.task(address.version);
     this.#namespace = namespace;
     this.#timeoutMs = timeoutMs;
     this.closed = client.closed;
   }
 
+  /** `lasting`: who makes the calls that must not end with this process; undefined: none of them will be made. */
   static async connect(
     address: ShimAddress,
     namespace: string,
     timeoutMs: number,
     signal: AbortSignal,
+    lasting?: (container: string) => Caller,
   ): Promise<Task> {
-    return new Task(await TtrpcClient.connect(address.path, signal), address, namespace, timeoutMs);
+    const client = await TtrpcClient.connect(address.path, signal);
+    return new Task(client, address, namespace, timeoutMs, lasting ?? (() => client));
   }
 
   close(): void {
@@ -49,10 +61,19 @@ export class Task {
     return this.#call("State", api.ProcessRequest, api.StateResponse, process, signal);
   }
   create(request: api.CreateTaskRequestInit, signal: AbortSignal): Promise<api.CreateTaskResponse> {
-    return this.#call("Create", api.CreateTaskRequest, api.CreateTaskResponse, request, signal);
+    return this.#by(
+      this.#lasting(request.id ?? ""),
+      "Create",
+      api.CreateTaskRequest,
+      api.CreateTaskResponse,
+      request,
+      signal,
+    );
   }
   start(process: ProcessRef, signal: AbortSignal): Promise<api.StartResponse> {
-    return this.#call("Start", api.ProcessRequest, api.StartResponse, process, signal);
+    // An exec ends with the daemon anyway.
+    const caller = process.execId === undefined ? this.#lasting(process.id) : this.#client;
+    return this.#by(caller, "Start", api.ProcessRequest, api.StartResponse, process, signal);
   }
   delete(process: ProcessRef, signal: AbortSignal): Promise<api.DeleteResponse> {
     return this.#call("Delete", api.ProcessRequest, api.DeleteResponse, process, signal);
@@ -117,7 +138,19 @@ export class Task {
     signal: AbortSignal,
     timeoutMs = this.#timeoutMs,
   ): Promise<Res> {
-    return this.#client.call(this.#service, method, request, response, message, {
+    return this.#by(this.#client, method, request, response, message, signal, timeoutMs);
+  }
+
+  #by<Req, ReqInit, Res, ResInit>(
+    caller: Caller,
+    method: string,
+    request: api.Codec<Req, ReqInit>,
+    response: api.Codec<Res, ResInit>,
+    message: ReqInit,
+    signal: AbortSignal,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<Res> {
+    return caller.call(this.#service, method, request, response, message, {
       timeoutMs,
       signal,
       metadata: { "containerd-namespace-ttrpc": this.#namespace },

@@ -26,6 +26,17 @@ async function shimProcesses(pod: TestPod): Promise<readonly number[]> {
   return await cgroups.processes(pod.spec.shimCgroup);
 }
 
+/** Whether the shim's runtime is starting a container. */
+async function isStarting(pod: TestPod): Promise<boolean> {
+  return (await shimProcesses(pod)).some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").includes("start");
+    } catch {
+      return false; // it has ended
+    }
+  });
+}
+
 /** The shim itself: it serves the task API. */
 async function shimPid(pod: TestPod): Promise<number> {
   for (const pid of await shimProcesses(pod)) {
@@ -84,6 +95,23 @@ describe.each([
     expect(pod.sandbox.initial.containers).toMatchObject([{ id: made.id, phase: "created" }]);
     await pod.sandbox.start(made.id, within());
     expect(await made.exited()).toMatchObject({ exitCode: 4 });
+    await expect.poll(() => made.output()).toBe("late\n");
+  });
+
+  it("ends a start that a killed daemon began as it would have ended", async () => {
+    await using pod = await start();
+    const made = await pod.create({ command: ["/bin/sh", "-c", "echo late; exit 4"] });
+    let over = false;
+    const lost = pod.sandbox.start(made.id, within()).finally(() => {
+      over = true;
+    });
+    lost.catch(() => {});
+    await expect.poll(async () => over || (await isStarting(pod)), { interval: 1 }).toBe(true);
+    pod.sandbox.close();
+    await pod.reconnect();
+    await expect
+      .poll(async () => (await pod.sandbox.state(within())).containers)
+      .toMatchObject([{ id: made.id, phase: "exited", exitCode: 4 }]);
     await expect.poll(() => made.output()).toBe("late\n");
   });
 

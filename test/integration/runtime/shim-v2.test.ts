@@ -144,6 +144,33 @@ describe("a shim as those of VMs", () => {
   });
 });
 
+it.each(["close", "close and begin again"])(
+  "a start goes on when the daemon that asked for it is gone (%s)",
+  async (what) => {
+    const { start, calls } = setUp("gives-up");
+    await using pod = await start();
+    const made = await pod.create({ command: ["/bin/sh", "-c", "echo late; exit 4"] });
+    const started = () => calls().some(({ method, id }) => method === "Start" && id === made.id);
+    const lost = pod.sandbox.start(made.id, within());
+    lost.catch(() => {});
+    await expect.poll(started).toBe(true);
+    pod.sandbox.close(); // all that a killed daemon's sockets do
+    await expect(lost).rejects.toMatchObject({ kind: "unavailable" });
+    if (what !== "close") {
+      await pod.reconnect(); // waits for the call, however it ends
+      const [status] = pod.sandbox.initial.containers;
+      expect(["running", "exited"]).toContain(status?.phase);
+    } else {
+      await expect.poll(() => existsSync(join(made.bundle, "exit.json"))).toBe(true);
+      await pod.reconnect();
+    }
+    await expect
+      .poll(async () => (await pod.sandbox.state(within())).containers)
+      .toMatchObject([{ id: made.id, phase: "exited", exitCode: 4 }]);
+    expect(made.output()).toBe("late\n");
+  },
+);
+
 describe("a shim that misbehaves", () => {
   it.each([
     ["garbage", /answer is no address/],
