@@ -185,7 +185,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
       host: readHostFacts(cgroups.facts),
       containers,
       allowedAnnotations: (handler) => runtimeOf(config(), handler).annotations,
-      // Runtimes of others get a path, and make their cgroup below systemd's slice themselves.
+      // The other types get a path, and say it to their program as that takes it.
       cgroupsPath: (handler, cgroup) =>
         runtimeOf(config(), handler).type === "builtin" ? places.specPath(cgroup) : cgroup,
       log,

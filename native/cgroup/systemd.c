@@ -2,6 +2,7 @@
 #include "systemd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "cgroup/dbus.h"
 #include "cgroup/internal.h"
 #include "cgroup/systemd-properties.h"
@@ -245,6 +247,7 @@ int systemd_begin(const struct systemd_unit *u, const struct jnode *resources, c
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 			_exit(1);
+		sys_close_range(0, UINT_MAX, 0); /* whose ends somebody waits for */
 		for (;;)
 			pause();
 	}

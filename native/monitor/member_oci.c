@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cgroup/cgroup.h"
+#include "container/container.h"
 #include "monitor/member_oci_internal.h"
 #include "monitor/pod.h"
 
@@ -42,7 +43,7 @@ static void take_back(const char *id, const char *bundle, const char *cgroup)
 
 	if (oci_has_state(id))
 		oci_run(&run, NULL, &ignored);
-	if (cgroup[0] && (cgroup_kill_all(cgroup, &e) < 0 || cgroup_remove(cgroup, 5000, &e) < 0))
+	if (cgroup[0] && (cgroup_kill_all(cgroup, &e) < 0 || container_cgroup_remove(cgroup, oci.systemd, 5000, &e) < 0))
 		oci_note("take back a container", &e);
 	if (oci_remove_state(id, &e) < 0)
 		oci_note("take back a container", &e);

@@ -50,6 +50,13 @@ static int take_path(struct json_view v, const char *key, char **ret, struct err
 	return (*ret)[0] == '/' ? 0 : err_set(e, EINVAL, "start request: \"runtime.%s\" is not an absolute path", key);
 }
 
+static int take_bool(struct json_view v, const char *key, bool *ret, struct err *e)
+{
+	if (v.at && json_view_bool(v, ret) < 0)
+		return err_set(e, EINVAL, "start request: \"runtime.%s\" is neither true nor false", key);
+	return 0;
+}
+
 int oci_parse(struct json_view v, struct oci_program *ret, struct err *e)
 {
 	struct json_view key, value, member;
@@ -77,10 +84,9 @@ int oci_parse(struct json_view v, struct oci_program *ret, struct err *e)
 	}
 	if (json_view_u64(json_view_get(v, "timeout_ms"), 600000, &ret->timeout_ms) < 0 || ret->timeout_ms == 0)
 		return err_set(e, EINVAL, "start request: \"runtime.timeout_ms\" is not from 1 to 600000");
-	member = json_view_get(v, "sandboxed");
-	if (member.at && json_view_bool(member, &ret->sandboxed) < 0)
-		return err_set(e, EINVAL, "start request: \"runtime.sandboxed\" is neither true nor false");
-	return 0;
+	if (take_bool(json_view_get(v, "sandboxed"), "sandboxed", &ret->sandboxed, e) < 0)
+		return -e->code;
+	return take_bool(json_view_get(v, "systemd_cgroup"), "systemd_cgroup", &ret->systemd, e);
 }
 
 void oci_free(struct oci_program *p)

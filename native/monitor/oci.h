@@ -35,6 +35,7 @@ struct oci_program {
 	char *root;          /* where it keeps its state, as args say it: <root>/<id> of a container */
 	char *hide;          /* a mount that it must not see; NULL: none */
 	uint64_t timeout_ms; /* of one run */
+	bool systemd;        /* it has systemd make its cgroups: scopes in a slice */
 	bool sandboxed;      /* its containers' processes are no processes of the host */
 };
 

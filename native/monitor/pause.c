@@ -144,24 +144,15 @@ static int clone_pause(struct pod *p, const struct cgroup_join *cgroup, struct e
 
 int pause_start(struct pod *p, struct err *e)
 {
-	struct systemd_unit unit;
-	struct cgroup_made made;
 	struct cgroup_join join;
-	pid_t waiter = 0;
 	int r;
 
 	if (!p->pod_cgroup)
 		return clone_pause(p, NULL, e);
-	if (p->systemd_cgroup && (systemd_unit_of_path(p->pod_cgroup, &unit, e) < 0 ||
-				  systemd_begin(&unit, NULL, NULL, &waiter, e) < 0))
+	if (pod_make_cgroup(p, e) < 0 || cgroup_join_open(p->pod_cgroup, &join, e) < 0)
 		return err_wrap(e, "cgroup of the pause process");
-	r = cgroup_create(p->pod_cgroup, &made, e) < 0 || cgroup_join_open(p->pod_cgroup, &join, e) < 0 ? -e->code : 0;
-	if (r < 0) {
-		systemd_end_waiter(&waiter);
-		return err_wrap(e, "cgroup of the pause process");
-	}
 	r = clone_pause(p, &join, e);
-	systemd_end_waiter(&waiter);
+	systemd_end_waiter(&p->waiter);
 	cgroup_join_close(&join);
 	return r;
 }

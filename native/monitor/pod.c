@@ -21,6 +21,7 @@
 #include "base/io.h"
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/systemd.h"
 #include "monitor/oci.h"
 #include "monitor/pause.h"
 #include "monitor/pod_user.h"
@@ -245,13 +246,23 @@ static int finish_namespaces(struct pod *p, int sock, struct err *e)
 	return 0;
 }
 
-static int make_sandbox_cgroup(const struct pod *p, struct err *e)
+int pod_make_cgroup(struct pod *p, struct err *e)
 {
+	struct systemd_unit unit;
 	struct cgroup_made made;
 
+	if (p->systemd_cgroup && (systemd_unit_of_path(p->pod_cgroup, &unit, e) < 0 ||
+				  systemd_begin(&unit, NULL, NULL, &p->waiter, e) < 0))
+		return -e->code;
+	return cgroup_create(p->pod_cgroup, &made, e);
+}
+
+/* Its sandbox comes later, and may end before the pod does. */
+static int make_sandbox_cgroup(struct pod *p, struct err *e)
+{
 	if (!p->pod_cgroup)
 		return err_set(e, EINVAL, "start request: a sandboxed runtime needs pod_cgroup");
-	return cgroup_create(p->pod_cgroup, &made, e);
+	return pod_make_cgroup(p, e) < 0 ? err_wrap(e, "cgroup of the sandbox") : 0;
 }
 
 int pod_finish(struct pod *p, int sock, struct err *e)
@@ -369,6 +380,7 @@ void pod_give_back(struct pod *p)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	systemd_end_waiter(&p->waiter);
 	if (p->pinned)
 		pod_unpin(p->netns_pin, &ignored);
 	p->pinned = false;

@@ -40,6 +40,7 @@ struct pod {
 	int net_dev_fd;  /* /proc/net/dev as the pod sees it; a descriptor of it stays with its namespace */
 	int user_fd;     /* -1: the host's user namespace */
 	pid_t pause_pid; /* 0: none */
+	pid_t waiter;    /* holds the scope of pod_cgroup while nobody else is in it; 0: none */
 	char start_time[24]; /* of the monitor: field 22 of /proc/pid/stat */
 };
 
@@ -60,6 +61,12 @@ int pod_finish(struct pod *p, int sock, struct err *e);
 
 /* Ends pause (killed and reaped here unless it was reaped), gives the pin and the pod's cgroup back. */
 void pod_give_back(struct pod *p);
+
+/*
+ * Makes pod_cgroup. A scope of systemd's lives as long as a process is in it: that is p->waiter, to be ended when there
+ * are others (systemd_end_waiter) or, at last, by pod_give_back.
+ */
+int pod_make_cgroup(struct pod *p, struct err *e);
 
 /* In a runner: enters the pod's namespaces; what it makes then inherits them. */
 int pod_enter(const struct pod *p, struct err *e);

@@ -34,7 +34,7 @@ SuccessAction=exit
 FailureAction=exit
 [Service]
 Type=oneshot
-TimeoutStartSec=60
+TimeoutStartSec=150
 StandardOutput=append:/result/output
 StandardError=append:/result/output
 ExecStart=/bin/sh /result/script
@@ -86,7 +86,7 @@ export function underSystemd(
     const r = spawnSync(
       "unshare",
       ["--mount", "sh", "-c", start, "sh", folder, cgroup, cgroups === "v2" ? "yes" : "no", ...binds],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 },
+      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 170_000 },
     );
     const file = join(folder, "result/output");
     if (!existsSync(file)) throw new Error(`systemd did not start\n${r.stdout}${r.stderr}`);

@@ -1,5 +1,4 @@
 /** The daemon with cgroup_driver = "systemd", inside a systemd: run by test/e2e/systemd.test.ts. */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { CgroupDriver, NamespaceMode } from "../../cri-api/index.ts";
@@ -7,23 +6,11 @@ import { readCgroupLayout } from "../../src/cgroup/layout.ts";
 import { processInfo } from "../support/host.ts";
 import { containerPid } from "../support/oracle.ts";
 import { container, output, pod, runPod, startContainer } from "../support/pods.ts";
+import { showUnit as show, systemdCgroupOf, unitIsGone as gone } from "../support/systemd-unit.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
 const node = useNode({ flags: ["--set", "cgroup_driver=systemd"] });
-
-/** Where the process is in the hierarchy that systemd keeps. */
-function cgroupOf(pid: number): string {
-  const lines = readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n");
-  const line =
-    readCgroupLayout().version === 1
-      ? lines.find((text) => text.includes(":name=systemd:"))
-      : lines.find((text) => text.startsWith("0::"));
-  return line?.split(":").slice(2).join(":") ?? "";
-}
-
-const show = (unit: string, property: string) =>
-  execFileSync("systemctl", ["show", "-P", property, unit], { encoding: "utf8" }).trim();
 
 const shared = { namespaceOptions: { pid: NamespaceMode.POD } };
 let count = 0;
@@ -46,11 +33,11 @@ describe("cgroup_driver systemd", () => {
       const sandbox = await runPod(daemon, config);
       const id = await startContainer(daemon, sandbox, container(image, { security: shared }));
       const pid = await containerPid(daemon, id);
-      expect(cgroupOf(pid)).toBe(`${inSlice}/kobako-${id}.scope`);
+      expect(systemdCgroupOf(pid)).toBe(`${inSlice}/kobako-${id}.scope`);
       expect(show(`kobako-${id}.scope`, "Slice")).toBe(inSlice.split("/").at(-1));
       expect(show(`kobako-pause-${sandbox.id.slice(0, 16)}.scope`, "ActiveState")).toBe("active");
       const monitor = monitorOf(pid);
-      expect(cgroupOf(monitor)).toMatch(
+      expect(systemdCgroupOf(monitor)).toMatch(
         new RegExp(`^/kobako\\.slice/.*-monitors\\.slice/kobako-monitor-${sandbox.id.slice(0, 16)}\\.scope$`),
       );
       expect(await output(daemon, id, "echo here")).toBe("here");
@@ -119,9 +106,4 @@ function monitorOf(pid: number): number {
   for (let at = pid; at > 1; at = processInfo(at)?.parent ?? 0)
     if (processInfo(at)?.name.startsWith("kobako-monitor")) return at;
   throw new Error(`process ${pid} has no monitor above it`);
-}
-
-/** A scope ends when its last process has: systemd is told by the kernel. */
-function gone(unit: string): boolean {
-  return show(unit, "ActiveState") !== "active";
 }

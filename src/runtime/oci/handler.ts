@@ -25,20 +25,28 @@ import {
   type MonitorSandbox,
   startMonitor,
 } from "../builtin.ts";
-import { hiddenHierarchy, lowestOomScoreAdj } from "./host.ts";
+import { hiddenHierarchy, knowsSystemd, lowestOomScoreAdj } from "./host.ts";
 import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
 import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
 import { withUsage } from "./usage.ts";
 
 /** What the program is told by us; a setting of the same name would break the pod. */
-const ours: ReadonlySet<string> = new Set(["root", "log", "log-format", "debug-log-format"]);
+const ours: ReadonlySet<string> = new Set([
+  "root",
+  "log",
+  "log-format",
+  "debug-log-format",
+  "systemd-cgroup",
+]);
 
 /** Of a pod's containers, while it lives: a daemon of later reads it. */
 interface PodRuntime {
   readonly namespaces: SandboxNamespaces;
   readonly kind: ProgramKind;
   readonly ociVersion: string;
+  /** Its cgroups are scopes that the program has systemd make. */
+  readonly systemdCgroup: boolean;
 }
 
 type OnEvent = (event: SandboxEvent) => void;
@@ -84,10 +92,11 @@ export class OciHandler implements RuntimeHandler {
       namespaces: spec.namespaces,
       kind: program.kind,
       ociVersion: program.ociVersion,
+      systemdCgroup: spec.cgroupDriver === "systemd" && knowsSystemd(program.kind),
     };
     writeFileSync(podFile(spec.runDir), JSON.stringify(pod), { mode: 0o600 });
     const { pid, startTime } = await startMonitor(this.#o.monitorBinary, spec, signal, {
-      runtime: this.#startMember(spec, program),
+      runtime: this.#startMember(spec, program, pod.systemdCgroup),
     });
     const identity: SandboxIdentity = { id: spec.id, runDir: spec.runDir, pid, startTime };
     try {
@@ -111,7 +120,7 @@ export class OciHandler implements RuntimeHandler {
 
   async #connect(
     identity: SandboxIdentity,
-    { namespaces, kind, ociVersion }: PodRuntime,
+    { namespaces, kind, ociVersion, systemdCgroup }: PodRuntime,
     onEvent: OnEvent,
     signal: AbortSignal,
   ): Promise<MonitorSandbox> {
@@ -122,8 +131,9 @@ export class OciHandler implements RuntimeHandler {
         kind,
         ociVersion,
         oomScoreAdjMin: lowestOomScoreAdj(),
+        systemdCgroup,
       });
-      return { spec, params: { shares, cgroup: spec.linux.cgroupsPath } };
+      return { spec, params: { shares, cgroup: request.spec.linux.cgroupsPath } };
     };
     // The container that stands for the sandbox is no container to anybody else.
     const tell: OnEvent = (event) =>
@@ -132,11 +142,12 @@ export class OciHandler implements RuntimeHandler {
     return kind === "runsc" ? withUsage(sandbox) : sandbox;
   }
 
-  #startMember(spec: SandboxSpec, { path, kind }: Program): Wire {
+  #startMember(spec: SandboxSpec, { path, kind }: Program, systemdCgroup: boolean): Wire {
     const root = join(spec.runDir, "rt");
     const flags = Object.entries(this.#o.options).map(([name, value]) =>
       value === "" ? `--${name}` : `--${name}=${value}`,
     );
+    if (systemdCgroup) flags.push("--systemd-cgroup");
     if (kind === "runsc") {
       // The monitor has put it where its sandbox belongs.
       flags.push("--ignore-cgroups");
@@ -157,6 +168,7 @@ export class OciHandler implements RuntimeHandler {
       args: [`--root=${root}`, "--log-format=json", ...flags],
       timeout_ms: this.#o.timeoutMs,
       sandboxed: kind === "runsc",
+      systemd_cgroup: systemdCgroup,
       ...(hide === undefined ? {} : { hide }),
     };
   }

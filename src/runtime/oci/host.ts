@@ -1,5 +1,6 @@
 /** Facts of this host that an external runtime is sensitive to. Read once: they do not change while we run. */
 import { readFileSync } from "node:fs";
+import type { ProgramKind } from "./program.ts";
 
 let hidden: { path: string | undefined } | undefined;
 
@@ -28,6 +29,26 @@ export function findHidden(
   const unified = mounts.find(({ point, type }) => type === "cgroup2" && point.startsWith("/sys/fs/cgroup/"));
   if (unified === undefined || !mounts.some(({ type }) => type === "cgroup")) return undefined;
   return controllers(unified.point) === "" ? undefined : unified.point;
+}
+
+let systemdKinds: ((kind: ProgramKind) => boolean) | undefined;
+
+/** Whether a program of this kind can have systemd make its cgroups on this host. */
+export function knowsSystemd(kind: ProgramKind): boolean {
+  systemdKinds ??= withSystemd(readFileSync("/proc/self/mountinfo", "utf8"));
+  return systemdKinds(kind);
+}
+
+/** Pure. */
+export function withSystemd(mountinfo: string): (kind: ProgramKind) => boolean {
+  const v1 = mountinfo.split("\n").some((line) => / - cgroup \S+ (?!\S*name=)/.test(line));
+  return (kind) => {
+    // The monitor has put gVisor's sandbox where it belongs.
+    if (kind === "runsc") return false;
+    // crun 1.8 asks systemd for a scope, which then is in one of v1's hierarchies: in the others, where the limits are,
+    // its container would stay beside the monitor.
+    return kind !== "crun" || !v1;
+  };
 }
 
 let lowest: number | undefined;

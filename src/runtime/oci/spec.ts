@@ -4,6 +4,7 @@
  * finds both by path, in the mount namespace that the monitor made for the container: `<bundle>/ns/<kind>`,
  * `<bundle>/shm`, and `<bundle>/share-<n>` for sources that keep the host's propagation.
  */
+import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { OciMount, OciNamespace, OciSpec } from "../../oci/runtime-spec.ts";
 import type { CreateRequest, SandboxNamespaces } from "../handler.ts";
 import { compareVersions, type ProgramKind } from "./program.ts";
@@ -16,6 +17,8 @@ export interface ExternalRequest {
   readonly ociVersion: string;
   /** The lowest score that this host lets anybody set. */
   readonly oomScoreAdjMin: number;
+  /** The program is told to have systemd make the cgroup: its path is that of a scope in a slice. */
+  readonly systemdCgroup: boolean;
 }
 
 /** A tree of the host that the monitor clones before it enters the container's mount namespace. */
@@ -42,9 +45,30 @@ export function externalSpec(input: ExternalRequest): ExternalSpec {
       // A program that may not lower it would refuse the container; the linked one goes on with a warning.
       process: { ...spec.process, oomScoreAdj: Math.max(oomScoreAdj, oomScoreAdjMin) },
       mounts,
-      linux: { ...spec.linux, namespaces: planNamespaces(spec.linux.namespaces, input) },
+      linux: {
+        ...spec.linux,
+        cgroupsPath: planCgroup(spec.linux.cgroupsPath, input),
+        namespaces: planNamespaces(spec.linux.namespaces, input),
+      },
     },
   };
+}
+
+function planCgroup(path: string, { kind, systemdCgroup }: ExternalRequest): string {
+  // gVisor would make a cgroup that nothing is ever in: who looks for usage there reads that there is none.
+  if (kind === "runsc") return "";
+  return systemdCgroup ? systemdPath(path) : path;
+}
+
+/**
+ * "/a.slice/a-b.slice/prefix-name.scope" as runc, crun and youki name it for systemd: "a-b.slice:prefix:name".
+ * @throws RuntimeError `invalid-argument` for what is no scope in a slice.
+ */
+export function systemdPath(cgroup: string): string {
+  const parts = /^\/(?:[^/]+\/)*([^/:]+\.slice)\/([^/:-]+)-([^/:]+)\.scope$/.exec(cgroup);
+  if (parts === null)
+    throw new RuntimeError("invalid-argument", `cgroup ${JSON.stringify(cgroup)} is no scope in a slice`);
+  return parts.slice(1).join(":");
 }
 
 /** What the linked runtime inherits is joined by path; the host's is left out, which means the same to both. */
