@@ -243,6 +243,7 @@ async function handlersOf(
   });
   return await makeHandlers(settings, {
     monitorBinary: programs.monitor,
+    imageFolders: [join(config.root, "layers"), join(config.root, "snapshots")],
     logFlush: flushInterval === 0 ? undefined : { intervalMs: flushInterval, bytes: flushBytes },
     log,
   });

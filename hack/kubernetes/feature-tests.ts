@@ -44,10 +44,6 @@ function readReport(): Row[] {
 
 /** What a kubelet offers and is not asked here, with the reason. */
 const later: readonly (readonly [feature: string, reason: string])[] = [
-  [
-    "user namespaces (hostUsers: false)",
-    "the CRI's userns_options are refused by name; no handler says that it has them",
-  ],
   ["image volumes", "a mount with an image is refused by name"],
   [
     "metrics from CRI (ListMetricDescriptors, ListPodSandboxMetrics)",

@@ -159,15 +159,20 @@ int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);
 	struct cgroup_made made = { 0 };
-	int v2 = host ? cgroup_find_v2(host) : -1;
+	int v2 = host ? cgroup_find_v2(host) : -1, r = 0;
+	mode_t mask;
 
 	if (!host)
 		return -e->code;
-	for (int i = 0; i < host->count; i++)
-		if (make_one(host, i, path, &made.length[i], e) < 0) {
-			cgroup_undo(path, &made);
-			return -e->code;
-		}
+	/* Whatever the caller's mask: root of a user namespace, which mounts its cgroup, is nobody here. */
+	mask = umask(022);
+	for (int i = 0; r == 0 && i < host->count; i++)
+		r = make_one(host, i, path, &made.length[i], e);
+	umask(mask);
+	if (r < 0) {
+		cgroup_undo(path, &made);
+		return r;
+	}
 	/* On hybrid hosts v2 has what nobody mounted elsewhere; there it is given when a limit asks for it. */
 	if (v2 >= 0 && cgroup_find(host, CG_MEMORY) == v2)
 		for_ancestors(&host->list[v2], path, give_all, NULL);

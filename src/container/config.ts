@@ -1,4 +1,5 @@
 /** What a container asks for, as plain values. Source: cri-api/runtime/v1/api.proto, ContainerConfig. */
+import type { IdMap } from "../oci/id-map.ts";
 import type { NamespaceOptions, SeccompProfile, SelinuxLabel } from "../sandbox/config.ts";
 
 export type MountPropagation = "private" | "slave" | "shared";
@@ -10,6 +11,8 @@ export interface ContainerMount {
   readonly recursiveReadonly: boolean;
   readonly selinuxRelabel: boolean;
   readonly propagation: MountPropagation;
+  /** Whose files it shows as whose: as the pod's user namespace, or undefined: by their numbers on the host. */
+  readonly idMap?: IdMap | undefined;
 }
 
 export interface DeviceMapping {

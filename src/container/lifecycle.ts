@@ -368,7 +368,7 @@ export class ContainerLifecycle implements SandboxContainers {
     });
 
     mkdirSync(bundle, { mode: 0o700 });
-    const snapshot = await snapshots.create(id, this.#layersOf(image));
+    const snapshot = await snapshots.create(id, this.#layersOf(image), sandbox.config.namespaces.idMap);
     const rootfs = {
       ...snapshot,
       options: [...snapshot.options, ...this.#deps.snapshotOptions(sandbox.handler)],

@@ -4,6 +4,7 @@
  * 64-bit limits are `number` here: JSON has no others, and every value that fits a kernel limit and
  * matters is below 2^53; what is larger is written as "no limit" by the spec builder.
  */
+import type { OciIdMapping } from "./id-map.ts";
 
 export interface OciSpec {
   readonly ociVersion: string;
@@ -50,6 +51,9 @@ export interface OciMount {
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
+  /** With both, the owners of its files are shown through these maps. */
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
 }
 
 export type OciNamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
@@ -145,6 +149,9 @@ export interface OciSeccomp {
 
 export interface OciLinux {
   readonly namespaces: readonly OciNamespace[];
+  /** Of the user namespace. */
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
   readonly devices?: readonly OciDevice[];
   readonly cgroupsPath: string;
   readonly resources: OciResources;

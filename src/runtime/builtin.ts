@@ -50,16 +50,19 @@ import {
 } from "./monitor/protocol.ts";
 import { openPort } from "./monitor/port.ts";
 import { openStreams } from "./monitor/streams.ts";
+import { UserNamespaces } from "./user-namespaces.ts";
 
 /** Longest answer line of a starting monitor. */
 const maxAnswerBytes = 16 << 10;
 
-export interface MonitorHandlerOptions {
+export interface BuiltinHandlerOptions {
   readonly name: string;
   /** Absolute path of kobako-monitor. */
   readonly monitorBinary: string;
   /** Undefined: each line of a log is written at once. */
   readonly logFlush?: LogFlush | undefined;
+  /** Folders on the filesystems of image layers and of snapshots, neither in the other. */
+  readonly imageFolders: readonly [layers: string, snapshots: string];
 }
 
 type OnEvent = (event: SandboxEvent) => void;
@@ -70,19 +73,22 @@ export class BuiltinHandler implements RuntimeHandler {
   readonly program = "";
   readonly #monitorBinary: string;
   readonly #logFlush: LogFlush | undefined;
+  readonly #userNamespaces: UserNamespaces;
 
-  constructor(options: MonitorHandlerOptions) {
+  constructor(options: BuiltinHandlerOptions) {
     this.name = options.name;
     this.#monitorBinary = options.monitorBinary;
     this.#logFlush = options.logFlush;
+    this.#userNamespaces = new UserNamespaces(options.monitorBinary, options.imageFolders);
   }
 
-  async info(): Promise<HandlerInfo> {
+  async info(signal: AbortSignal): Promise<HandlerInfo> {
+    const why = await this.#userNamespaces.missing(signal);
     return {
-      features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+      features: { recursiveReadOnlyMounts: true, userNamespaces: why === "" },
       version: `kobako ${version}`,
       ociVersion: "1.3.0",
-      missing: [],
+      missing: why === "" ? [] : [`user namespaces: ${why}`],
     };
   }
 

@@ -7,6 +7,7 @@
  * effect, so the undo of `prepare`, `create` and `start` is always `delete`.
  */
 import type { Duplex } from "node:stream";
+import type { IdMap } from "../oci/id-map.ts";
 import type { OciProcess, OciResources, OciSpec } from "../oci/runtime-spec.ts";
 
 /** Why a pod's or container's namespaces come from where they do. */
@@ -25,6 +26,8 @@ export interface SandboxSpec {
   /** Where the network namespace is to be pinned; null with the host's network. */
   readonly netnsPin: string | null;
   readonly namespaces: SandboxNamespaces;
+  /** Of the pod's user namespace; undefined: the host's. Only for handlers that offer it. */
+  readonly idMap: IdMap | undefined;
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly shmBytes: number;
@@ -102,8 +105,9 @@ export interface PrepareRequest {
   /** The container's folder; the root filesystem appears at `rootfs` in it, in the container's mount namespace only. */
   readonly bundle: string;
   readonly rootfs: {
-    /** Layer folders, top first. */
+    /** Layer folders, top first. In a pod with a user namespace they are shown through its map. */
     readonly lower: readonly string[];
+    /** Of that namespace's root. */
     readonly upper: string;
     readonly work: string;
     readonly options: readonly string[];

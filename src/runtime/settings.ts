@@ -23,8 +23,10 @@ export interface HandlerTools {
   readonly monitorBinary: string;
   /** Undefined: each line of a log is written at once. */
   readonly logFlush?: LogFlush | undefined;
+  /** On the filesystems of image layers and of snapshots, neither in the other. */
+  readonly imageFolders: readonly [layers: string, snapshots: string];
   readonly log: Log;
 }
 
 /** For a handler whose containers are made by a program of somebody else. */
-export type ProgramHandlerOptions = Omit<HandlerSettings, "type"> & HandlerTools;
+export type ProgramHandlerOptions = Omit<HandlerSettings, "type"> & Omit<HandlerTools, "imageFolders">;

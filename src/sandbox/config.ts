@@ -1,16 +1,22 @@
 /** What a pod asks for, as plain values. Source: cri-api/runtime/v1/api.proto, PodSandboxConfig. */
+import type { IdMap } from "../oci/id-map.ts";
 
 /** Where a namespace comes from. `node`: the host's. `target`: of another container (`targetId`). */
 export type NamespaceMode = "pod" | "container" | "node" | "target";
 
-export interface NamespaceOptions {
+export interface UserNamespaceOptions {
+  /** undefined: not said; a container then has its pod's, a pod the host's. */
+  readonly user: "pod" | "node" | undefined;
+  /** With user = "pod". */
+  readonly idMap?: IdMap | undefined;
+}
+
+export interface NamespaceOptions extends UserNamespaceOptions {
   readonly network: NamespaceMode;
   readonly pid: NamespaceMode;
   readonly ipc: NamespaceMode;
   /** A container id, with pid = "target". */
   readonly targetId: string;
-  /** User namespace: "node" or "pod" (then with mappings, later work). */
-  readonly user: NamespaceMode;
 }
 
 export type SeccompProfile =

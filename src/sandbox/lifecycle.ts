@@ -107,6 +107,7 @@ export class SandboxLifecycle {
   async run(config: PodConfig, requestedHandler: string, signal: AbortSignal): Promise<string> {
     validatePodConfig(config);
     const handler = this.#handler(requestedHandler);
+    if (config.namespaces.user === "pod") await requireUserNamespaces(handler, signal);
     const asked = fingerprint({ ...config, runtimeHandler: requestedHandler }, this.#deps.fingerprintKey);
     const id = await this.#creations.run(
       sandboxName(config.metadata),
@@ -474,6 +475,7 @@ export class SandboxLifecycle {
         uts: hostNetwork ? "host" : "pod",
         pid: pid === "node" ? "host" : pid === "pod" ? "pod" : "container",
       },
+      idMap: sandbox.config.namespaces.idMap,
       hostname: hostNetwork ? "" : sandbox.config.hostname,
       sysctls: sandbox.config.sysctls,
       shmBytes,
@@ -494,6 +496,17 @@ export class SandboxLifecycle {
   #pauseCgroup(sandbox: Sandbox): string {
     return this.#deps.places.pause(sandbox.cgroupParent, sandbox.id.slice(0, 16));
   }
+}
+
+/** @throws RuntimeError `failed-precondition` naming a handler without user namespaces, and why. */
+async function requireUserNamespaces(handler: RuntimeHandler, signal: AbortSignal): Promise<void> {
+  const { features, missing } = await handler.info(signal);
+  if (features.userNamespaces) return;
+  const why = missing.find((one) => one.startsWith("user namespaces")) ?? "it does not offer them";
+  throw new RuntimeError(
+    "failed-precondition",
+    `runtime handler ${JSON.stringify(handler.name)} can't make a pod with a user namespace (hostUsers: false): ${why}`,
+  );
 }
 
 /** Kills the monitor, if the pid is still the process recorded. */

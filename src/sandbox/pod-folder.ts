@@ -1,7 +1,8 @@
 /** The pod's folder on disk: the files that its containers see (files.ts says what is in them), and its folder for logs. */
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
+import { hostIdOf } from "../oci/id-map.ts";
 import { makeFolder } from "../process/make-folder.ts";
 import { hostsFile, resolvConf } from "./files.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -16,6 +17,13 @@ export function writeFiles(sandbox: Sandbox): void {
   if (config.dns === undefined) copyHostFile("/etc/resolv.conf", join(folder, "resolv.conf"));
   else writeFileSync(join(folder, "resolv.conf"), resolvConf(config.dns), { mode: 0o644 });
   writeHosts(sandbox, []);
+  for (const name of ["hostname", "resolv.conf", "hosts"]) ownFile(sandbox, join(folder, name));
+}
+
+/** They are mounted writable: root of the pod's user namespace may change them as root of any pod may. */
+function ownFile({ config }: Sandbox, path: string): void {
+  const { idMap } = config.namespaces;
+  if (idMap !== undefined) chownSync(path, hostIdOf(idMap, 0), hostIdOf(idMap, 0));
 }
 
 /** Once more when the addresses are known: containers are made later. */

@@ -55,11 +55,17 @@ export function validatePodConfig(config: PodConfig): void {
   checkSysctls(config.sysctls, config.namespaces);
   if (pid === "target")
     throw new RuntimeError("invalid-argument", "namespace_options.pid is TARGET: that is for containers");
-  if (user === "pod") {
-    throw new RuntimeError(
-      "unimplemented",
-      "user namespaces (hostUsers: false) are not offered yet: runtimeHandlers say so",
-    );
+  if (user === "pod") checkUserNamespace(config.namespaces);
+}
+
+/** The kernel lets a user namespace's root do nothing in namespaces of the host: no sysfs, procfs or mqueue there. */
+function checkUserNamespace(namespaces: PodConfig["namespaces"]): void {
+  for (const name of ["network", "pid", "ipc"] as const) {
+    if (namespaces[name] === "node")
+      throw new RuntimeError(
+        "invalid-argument",
+        `namespace_options.${name} is NODE: a pod with a user namespace of its own has its own ${name} too`,
+      );
   }
 }
 

@@ -9,6 +9,7 @@ import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
+import { hostIdOf, type IdMap } from "../oci/id-map.ts";
 import { type StackedLayer, lowerFolders, rootAttributes } from "../oci/layer-stack.ts";
 import { Trash } from "../process/trash.ts";
 import { type Usage, UsageScans } from "./usage.ts";
@@ -61,9 +62,10 @@ export class Snapshotter {
    * A new snapshot. Its upper folder has the owner and mode of the image's root folder, as that is what a
    * container sees as "/".
    * @param layers lowest first; none is fine.
+   * @param idMap of the user namespace that it is for: the owner is then one of its ids.
    * @throws RuntimeError `already-exists`, `invalid-argument` (id, too many layers), `resource-exhausted`.
    */
-  async create(id: string, layers: readonly StackedLayer[]): Promise<SnapshotMount> {
+  async create(id: string, layers: readonly StackedLayer[], idMap?: IdMap): Promise<SnapshotMount> {
     if (!idPattern.test(id))
       throw new RuntimeError(
         "invalid-argument",
@@ -79,7 +81,7 @@ export class Snapshotter {
     if (this.#ids.has(id)) throw new RuntimeError("already-exists", `snapshot ${id} exists`);
     this.#ids.add(id);
     try {
-      this.#makeFolders(id, layers);
+      this.#makeFolders(id, layers, idMap);
     } catch (error) {
       await this.#trash.take(this.#path(id)).catch(() => {});
       this.#ids.delete(id);
@@ -166,13 +168,14 @@ export class Snapshotter {
   }
 
   /** Three folders at once, as the database writes its rows: five hand-overs to a thread cost a millisecond. */
-  #makeFolders(id: string, layers: readonly StackedLayer[]): void {
+  #makeFolders(id: string, layers: readonly StackedLayer[], idMap: IdMap | undefined): void {
     const upper = this.#upper(id);
     const root = rootAttributes(layers);
     mkdirSync(this.#path(id), { mode: 0o700 });
     mkdirSync(upper, { mode: 0o755 });
     mkdirSync(join(this.#path(id), "work"), { mode: 0o700 });
-    if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
+    const [uid, gid] = [hostIdOf(idMap, root.uid), hostIdOf(idMap, root.gid)];
+    if (uid !== 0 || gid !== 0) chownSync(upper, uid, gid);
     chmodSync(upper, root.mode); // after chown, which clears set-id bits; and mkdir's went through the umask
   }
 }

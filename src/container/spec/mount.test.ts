@@ -37,6 +37,32 @@ const optionsOf = (spec: ReturnType<typeof planned>, path: string) =>
   spec.mounts.find(({ destination }) => destination === path)?.options;
 
 describe("mounts of a request", () => {
+  it("are id-mapped as their pod is, or not at all", () => {
+    const idMap = { hostId: 100_000, length: 65_536 };
+    const namespaces = {
+      network: "pod",
+      pid: "container",
+      ipc: "pod",
+      targetId: "",
+      user: "pod",
+      idMap,
+    } as const;
+    const inPod = { pod: { namespaces }, security: { namespaces } };
+    const spec = planned([mount("/mapped", "/a", { idMap }), mount("/plain", "/b")], {}, inPod);
+    const lines = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const find = (path: string) => spec.mounts.find(({ destination }) => destination === path);
+    expect(find("/mapped")).toMatchObject({ uidMappings: lines, gidMappings: lines });
+    expect(find("/plain")).not.toHaveProperty("uidMappings");
+    const other = { ...idMap, hostId: 1 };
+    expect(() => planned([mount("/m", "/a", { idMap: other })], {}, inPod)).toThrow(
+      invalid(/"\/m".*not the pod's range/),
+    );
+    expect(() => planned([mount("/m", "/a", { idMap })])).toThrow(invalid(/"\/m".*no user namespace/));
+    expect(() => planned([mount("/m", "/a", { idMap }), mount("/m", "/a")], {}, inPod)).toThrow(
+      invalid(/two mounts/),
+    );
+  });
+
   it("come after the kernel's, the deeper after the shallower, equal depth in their order", () => {
     const order = destinations(
       planned([mount("/a/b/c"), mount("/z"), mount("/a/b"), mount("/a"), mount("/b")]),

@@ -1,6 +1,7 @@
 /** The mounts of a container, in the order in which they are made. Pure. */
 import { posix } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import { type IdMap, ociMappings, sameIdMap } from "../../oci/id-map.ts";
 import type { OciMount } from "../../oci/runtime-spec.ts";
 import type { ContainerMount } from "../config.ts";
 import type { HostFacts, MountSource } from "./facts.ts";
@@ -19,6 +20,8 @@ export interface MountRequest {
   readonly privileged: boolean;
   readonly readonlyRootfs: boolean;
   readonly hostIpc: boolean;
+  /** Of the pod's user namespace. */
+  readonly idMap: IdMap | undefined;
 }
 
 export interface MountPlan {
@@ -69,6 +72,7 @@ export function planMounts(request: MountRequest, host: HostFacts): MountPlan {
     }
     checkDestination(destination, source.path);
     checkPropagation(mount, source);
+    checkIdMap(mount, request.idMap);
     if (mount.propagation === "shared") rootfsPropagation = "rshared";
     if (mount.propagation === "slave") rootfsPropagation ??= "rslave";
     binds.push({
@@ -76,6 +80,7 @@ export function planMounts(request: MountRequest, host: HostFacts): MountPlan {
       type: "bind",
       source: source.path,
       options: ["rbind", `r${mount.propagation}`, accessOption(mount, host)],
+      ...(mount.idMap === undefined ? {} : ociMappings(mount.idMap)),
     });
   }
   for (const [destination, source] of podFiles(request)) {
@@ -107,7 +112,7 @@ function kernelMounts(request: MountRequest): OciMount[] {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...terminalGroup(request)],
     },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", access] },
@@ -121,6 +126,12 @@ function kernelMounts(request: MountRequest): OciMount[] {
       ? [{ destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "rprivate", "rw"] }]
       : []),
   ];
+}
+
+/** Terminals belong to the group tty, where a user namespace has it. */
+function terminalGroup({ idMap }: MountRequest): string[] {
+  const tty = 5;
+  return idMap === undefined || idMap.length > tty ? [`gid=${tty}`] : [];
 }
 
 function podFiles({ files }: MountRequest): [string, string][] {
@@ -153,7 +164,8 @@ function sameMount(a: ContainerMount, b: ContainerMount): boolean {
     a.hostPath === b.hostPath &&
     a.readonly === b.readonly &&
     a.recursiveReadonly === b.recursiveReadonly &&
-    a.propagation === b.propagation
+    a.propagation === b.propagation &&
+    sameIdMap(a.idMap, b.idMap)
   );
 }
 
@@ -189,6 +201,16 @@ function checkPropagation(mount: ContainerMount, source: MountSource): void {
   throw new RuntimeError(
     "failed-precondition",
     `mount source "${mount.hostPath}" lies on "${source.mountPoint}", which is not ${wanted}: make it so with mount --make-shared`,
+  );
+}
+
+/** A volume of other owners than the pod's would give its files to strangers. */
+function checkIdMap({ containerPath, idMap }: ContainerMount, pod: IdMap | undefined): void {
+  if (idMap === undefined || sameIdMap(idMap, pod)) return;
+  const reason = pod === undefined ? "the pod has no user namespace" : "it is not the pod's range";
+  throw new RuntimeError(
+    "invalid-argument",
+    `mount at "${containerPath}" is mapped to ${idMap.length} ids from ${idMap.hostId} on: ${reason}`,
   );
 }
 

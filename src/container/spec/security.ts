@@ -56,7 +56,7 @@ export function protectedPaths(
     }
   }
   const unspecified =
-    maskedPaths.length === 0 && readonlyPaths.length === 0 && security.namespaces.user === "node";
+    maskedPaths.length === 0 && readonlyPaths.length === 0 && security.namespaces.user !== "pod";
   if (!unspecified) return { maskedPaths, readonlyPaths };
   return { maskedPaths: defaultMaskedPaths(host.possibleCpus), readonlyPaths: readonly };
 }

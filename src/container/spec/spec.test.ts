@@ -206,10 +206,59 @@ describe("namespaces", () => {
     }
   });
 
-  it("of users are not offered yet", () => {
-    expect(() => specOf({ security: { namespaces: { ...namespaces, user: "pod" } } })).toThrow(
-      expect.objectContaining({ kind: "unimplemented" }),
-    );
+  describe("of users", () => {
+    const idMap = { hostId: 65_536, length: 65_536 };
+    const mapped = { ...namespaces, user: "pod", idMap } as const;
+    const lines = [{ containerID: 0, hostID: 65_536, size: 65_536 }];
+    const inPod = (container: Partial<typeof mapped> | object, more = {}) =>
+      specOf({
+        pod: { namespaces: mapped },
+        security: { namespaces: { ...namespaces, user: undefined, ...container } },
+        ...more,
+      }).spec;
+
+    it("are the pod's, with its range, whether the container says so or nothing", () => {
+      for (const said of [mapped, {}]) {
+        const { linux } = inPod(said);
+        expect(linux.namespaces).toContainEqual({ type: "user" });
+        expect(linux.uidMappings).toEqual(lines);
+        expect(linux.gidMappings).toEqual(lines);
+      }
+      const { linux } = specOf({}).spec;
+      expect(linux.namespaces).not.toContainEqual({ type: "user" });
+      expect(linux).not.toHaveProperty("uidMappings");
+    });
+
+    it("are no others than the pod's", () => {
+      expect(() => inPod({ user: "node" })).toThrow(invalid(/asks for NODE, its pod has POD with 65536 ids/));
+      expect(() => inPod({ ...mapped, idMap: { ...idMap, hostId: 1 } })).toThrow(
+        invalid(/65536 ids from 1 on/),
+      );
+      expect(() => specOf({ security: { namespaces: mapped } })).toThrow(invalid(/its pod has NODE/));
+    });
+
+    it("have the container's user and groups", () => {
+      const user = { uid: 0, gid: 0, additionalGids: [], home: "/" };
+      expect(inPod({}, { input: { user: { ...user, uid: 65_535 } } }).process.user.uid).toBe(65_535);
+      for (const more of [{ uid: 65_536 }, { gid: 65_536 }, { additionalGids: [65_536] }])
+        expect(() => inPod({}, { input: { user: { ...user, ...more } } })).toThrow(
+          invalid(/65536 is not in the pod's/),
+        );
+    });
+
+    it("of few ids give terminals to no group that is not there", () => {
+      const options = (length: number) =>
+        inPod({}, { pod: { namespaces: { ...mapped, idMap: { hostId: 1, length } } } }).mounts.find(
+          ({ destination }) => destination === "/dev/pts",
+        )?.options;
+      expect(options(6)).toContain("gid=5");
+      expect(options(5)).not.toContain("gid=5");
+    });
+
+    it("leave masked paths as a kubelet says, also none (procMount: Unmasked), and mask them when nothing is said", () => {
+      expect(inPod(mapped).linux.maskedPaths).toEqual([]);
+      expect(inPod({}).linux.maskedPaths).toContain("/proc/kcore");
+    });
   });
 
   it("of cgroups are new on v2 only", () => {

@@ -6,6 +6,7 @@
  */
 import { posix } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import { type IdMap, ociMappings } from "../../oci/id-map.ts";
 import type { OciSpec } from "../../oci/runtime-spec.ts";
 import type { PodConfig } from "../../sandbox/config.ts";
 import type { ContainerConfig } from "../config.ts";
@@ -79,6 +80,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
     host.capabilities,
   );
   const hostIpc = pod.namespaces.ipc === "node";
+  const { idMap } = pod.namespaces;
   const { mounts, rootfsPropagation } = planMounts(
     {
       mounts: container.mounts,
@@ -87,6 +89,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
       privileged,
       readonlyRootfs: security.readonlyRootfs,
       hostIpc,
+      idMap,
     },
     host,
   );
@@ -108,7 +111,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
       ociVersion,
       process: {
         terminal: container.tty,
-        user: checkedUser(user),
+        user: checkedUser(user, idMap),
         args: processArgs(container.command, container.args, image),
         env: processEnv({
           image: image.env,
@@ -143,6 +146,7 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
           },
           host,
         ),
+        ...(idMap === undefined ? {} : ociMappings(idMap)),
         ...(devices.length > 0 ? { devices } : {}),
         cgroupsPath: checkedCgroup(input.cgroupsPath),
         resources: { ...limits.resources, devices: rules },
@@ -158,14 +162,19 @@ export function containerSpec(input: ContainerSpecInput): ContainerSpec {
 /** The largest uid and gid: beyond it programs that count in 32 bits with a sign see a negative one. */
 const maxId = 2 ** 31 - 1;
 
-function checkedUser({ uid, gid, additionalGids }: SpecUser): {
-  uid: number;
-  gid: number;
-  additionalGids: number[];
-} {
+function checkedUser(
+  { uid, gid, additionalGids }: SpecUser,
+  idMap: IdMap | undefined,
+): { uid: number; gid: number; additionalGids: number[] } {
   for (const id of [uid, gid, ...additionalGids]) {
     if (!Number.isInteger(id) || id < 0 || id > maxId) {
       throw new RuntimeError("invalid-argument", `user or group id ${id} is not from 0 to ${maxId}`);
+    }
+    if (idMap !== undefined && id >= idMap.length) {
+      throw new RuntimeError(
+        "invalid-argument",
+        `user or group id ${id} is not in the pod's user namespace, which has ${idMap.length} ids`,
+      );
     }
   }
   return { uid, gid, additionalGids: [...new Set([gid, ...additionalGids])] };

@@ -125,6 +125,7 @@ describe("BuiltinHandler.connect", () => {
   const handler = new BuiltinHandler({
     name: "builtin",
     monitorBinary: "/nonexistent",
+    imageFolders: ["/nonexistent/layers", "/nonexistent/snapshots"],
   });
   const status = { pod: { pid_mode: "container", pause_pid: null }, containers: [] };
 

@@ -117,6 +117,7 @@ export function startRequest(spec: SandboxSpec): Wire {
     pod_cgroup: spec.podCgroup,
     cgroup_driver: spec.cgroupDriver,
     oom_score_adj: spec.oomScoreAdj,
+    ...(spec.idMap === undefined ? {} : { id_map: { host: spec.idMap.hostId, length: spec.idMap.length } }),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { type BigIntStats, statSync } from "node:fs";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import { abandoned } from "../../process/abandoned.ts";
 import { run } from "../../process/spawn.ts";
 import type { HandlerInfo } from "../handler.ts";
 
@@ -56,7 +57,7 @@ export class ProgramInfo {
         if (this.#known === known) this.#known = undefined; // asked anew by the next
       });
     }
-    return await abandoned(this.#known.program, this.#path, signal);
+    return await abandoned(this.#known.program, `runtime program ${this.#path}`, signal);
   }
 }
 
@@ -69,24 +70,6 @@ function identityOf(path: string): string {
   }
   if (!stat.isFile()) throw new RuntimeError("failed-precondition", `runtime program ${path} is no file`);
   return [stat.dev, stat.ino, stat.mtimeNs, stat.size].join(":");
-}
-
-/** The result, or the caller's end: the work goes on for the others. */
-async function abandoned<T>(work: Promise<T>, path: string, signal: AbortSignal): Promise<T> {
-  const gone = Promise.withResolvers<never>();
-  const onAbort = () =>
-    gone.reject(
-      new RuntimeError("deadline-exceeded", `runtime program ${path} did not answer in time`, {
-        cause: signal.reason,
-      }),
-    );
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, gone.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 async function askProgram(path: string, signal: AbortSignal): Promise<Program> {

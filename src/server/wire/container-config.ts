@@ -20,6 +20,7 @@ import type {
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import { enumName, noNul, plainMap, required } from "./fields.ts";
 import { apparmorProfile, namespaceOptions, seccompProfile, selinuxLabel } from "./pod-config.ts";
+import { mountIdMap, wireIdMap } from "./user-namespace.ts";
 
 const propagations: Readonly<Record<number, MountPropagation>> = {
   [WirePropagation.PROPAGATION_PRIVATE]: "private",
@@ -128,6 +129,8 @@ export function wireMount(mount: ContainerMount): MountInit {
     selinuxRelabel: mount.selinuxRelabel,
     propagation: propagationNumbers[mount.propagation],
     recursiveReadOnly: mount.recursiveReadonly,
+    uidMappings: wireIdMap(mount.idMap),
+    gidMappings: wireIdMap(mount.idMap),
   };
 }
 
@@ -150,12 +153,6 @@ function containerMount(wire: Mount): ContainerMount {
       `config.mounts: ${wire.containerPath} has mount_options: features.mount_options says that they are not offered`,
     );
   }
-  if (wire.uidMappings.length + wire.gidMappings.length > 0) {
-    throw new RuntimeError(
-      "unimplemented",
-      `config.mounts: ${wire.containerPath} is id-mapped: user namespaces are not offered yet`,
-    );
-  }
   return {
     containerPath: noNul("config.mounts.container_path", wire.containerPath),
     hostPath: noNul("config.mounts.host_path", wire.hostPath),
@@ -163,6 +160,7 @@ function containerMount(wire: Mount): ContainerMount {
     recursiveReadonly: wire.recursiveReadOnly,
     selinuxRelabel: wire.selinuxRelabel,
     propagation: enumName("config.mounts.propagation", propagations, wire.propagation),
+    idMap: mountIdMap(`config.mounts: ${wire.containerPath}`, wire.uidMappings, wire.gidMappings),
   };
 }
 

@@ -21,6 +21,7 @@ import type {
   SelinuxLabel,
 } from "../../sandbox/config.ts";
 import { enumName, noNul, plainMap, required } from "./fields.ts";
+import { userNamespace } from "./user-namespace.ts";
 
 const modes: Readonly<Record<number, NamespaceMode>> = {
   [WireMode.POD]: "pod",
@@ -74,16 +75,13 @@ export function podConfig(wire: PodSandboxConfig | undefined): PodConfig {
 
 /** Absent options are the CRI's defaults: everything of the pod's own, PID namespace shared (POD is 0). */
 export function namespaceOptions(field: string, wire: NamespaceOption | undefined): NamespaceOptions {
-  if (wire === undefined) return { network: "pod", pid: "pod", ipc: "pod", targetId: "", user: "node" };
+  if (wire === undefined) return { network: "pod", pid: "pod", ipc: "pod", targetId: "", user: undefined };
   return {
     network: enumName(`${field}.network`, modes, wire.network),
     pid: enumName(`${field}.pid`, modes, wire.pid),
     ipc: enumName(`${field}.ipc`, modes, wire.ipc),
     targetId: wire.targetId,
-    user:
-      wire.usernsOptions === undefined
-        ? "node"
-        : enumName(`${field}.userns_options.mode`, modes, wire.usernsOptions.mode),
+    ...userNamespace(`${field}.userns_options`, wire.usernsOptions),
   };
 }
 

@@ -13,6 +13,7 @@ import type { NamespaceOptions } from "../../sandbox/config.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { wireMount, wireResources, wireSignal } from "./container-config.ts";
 import { modeNumbers } from "./pod-config.ts";
+import { wireUserNamespace } from "./user-namespace.ts";
 
 const containerStates: Readonly<Record<ContainerState, number>> = {
   creating: WireContainerState.CONTAINER_CREATED,
@@ -111,6 +112,7 @@ function wireNamespaces(options: NamespaceOptions) {
     pid: modeNumbers[options.pid],
     ipc: modeNumbers[options.ipc],
     targetId: options.targetId,
+    usernsOptions: wireUserNamespace(options),
   };
 }
 

@@ -3,7 +3,7 @@ import { BuiltinHandler } from "../../../src/runtime/builtin.ts";
 import { handlerContract } from "./contract.ts";
 import { monitorBinary } from "./pod.ts";
 
-handlerContract(new BuiltinHandler({ name: "builtin", monitorBinary }), {
+handlerContract(new BuiltinHandler({ name: "builtin", monitorBinary, imageFolders: ["/usr", "/var"] }), {
   hostProcesses: true,
   pause: true,
 });

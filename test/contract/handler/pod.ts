@@ -91,6 +91,7 @@ export class TestPod implements AsyncDisposable {
         uts: network === "node" ? "host" : "pod",
         pid: pid === "node" ? "host" : pid === "pod" ? "pod" : "container",
       },
+      idMap: this.config.namespaces.idMap,
       hostname: this.config.hostname,
       sysctls: this.config.sysctls,
       shmBytes: 64 << 20,
