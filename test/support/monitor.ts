@@ -50,6 +50,19 @@ export interface StreamFrame {
   readonly bytes: Buffer;
 }
 
+/** A connection to whatever listens, for bytes of all kinds. */
+export class RawSocket {
+  readonly socket: Socket;
+  readonly ended: Promise<void>;
+
+  constructor(path: string) {
+    this.socket = connect(path);
+    this.socket.on("error", () => {}); // `close` follows
+    this.ended = new Promise((resolve) => this.socket.once("close", () => resolve()));
+    this.socket.resume();
+  }
+}
+
 /** One connection; frames are kept until they are asked for. */
 export class RawConnection {
   readonly socket: Socket;
@@ -200,6 +213,8 @@ export interface MonitorOptions {
   readonly namespaces?: Json;
   readonly sysctls?: Json;
   readonly shmBytes?: number;
+  /** It stands beside a shim. */
+  readonly shim?: boolean;
   /** A user namespace: ids from 0 on are those from `host` on. */
   readonly idMap?: { readonly host: number; readonly length: number };
 }
@@ -301,6 +316,7 @@ export class MonitorPod implements AsyncDisposable {
       monitor_cgroup: `/${this.name}/monitor`,
       pod_cgroup: `/${this.name}/pause`,
       oom_score_adj: 0,
+      ...(this.options.shim ? { shim_cgroup: `/${this.name}/shim` } : {}),
       ...(this.options.idMap === undefined ? {} : { id_map: this.options.idMap }),
       ...change,
     };
@@ -430,6 +446,7 @@ export class MonitorPod implements AsyncDisposable {
     if (this.pid > 0 && isAlive(this.pid)) process.kill(this.pid, "SIGKILL");
     for (const folder of everyHierarchy(`/${this.name}`)) removeCgroups(folder);
     if (existsSync(this.netnsPin)) execFileSync(monitorBinary, ["--unpin", this.netnsPin]);
+    if (this.options.shim) execFileSync(monitorBinary, ["--unmount", join(this.runDir, "shm")]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
