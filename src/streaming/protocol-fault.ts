@@ -4,3 +4,8 @@ import { RuntimeError } from "../errors/runtime-error.ts";
 export function protocolFault(message: string, cause?: unknown): RuntimeError {
   return new RuntimeError("invalid-argument", message, { cause });
 }
+
+/** The client sent more than is taken at once. */
+export function sizeFault(message: string): RuntimeError {
+  return new RuntimeError("resource-exhausted", message);
+}

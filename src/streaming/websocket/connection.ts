@@ -1,4 +1,5 @@
 /** The server's side of one WebSocket: messages in pieces, answers to pings, the closing handshake. */
+import { errorKind } from "../../errors/runtime-error.ts";
 import { protocolFault } from "../protocol-fault.ts";
 import type { Transport } from "../transport.ts";
 import { closeCode, closeFrame, FrameParser, frameHeader, opcode } from "./frame.ts";
@@ -65,7 +66,8 @@ export class WebSocketConnection {
       this.#parser.feed(bytes);
     } catch (error) {
       const fault = error instanceof Error ? error : protocolFault(String(error));
-      this.close(closeCode.protocolError, fault.message, true);
+      const tooMuch = errorKind(fault) === "resource-exhausted";
+      this.close(tooMuch ? closeCode.tooBig : closeCode.protocolError, fault.message, true);
       this.#closed(fault);
     }
   }

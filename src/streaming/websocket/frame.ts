@@ -3,7 +3,7 @@
  * on as they come, so neither a large frame nor a message of many frames is ever gathered.
  * No extensions: a frame with a reserved bit ends the connection. Source: RFC 6455, section 5.
  */
-import { protocolFault } from "../protocol-fault.ts";
+import { protocolFault, sizeFault } from "../protocol-fault.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -46,7 +46,7 @@ export class FrameParser {
     this.#sink = sink;
   }
 
-  /** @throws RuntimeError `invalid-argument` for what RFC 6455 forbids to a client, or what is too much */
+  /** @throws RuntimeError `invalid-argument` for what RFC 6455 forbids to a client, `resource-exhausted` for what is too much */
   feed(input: Buffer): void {
     let at = 0;
     while (at < input.length) {
@@ -103,9 +103,9 @@ export class FrameParser {
     if ((code === opcode.continuation) !== this.#fragments > 0)
       throw protocolFault("WebSocket message begins within another, or is continued without a beginning");
     if (length > maxFrameBytes)
-      throw protocolFault(`WebSocket frame of ${length} bytes, at most ${maxFrameBytes} expected`);
+      throw sizeFault(`WebSocket frame of ${length} bytes, at most ${maxFrameBytes} expected`);
     if (++this.#fragments > maxFragments)
-      throw protocolFault(`WebSocket message of more than ${maxFragments} fragments`);
+      throw sizeFault(`WebSocket message of more than ${maxFragments} fragments`);
   }
 
   #piece(piece: Buffer): void {

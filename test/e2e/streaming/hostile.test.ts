@@ -218,7 +218,7 @@ describe("over WebSocket", () => {
     ["SPDY", Buffer.from([0x80, 3, 0, 1, 0, 0, 0, 20, 0, 0, 0, 1]), 1002],
     ["a frame without mask", Buffer.from([0x82, 1, 0]), 1002],
     ["a compressed frame", reserved, 1002],
-    ["a frame of 8 GiB", endless, 1002],
+    ["a frame of 8 GiB", endless, 1009],
     ["an unknown channel", clientFrame(opcode.binary, Buffer.from([9, 0x78])), 1002],
     ["a ping of 126 bytes", clientFrame(opcode.ping, Buffer.alloc(126)), 1002],
     ["an unknown opcode", clientFrame(3, Buffer.alloc(0)), 1002],
@@ -228,7 +228,7 @@ describe("over WebSocket", () => {
         clientFrame(opcode.binary, Buffer.of(0), false),
         ...Array.from({ length: 20_000 }, () => clientFrame(opcode.continuation, Buffer.alloc(0), false)),
       ]),
-      1002,
+      1009,
     ],
   ])("%s ends the connection by a close that says so", async (_, bytes, code) => {
     const target = await started();
