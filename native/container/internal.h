@@ -102,8 +102,8 @@ int process_before_clone(struct spec_process *p, bool own_user_ns, void (*warn)(
 int process_raise_capabilities(struct err *e);
 /* Own session, new keyring. */
 int process_session(const struct identity *id, struct err *e);
-/* The working folder, made when missing; checked to lie inside the root. After pivot_root. */
-int process_chdir(const struct spec_process *p, struct err *e);
+/* The working folder, made when missing and asked for; checked to lie inside the root. After pivot_root. */
+int process_chdir(const struct spec_process *p, bool make, struct err *e);
 /* stdio becomes 0..2; pipes and terminals change owner; the controlling terminal is taken. */
 int process_stdio(const int stdio[3], const struct spec_process *p, struct err *e);
 /* Limits, scheduler, groups, user, capabilities, no_new_privs. */

@@ -188,14 +188,15 @@ int process_session(const struct identity *id, struct err *e)
 	return 0;
 }
 
-int process_chdir(const struct spec_process *p, struct err *e)
+int process_chdir(const struct spec_process *p, bool make, struct err *e)
 {
 	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1;
 	char where[PATH_MAX];
 
 	if (root < 0)
 		return err_set(e, errno, "open the root");
-	if (path_mkdirs(root, p->cwd, 0755, &dir, e) < 0)
+	if (make ? path_mkdirs(root, p->cwd, 0755, &dir, e) < 0 :
+		   path_open(root, p->cwd, O_PATH | O_DIRECTORY, 0, &dir, e) < 0)
 		return err_wrap(e, "working folder \"%s\"", p->cwd);
 	if (fchdir(dir) < 0)
 		return err_set(e, errno, "working folder \"%s\"", p->cwd);
