@@ -13,6 +13,9 @@
 #include "runtime/state.h"
 #include "runtime/stats.h"
 
+/* How long after a notice, and how often, it is looked whether something was killed. */
+enum { LOOK_FOR_MS = 2000, LOOK_MS = 5 };
+
 /* "5s", "500ms", "1m30s" -> milliseconds, at least 1. */
 static int parse_interval(const char *text, int64_t *ret_ms, struct err *e)
 {
@@ -67,15 +70,12 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The descriptor says that something happened; whether it was a kill, the counter says (it fires at removal, too). */
-static int tell_kills(const struct state *s, int fd, uint64_t *count, struct err *e)
+/* What was killed since the last time. A cgroup that is gone tells nothing. */
+static int tell_kills(const struct state *s, uint64_t *count, struct err *e)
 {
-	char drop[4096];
 	struct err ignored;
 	uint64_t now = *count;
 
-	while (read(fd, drop, sizeof(drop)) > 0)
-		;
 	if (cgroup_oom_kills(s->cgroup, &now, &ignored) < 0)
 		return 0;
 	for (; *count < now; ++*count)
@@ -88,17 +88,23 @@ static int watch(const struct state *s, int init, int64_t interval_ms, struct er
 {
 	cleanup_fd int oom = -1;
 	uint64_t kills = 0;
-	int64_t next = now_ms() + interval_ms;
+	int64_t next = now_ms() + interval_ms, look_until = 0;
+	char drop[4096];
 
 	if (cgroup_oom_open(s->cgroup, &oom, e) < 0 || cgroup_oom_kills(s->cgroup, &kills, e) < 0)
 		return -e->code;
 	for (;;) {
 		struct pollfd p[2] = { { .fd = init, .events = POLLIN }, { .fd = oom, .events = POLLIN } };
-		int64_t rest = next - now_ms();
+		int64_t rest = next - now_ms(), longest = now_ms() < look_until ? LOOK_MS : 60000;
 
-		if (poll(p, 2, rest < 0 ? 0 : rest > 60000 ? 60000 : (int)rest) < 0 && errno != EINTR)
+		if (poll(p, 2, rest < 0 ? 0 : rest > longest ? (int)longest : (int)rest) < 0 && errno != EINTR)
 			return err_set(e, errno, "wait for events");
-		if (p[1].revents && tell_kills(s, oom, &kills, e) < 0)
+		/* Only the counter tells of a kill. On v1 the notice comes before it rises, and at the removal as well. */
+		if (p[1].revents)
+			look_until = now_ms() + LOOK_FOR_MS;
+		while (p[1].revents && read(oom, drop, sizeof(drop)) > 0)
+			;
+		if (tell_kills(s, &kills, e) < 0)
 			return -e->code;
 		if (p[0].revents)
 			return 0;

@@ -47,7 +47,11 @@ export function compare(title: string, question: Question): void {
         spec.ociVersion = "1.0.2"; // the newest that Debian's crun knows
         question.change?.(spec, b);
       }, runtime.command);
-      answers[runtime.name] = await question.observe(bundle, runtime);
+      try {
+        answers[runtime.name] = await question.observe(bundle, runtime);
+      } catch (cause) {
+        throw new Error(`${runtime.name}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+      }
     }
     record(answers, question.differs);
     judge(answers, question);

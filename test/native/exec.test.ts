@@ -28,7 +28,11 @@ describe("exec", () => {
     ["--cap", ["--cap", "CAP_SYS_ADMIN"], ["/bin/grep", "CapBnd", "/proc/self/status"]],
     ["--no-new-privs", ["--no-new-privs"], ["/bin/grep", "NoNewPrivs", "/proc/self/status"]],
     ["--no-new-privs=false", ["--no-new-privs=false"], ["/bin/grep", "NoNewPrivs", "/proc/self/status"]],
-    ["--env of a name that the container has: the last one counts", ["-e", "PATH=/x"], ["/bin/sh", "-c", "echo $PATH"]],
+    [
+      "--env of a name that the container has: the last one counts",
+      ["-e", "PATH=/x"],
+      ["/bin/sh", "-c", "echo $PATH"],
+    ],
     ["--cwd that is not there", ["--cwd", "/made/here"], ["/bin/sh", "-c", "pwd"]],
     ["--cwd that is no folder", ["--cwd", "/bin/busybox"], ["/bin/true"]],
     ["--user that is no number", ["--user", "nobody"], ["/bin/id"]],
@@ -153,7 +157,9 @@ describe("exec", () => {
     observe: (b) => {
       started(b);
       const words = [...b.command, "--root", b.state, "exec", "-t", b.id, "/bin/sh", "-c", `${tty}; exit 3`];
-      writeFileSync(join(b.folder, "call"), `#!/bin/sh\nexec ${words.map(quoted).join(" ")}\n`, { mode: 0o755 });
+      writeFileSync(join(b.folder, "call"), `#!/bin/sh\nexec ${words.map(quoted).join(" ")}\n`, {
+        mode: 0o755,
+      });
       const { code, stdout } = b.through("exec script -qec ./call /dev/null </dev/null", []);
       const text = stdout.replaceAll("\r", "").replace("^@", ""); // its end of input
       return { code, lines: text.trimEnd().split("\n") };
@@ -221,7 +227,9 @@ describe("exec", () => {
       const over = once(child, "exit");
       const processes = () => readFileSync(`/sys/fs/cgroup/freezer${b.cgroup}/cgroup.procs`, "utf8").trim();
       const inTime = { timeoutMs: 3_000 };
-      const waits = await waitFor("a second process", () => processes().includes("\n"), inTime).catch(() => false);
+      const waits = await waitFor("a second process", () => processes().includes("\n"), inTime).catch(
+        () => false,
+      );
       const early = existsSync(join(b.rootfs, "ran"));
       b.oci(["resume", b.id]);
       const [code] = (await over) as [number];

@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "vitest";
-import type { Bundle, Spec } from "../integration/oci/bundle.ts";
+import { Bundle, type Spec } from "../integration/oci/bundle.ts";
 import { waitFor } from "../support/wait.ts";
-import { compare, plain } from "./compare.ts";
+import { type Answer, compare, plain } from "./compare.ts";
 
 const sleeper = (s: Spec) => {
   s.process.args = ["/bin/sleep", "1000"];
@@ -61,13 +62,32 @@ describe("list", () => {
     },
   });
 
-  compare("--quiet: ids", {
+  compare("--quiet: ids, also with --format json; several are sorted", {
     change: sleeper,
+    observe: async (b, runtime) => {
+      b.create();
+      await using other = new Bundle((s) => {
+        s.ociVersion = "1.0.2";
+        sleeper(s);
+      }, runtime.command);
+      other.write();
+      b.through('exec "$@" </dev/null >/dev/null 2>&1', ["create", "-b", other.folder, `z-${b.id}`]);
+      const quiet = plain(b.oci(["list", "-q"]).stdout, b);
+      const both = plain(b.oci(["list", "-q", "-f", "json"]).stdout, b);
+      b.oci(["delete", "--force", `z-${b.id}`]);
+      return { quiet, both };
+    },
+  });
+
+  compare("in a folder that is not there: exit code", {
+    observe: (b) => b.oci(["list"], "", ["--root", "/not/there"]).code,
+  });
+
+  compare("in an unknown format: exit code", {
     observe: (b) => {
       b.create();
-      return plain(b.oci(["list", "-q"]).stdout, b);
+      return b.oci(["list", "--format", "xml"]).code;
     },
-    expected: "ID\n",
   });
 
   compare("as JSON: members of a state", {
@@ -80,14 +100,65 @@ describe("list", () => {
   });
 });
 
+/** Whether something comes to be that need not, in the time that a runtime gets for it. */
+async function soon(what: string, probe: () => boolean): Promise<boolean> {
+  return await waitFor(what, probe, { timeoutMs: 3_000 }).catch(() => false);
+}
+
+/** All processes of a container, by its pids cgroup. */
+function processes(b: Bundle): number[] {
+  const text = readFileSync(join("/sys/fs/cgroup/pids", b.cgroup, "cgroup.procs"), "utf8");
+  return text.split("\n").filter(Boolean).map(Number);
+}
+
+/** A shell that has started two more processes. */
+async function three(b: Bundle): Promise<void> {
+  started(b);
+  await waitFor("three processes", () => processes(b).length === 3);
+}
+
+const family = (s: Spec) => {
+  s.process.args = ["/bin/sh", "-c", "sleep 1000 & sleep 1000; true"];
+};
+
 describe("ps", () => {
-  compare("as JSON: the processes' ids", {
+  compare("as JSON: the processes' ids, of execs too", {
+    change: family,
+    observe: async (b) => {
+      await three(b);
+      b.through('exec "$@" </dev/null >/dev/null 2>&1', ["exec", "-d", b.id, "/bin/sleep", "1000"]);
+      const told = JSON.parse(b.oci(["ps", "--format", "json", b.id]).stdout) as number[];
+      return { count: told.length, same: String(told.toSorted()) === String(processes(b).toSorted()) };
+    },
+    expected: { count: 4, same: true },
+  });
+
+  compare("as JSON of a stopped container", {
+    change: sleeper,
+    observe: async (b) => {
+      started(b);
+      b.oci(["kill", b.id, "KILL"]);
+      await waitFor("stopped", () => b.status() === "stopped");
+      const { code, stdout } = b.oci(["ps", "-f", "json", b.id]);
+      return { code, stdout };
+    },
+  });
+
+  compare("options of ps are given to it", {
     change: sleeper,
     observe: (b) => {
       started(b);
-      return JSON.stringify(JSON.parse(b.oci(["ps", "-f", "json", b.id]).stdout)) === `[${b.pid()}]`;
+      const { code, stdout } = b.through('exec "$@"', ["ps", b.id, "-e", "-o", "pid,comm"]);
+      return { code, text: spaces(numbers(stdout)) };
     },
-    expected: true,
+  });
+
+  compare("of an unknown container, in an unknown format: exit codes", {
+    change: sleeper,
+    observe: (b) => {
+      started(b);
+      return [b.oci(["ps", "nobody"]).code, b.oci(["ps", "-f", "xml", b.id]).code];
+    },
   });
 
   compare("as a table: the processes of the container alone", {
@@ -118,6 +189,87 @@ describe("kill", () => {
     expected: { killed: 0, again: 1, all: 0 },
   });
 
+  compare("--all: every process of the container, the others only with their init", {
+    change: (s, b) => {
+      symlinkSync("busybox", join(b.rootfs, "bin/mkfifo"));
+      const line = "trap : TERM; mkfifo /gate; sleep 1000 & sleep 1000 & while :; do read x </gate; done";
+      s.process.args = ["/bin/sh", "-c", line];
+    },
+    observe: async (b) => {
+      started(b);
+      const sleeps = () =>
+        processes(b).filter((pid) => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n").length;
+      await waitFor("two", () => sleeps() === 2);
+      const one = b.oci(["kill", b.id, "TERM"]).code;
+      const after = sleeps();
+      const all = b.oci(["kill", "-a", b.id, "TERM"]).code;
+      const ended = await soon("the two to end", () => sleeps() === 0);
+      return { one, after, all, ended, status: b.status() };
+    },
+    expected: { one: 0, after: 2, all: 0, ended: true, status: "running" },
+  });
+
+  compare("KILL without a PID namespace of its own ends every process", {
+    change: (s) => {
+      family(s);
+      s.linux.namespaces = s.linux.namespaces.filter(({ type }) => type !== "pid");
+    },
+    observe: async (b) => {
+      await three(b);
+      const { code } = b.oci(["kill", b.id, "KILL"]);
+      const ended = await soon("their end", () => processes(b).length === 0);
+      b.oci(["kill", "--all", b.id, "KILL"]);
+      return { code, ended };
+    },
+    expected: { code: 0, ended: true },
+  });
+
+  compare("without a signal: TERM; by number, by name in any case, with and without SIG", {
+    change: (s) => {
+      const traps = "trap 'echo term >>/got' TERM; trap 'echo usr1 >>/got' USR1; trap 'echo hup >>/got' HUP";
+      s.process.args = ["/bin/sh", "-c", `${traps}; touch /ready; while :; do sleep 0.05; done`];
+    },
+    observe: async (b) => {
+      started(b);
+      await waitFor("ready", () => existsSync(join(b.rootfs, "ready")));
+      const got = () => {
+        const file = join(b.rootfs, "got");
+        return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+      };
+      const codes: (number | null)[] = [];
+      for (const signal of [[], ["USR1"], ["SIGHUP"], ["sigusr1"], ["15"]]) {
+        const before = got().length;
+        const { code } = b.oci(["kill", b.id, ...signal]);
+        codes.push(code);
+        if (code === 0) await soon("its mark", () => got().length > before);
+      }
+      return { codes, got: got() };
+    },
+    expected: { codes: [0, 0, 0, 0, 0], got: ["term", "usr1", "hup", "usr1", "term"] },
+  });
+
+  compare("a created container by KILL: stopped, and can be deleted", {
+    change: sleeper,
+    observe: async (b) => {
+      b.create();
+      const { code } = b.oci(["kill", b.id, "KILL"]);
+      await waitFor("stopped", () => b.status() === "stopped");
+      return { code, deleted: b.oci(["delete", b.id]).code };
+    },
+    expected: { code: 0, deleted: 0 },
+  });
+
+  compare("a paused container by KILL ends", {
+    change: sleeper,
+    observe: async (b) => {
+      started(b);
+      b.oci(["pause", b.id]);
+      const { code } = b.oci(["kill", b.id, "KILL"]);
+      return { code, ended: await soon("stopped", () => b.status() === "stopped") };
+    },
+    expected: { code: 0, ended: true },
+  });
+
   compare("a signal that there is not", {
     change: sleeper,
     observe: (b) => {
@@ -146,67 +298,6 @@ describe("delete", () => {
   });
 });
 
-describe("update", () => {
-  const file = (controller: string, name: string) => (b: Bundle) =>
-    readFileSync(join("/sys/fs/cgroup", controller, b.cgroup, name), "utf8").trim();
-  const cases: readonly [string, readonly string[], (b: Bundle) => string][] = [
-    ["--memory", ["--memory", "64m"], file("memory", "memory.limit_in_bytes")],
-    ["--memory-reservation", ["--memory-reservation", "32M"], file("memory", "memory.soft_limit_in_bytes")],
-    ["--cpu-share", ["--cpu-share", "512"], file("cpu", "cpu.shares")],
-    ["--cpu-quota", ["--cpu-quota", "50000"], file("cpu", "cpu.cfs_quota_us")],
-    ["--cpu-period", ["--cpu-period", "50000"], file("cpu", "cpu.cfs_period_us")],
-    ["--cpuset-cpus", ["--cpuset-cpus", "0"], file("cpuset", "cpuset.cpus")],
-    ["--pids-limit", ["--pids-limit", "33"], file("pids", "pids.max")],
-  ];
-  for (const [title, options, read] of cases)
-    compare(title, {
-      change: sleeper,
-      observe: (b) => {
-        started(b);
-        return { code: b.oci(["update", ...options, b.id]).code, value: read(b) };
-      },
-    });
-
-  compare("--resources -: from stdin", {
-    change: sleeper,
-    observe: (b) => {
-      started(b);
-      const { code } = b.oci(["update", "-r", "-", b.id], JSON.stringify({ cpu: { shares: 300 } }));
-      return { code, value: file("cpu", "cpu.shares")(b) };
-    },
-    expected: { code: 0, value: "300" },
-  });
-});
-
-describe("events --stats", () => {
-  compare("members of the statistics", {
-    change: sleeper,
-    observe: (b) => {
-      started(b);
-      const { stdout } = b.oci(["events", "--stats", b.id]);
-      if (stdout === "") return null; // crun has no such command
-      const event = JSON.parse(stdout) as {
-        type: string;
-        id: string;
-        data: Record<string, Record<string, unknown>>;
-      };
-      const { memory, cpu, cpuset, pids } = event.data;
-      const keys = (o: unknown) => Object.keys(o as object).sort();
-      return {
-        type: event.type,
-        id: plain(event.id, b),
-        data: keys(event.data),
-        memory: keys(memory),
-        raw: keys(memory?.raw).length > 10,
-        usage: keys(memory?.usage),
-        cpu: keys(cpu?.usage),
-        cpuset: cpuset === undefined ? null : keys(cpuset),
-        pids: (pids?.current as number) >= 1,
-      };
-    },
-  });
-});
-
 describe("spec", () => {
   for (const options of [[], ["--rootless"]])
     compare(`${options.join(" ")} writes config.json with these members`, {
@@ -222,6 +313,35 @@ describe("spec", () => {
         };
       },
     });
+
+  compare("--rootless: what it writes runs for the user who asked for it", {
+    observe: (b, runtime) => {
+      if (runtime.name === "crun") return "not asked: here it is started with root's rights";
+      const user = 'exec setpriv --reuid 4711 --regid 4712 --clear-groups "$@"';
+      execFileSync("chown", ["-R", "4711:4712", b.folder]);
+      const made = b.through(user, ["spec", "--rootless"]);
+      const spec = JSON.parse(readFileSync(join(b.folder, "config.json"), "utf8")) as Spec & {
+        linux: Record<"uidMappings" | "gidMappings", unknown>;
+      };
+      const { uidMappings, gidMappings } = spec.linux;
+      spec.process.terminal = false;
+      spec.process.args = [
+        "/bin/sh",
+        "-c",
+        "id -u; id -g; hostname >/dev/null; touch /dev/shm/x && echo well",
+      ];
+      writeFileSync(join(b.folder, "config.json"), JSON.stringify(spec));
+      const { code, stdout } = b.through(user, ["run", b.id]);
+      return { made: made.code, uidMappings, gidMappings, code, stdout } as Answer;
+    },
+    expected: {
+      made: 0,
+      uidMappings: [{ containerID: 0, hostID: 4711, size: 1 }],
+      gidMappings: [{ containerID: 0, hostID: 4712, size: 1 }],
+      code: 0,
+      stdout: "0\n0\nwell\n",
+    },
+  });
 });
 
 describe("command line", () => {
