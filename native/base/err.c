@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,9 @@ char *err_text(const struct err *e, char *buf, unsigned long size)
 {
 	const char *note = err_note(e);
 
-	snprintf(buf, size, "%.*s: %s%s", (int)(note - e->step), e->step, strerror(e->code), note);
+	if (e->code == ECANCELED) /* what another program has said is the cause */
+		snprintf(buf, size, "%s", e->step);
+	else
+		snprintf(buf, size, "%.*s: %s%s", (int)(note - e->step), e->step, strerror(e->code), note);
 	return buf;
 }

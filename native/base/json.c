@@ -225,7 +225,8 @@ int json_refuse(const struct jnode *n, struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_set(e, EINVAL, "%s: %s", json_path(n, path, sizeof(path)), text);
+	json_path(n, path, sizeof(path));
+	return err_set(e, EINVAL, "%s%s%s", path, *path ? ": " : "", text); /* the document itself has no path */
 }
 
 int json_want_object(const struct jnode *n, struct err *e)

@@ -160,13 +160,24 @@ static int run_hooks(struct creation *c, const struct container_create *req, str
 	return hooks_run(&c->spec, HOOK_CREATE_RUNTIME, &state, e);
 }
 
+/* An init that ends without a word was killed: if not by somebody, then for the memory that it may have. */
+static int init_ended(const struct creation *c, struct err *e)
+{
+	struct err ignored;
+	uint64_t kills = 0;
+
+	if (e->code == EPIPE && *c->cgroup && cgroup_oom_kills(c->cgroup, &kills, &ignored) == 0 && kills)
+		return err_set(e, ENOMEM, "linux.resources.memory.limit: too low, the container's first process was killed before its program ran");
+	return err_wrap(e, "set up the container");
+}
+
 int creation_attend(struct creation *c, const struct container_create *req, struct err *e)
 {
 	for (;;) {
 		struct sync_msg m;
 
 		if (sync_recv(c->sync, &m, e) < 0)
-			return err_wrap(e, "set up the container");
+			return init_ended(c, e);
 		switch (m.type) {
 		case SYNC_READY:
 			return traced("wait for init to be ready", 0);

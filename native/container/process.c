@@ -304,14 +304,15 @@ int process_become(const struct identity *id, struct err *e)
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return err_set(e, errno, "keep capabilities over the change of user");
 	/* The raw calls: the C library would signal threads that a cloned process does not have. */
+	/* EINVAL: the user namespace has no such id. */
 	if (id->no_setgroups && p->group_count)
 		return err_set(e, EPERM, "process.user.additionalGids: the user namespace denies setgroups");
 	if (!id->no_setgroups && syscall(SYS_setgroups, p->group_count, p->groups) < 0)
-		return err_set(e, errno, "set %zu additional groups", p->group_count);
+		return err_set(e, errno, "process.user.additionalGids: set %zu groups", p->group_count);
 	if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
-		return err_set(e, errno, "become group %u", p->gid);
+		return err_set(e, errno, "process.user.gid: become group %u%s", p->gid, errno == EINVAL ? ", which is not mapped" : "");
 	if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0)
-		return err_set(e, errno, "become user %u", p->uid);
+		return err_set(e, errno, "process.user.uid: become user %u%s", p->uid, errno == EINVAL ? ", which is not mapped" : "");
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "end keeping capabilities");
 	umask(p->umask >= 0 ? (mode_t)p->umask : id->umask);

@@ -130,6 +130,9 @@ char *log_text(const struct err *e, char *buf, unsigned long size)
 		first = (char)tolower((unsigned char)first);
 	else if (isupper((unsigned char)first) && cause[1] == ' ')
 		first = (char)tolower((unsigned char)first);
-	snprintf(buf, size, "%.*s: %c%s%s", (int)(note - e->step), e->step, first, cause + 1, note);
+	if (e->code == ECANCELED) /* what another program has said is the cause */
+		snprintf(buf, size, "%s", e->step);
+	else
+		snprintf(buf, size, "%.*s: %c%s%s", (int)(note - e->step), e->step, first, cause + 1, note);
 	return buf;
 }

@@ -120,9 +120,9 @@ static int refuse_platforms(const struct jnode *top, struct err *e)
 /* 1.x of the specification, also with a suffix ("1.0.2-dev"); anything else has another meaning. */
 static int check_version(const struct jnode *top, const char *version, struct err *e)
 {
-	if (version[0] != '1' || version[1] != '.')
-		return json_refuse(top, e, "ociVersion \"%.40s\" is not 1.x", version);
-	return 0;
+	struct jnode n = json_get(top, "ociVersion");
+
+	return version[0] == '1' && version[1] == '.' ? 0 : json_refuse(&n, e, "\"%.40s\" is not 1.x", version);
 }
 
 static int parse_top(const struct jnode *top, struct spec *s, struct err *e)

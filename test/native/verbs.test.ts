@@ -80,7 +80,7 @@ describe("list", () => {
   });
 
   compare("in a folder that is not there: exit code", {
-    observe: (b) => b.oci(["list"], "", ["--root", "/not/there"]).code,
+    observe: (b) => b.oci(["list"], "", ["--root", join(b.folder, "not/there")]).code,
   });
 
   compare("in an unknown format: exit code", {
