@@ -102,7 +102,7 @@ describe("run", () => {
     expected: { code: 0, status: "running", pid: true },
   });
 
-  for (const signal of ["TERM", "USR1"])
+  for (const signal of ["TERM", "USR1"] as const)
     compare(`SIG${signal} to run is the process's`, {
       change: (s) => {
         const line = `trap 'exit 9' ${signal}; touch /ready; while :; do sleep 0.05; done`;
