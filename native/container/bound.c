@@ -39,7 +39,7 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 
 	*ret = (struct container_bound){ 0 };
 	/* What is rare is read from the spec again. */
-	if (s->ns[NS_USER].present || s->ns[NS_TIME].present || s->memory_policy.present ||
+	if (s->rdt.present || s->ns[NS_USER].present || s->ns[NS_TIME].present || s->memory_policy.present ||
 	    p->exec_cpus_initial.present || p->exec_cpus_final.present)
 		return;
 	if (json_object_get(s->seccomp, "listenerPath")) /* the agent is told of each exec, with what the spec says */

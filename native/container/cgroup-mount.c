@@ -67,7 +67,7 @@ static int mount_v1(struct mounts *m, const struct cgroup_host *host, const char
 	static const char *const data[] = { "mode=755", "size=1m", NULL };
 	cleanup_fd int tree = -1;
 
-	if (mount_new_fs("tmpfs", "cgroup", data, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &tree, e) < 0 ||
+	if (mount_new_fs("tmpfs", "cgroup", data, m->spec->mount_label, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &tree, e) < 0 ||
 	    attach(m, tree, destination, e) < 0)
 		return -e->code;
 	for (int i = 0; i < host->count; i++) {
@@ -84,7 +84,7 @@ static int mount_v2(struct mounts *m, const struct cgroup_hierarchy *h, const ch
 	cleanup_fd int tree = -1, source = -1;
 
 	if (own_ns) {
-		if (mount_new_fs("cgroup2", "cgroup", NULL, o->set, &tree, e) < 0)
+		if (mount_new_fs("cgroup2", "cgroup", NULL, NULL, o->set, &tree, e) < 0)
 			return -e->code;
 		return attach(m, tree, destination, e);
 	}

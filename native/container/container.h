@@ -58,6 +58,7 @@ struct container_create {
 	const struct container_tree *trees;
 	size_t tree_count;
 	bool systemd_cgroup;   /* cgroupsPath is "slice:prefix:name": systemd makes the cgroup (cgroup/systemd.h) */
+	bool rdt;              /* linux.intelRdt counts, else it is refused: the caller takes its groups away (container_rdt_remove) */
 	bool systemd_annotations; /* annotations org.systemd.property.* count: only for a caller who may set any */
 	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */
 	void (*warn)(const char *text); /* what was asked for and left out where that is allowed; NULL: not told */
@@ -148,6 +149,11 @@ int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode
 
 /* Removes the cgroup of a container whose processes have ended, and its unit. Waits timeout_ms at most for it to be empty. */
 int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e);
+
+/* Removes the groups of linux.intelRdt that are a container's alone. */
+int container_rdt_remove(const char *spec_path, const char *id, struct err *e);
+/* Other schemas for a container that has linux.intelRdt; NULL: as it is. */
+int container_rdt_update(const char *spec_path, const char *id, const char *l3, const char *bandwidth, struct err *e);
 
 /*
  * Runs the hooks of one kind ("poststart", "poststop") of a spec, in a runner as well: they may take

@@ -40,8 +40,8 @@ static int check(const struct spec *s, const struct container_create *req, struc
 		return err_set(e, EINVAL, "hostname: the container has no uts namespace of its own");
 	if (spec_ns_new(s, NS_USER) && !s->idmaps.uid_count && geteuid() == 0)
 		return err_set(e, EINVAL, "linux.uidMappings: a new user namespace of root needs them");
-	if (s->rdt.present)
-		return err_set(e, ENOTSUP, "linux.intelRdt: no resctrl filesystem is mounted");
+	if (s->rdt.present && !req->rdt)
+		return err_set(e, ENOTSUP, "linux.intelRdt: is not offered here");
 	if (s->process.terminal && req->console_sock < 0)
 		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal");
 	if (sysctl_check(s, e) < 0 || labels_check(s, &s->process, e) < 0)
@@ -148,7 +148,9 @@ int creation_clone(struct creation *c, const struct container_create *req, struc
 		if (req->stdio[i] < 0)
 			close(in.stdio[i]);
 	close(take_fd(&c->sync_init));
-	return traced("clone init", c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0);
+	if (traced("clone init", c->pid < 0 ? err_set(e, errno, "clone the container's init") : 0) < 0)
+		return -e->code;
+	return rdt_enter(&c->rdt, c->pid, e);
 }
 
 static int run_hooks(struct creation *c, const struct container_create *req, struct err *e)
@@ -211,7 +213,7 @@ int creation_attend(struct creation *c, const struct container_create *req, stru
 	}
 }
 
-void creation_give_back(struct creation *c)
+void creation_give_back(struct creation *c, const struct container_create *req)
 {
 	if (c->pid > 0) {
 		struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
@@ -220,6 +222,7 @@ void creation_give_back(struct creation *c)
 		poll(&p, 1, 5000);
 	}
 	creation_drop_cgroup(c);
+	rdt_undo(&c->spec.rdt, req->id, &c->rdt);
 }
 
 static int prepare_mounts(struct creation *c, const struct container_create *req, struct err *e)
@@ -276,6 +279,7 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	    traced("open mount sources", prepare_mounts(c, req, e)) < 0 ||
 	    process_before_clone(&s->process, s->ns[NS_USER].present, creation_warn, (void *)req, e) < 0 ||
 	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 ||
+	    rdt_prepare(&s->rdt, req->id, &c->rdt, e) < 0 ||
 	    traced("join namespaces", join_namespaces(c, e)) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
@@ -293,7 +297,7 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 
 int container_create(const struct container_create *req, struct container_created *ret_created, struct err *e)
 {
-	struct creation c = { .sync = -1, .sync_init = -1, .pidfd = -1, .link_sock = -1,
+	struct creation c = { .sync = -1, .sync_init = -1, .pidfd = -1, .link_sock = -1, .rdt = RDT_NONE,
 			      .mounts = { .null = -1, .proc = -1, .root = -1, .rootfs_tree = -1 } };
 	int r;
 
@@ -306,7 +310,7 @@ int container_create(const struct container_create *req, struct container_create
 	c.umask = umask(022);
 	r = set_up(&c, req, e);
 	if (r < 0) {
-		creation_give_back(&c);
+		creation_give_back(&c, req);
 	} else {
 		ret_created->pid = c.pid;
 		snprintf(ret_created->cgroup, sizeof(ret_created->cgroup), "%s", c.cgroup);
@@ -323,6 +327,7 @@ int container_create(const struct container_create *req, struct container_create
 		close(c.pidfd);
 	if (c.link_sock >= 0)
 		close(c.link_sock);
+	rdt_close(&c.rdt);
 	cgroup_join_close(&c.join);
 	seccomp_filter_free(&c.seccomp);
 	mounts_close(&c.mounts);

@@ -24,6 +24,7 @@ struct creation {
 	bool late;    /* without the rights of root: what needs rights is done inside the user namespace */
 	int ns[NS_KINDS]; /* namespaces to join, by descriptor */
 	char user_path[32]; /* of the user namespace that the caller holds */
+	struct rdt rdt;
 	int link_sock; /* netlink of the caller's network namespace; -1: no devices to move */
 	int sync, sync_init; /* our end; init's, until it has it */
 	pid_t pid;
@@ -37,7 +38,7 @@ int creation_clone(struct creation *c, const struct container_create *req, struc
 /* Until init is ready or gives up. It ends by itself when we do: its next send fails. */
 int creation_attend(struct creation *c, const struct container_create *req, struct err *e);
 /* Init is the caller's child and reaped there; here only that it is dead is waited for. */
-void creation_give_back(struct creation *c);
+void creation_give_back(struct creation *c, const struct container_create *req);
 
 /* --- resources.c --------------------------------------------------------------------------------- */
 int creation_make_cgroup(struct creation *c, const struct container_create *req, struct err *e);

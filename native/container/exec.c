@@ -164,6 +164,14 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 	return 0;
 }
 
+/* The runner itself, whose child inherits it. */
+static int join_rdt(struct execution *x, const struct container_exec *req, struct err *e)
+{
+	struct rdt rdt;
+
+	return rdt_prepare(&x->spec.rdt, req->id, &rdt, e) < 0 || rdt_enter(&rdt, 0, e) < 0 ? -e->code : 0;
+}
+
 /* Whether the process is in another namespace of this kind than we are. */
 static bool is_other(int proc, enum spec_ns_kind kind)
 {
@@ -392,7 +400,7 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 
 	if (traced("read the container and the process", read_request(x, req, e)) < 0 ||
 	    process_before_clone(&x->process, x->spec.ns[NS_USER].present, warn_caller, (void *)req, e) < 0 ||
-	    traced("open cgroups", open_cgroup(x, req, e)) < 0)
+	    traced("open cgroups", open_cgroup(x, req, e)) < 0 || join_rdt(x, req, e) < 0)
 		return -e->code;
 	/* From the host's /proc; only labels need it, and only then does the child hold it. */
 	if (x->process.apparmor_profile || x->process.selinux_label) {

@@ -75,6 +75,32 @@ int netdev_open(const struct spec *s, int *ret_sock, struct err *e);
 /* Moves the devices from the namespace of socket `outside` to that of process pid. */
 int netdev_move(const struct spec *s, int outside, pid_t pid, struct err *e);
 
+/* --- rdt.c -------------------------------------------------------------------------------------- */
+struct rdt {
+	int root, group; /* of resctrl; the container's class of service. -1: not asked for */
+	int tasks, monitor_tasks; /* where its init's pid goes */
+	bool made, monitor_made;
+};
+#define RDT_NONE ((struct rdt){ .root = -1, .group = -1, .tasks = -1, .monitor_tasks = -1 })
+/* In the runner: the container's groups, made and filled. Nothing without linux.intelRdt. rdt_close and rdt_undo after a failure, too. */
+int rdt_prepare(const struct spec_rdt *r, const char *id, struct rdt *ret, struct err *e);
+/* pid: as the caller sees it; 0 is the caller itself. */
+int rdt_enter(const struct rdt *rdt, pid_t pid, struct err *e);
+void rdt_close(struct rdt *rdt);
+/* Removes what this create has made. */
+void rdt_undo(const struct spec_rdt *r, const char *id, struct rdt *rdt);
+/* Removes what is the container's alone; may be called for what is not there. */
+int rdt_remove(const struct spec_rdt *r, const char *id, struct err *e);
+
+/* The parts of the above, for a root that the caller has opened. */
+int rdt_open(int *ret_root, struct err *e);
+/* The first mount point of resctrl in the text of a mountinfo, which is cut. False: none. */
+bool rdt_mount_point(char *mountinfo, char *ret, size_t size);
+int rdt_make(int root, const struct spec_rdt *r, const char *id, struct rdt *ret, struct err *e);
+/* ours: the schemas are written; else they must be what the group has. */
+int rdt_configure(int root, int group, bool ours, const struct spec_rdt *r, struct err *e);
+int rdt_remove_from(int root, const struct spec_rdt *r, const char *id, struct err *e);
+
 /* --- bound.c ------------------------------------------------------------------------------------ */
 /* seccomp_flags: of the filter that seccomp_prepare gave for the spec. */
 void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct container_bound *ret);
@@ -130,6 +156,10 @@ int process_cpus(const struct spec_process *p, struct err *e);
 int labels_check(const struct spec *s, const struct spec_process *p, struct err *e);
 /* Sets the labels that the next execve takes. proc: O_PATH of a verified /proc. */
 int labels_apply(const struct spec_process *p, int proc, struct err *e);
+/* Whether a new filesystem of this type is given a label for all its files, as context= (mount(8)). */
+bool labels_by_context(const char *type);
+/* Labels the root of a detached mount of a type that takes a label as any file does (mqueue). */
+int labels_file(int mount, const char *label, struct err *e);
 
 /* --- sysctl.c ----------------------------------------------------------------------------------- */
 int sysctl_check(const struct spec *s, struct err *e);
@@ -195,8 +225,11 @@ int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e);
 void mounts_close(struct mounts *m);
 /* In init: all mounts of the spec below m->root. */
 int mounts_apply(struct mounts *m, struct err *e);
-/* A new filesystem as a detached mount. data: options ended by NULL; attrs: MOUNT_ATTR_*. */
-int mount_new_fs(const char *type, const char *source, const char *const *data, uint64_t attrs, int *ret_fd,
+/*
+ * A new filesystem as a detached mount. data: options ended by NULL; label: linux.mountLabel or NULL, for the types that
+ * take it; attrs: MOUNT_ATTR_*.
+ */
+int mount_new_fs(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
 		 struct err *e);
 /* Changes the options of the filesystem that fspick(2) gave. */
 int mount_reconfigure(int fs, const char *const *data, struct err *e);

@@ -33,7 +33,7 @@ static void __attribute__((noreturn)) keep_outside(struct creation *c, const str
 	else
 		v.code = creation_attend(c, req, &v.err);
 	if (v.code < 0)
-		creation_give_back(c);
+		creation_give_back(c, req);
 	_exit(send(link, &v, sizeof(v), MSG_NOSIGNAL) < 0);
 }
 
@@ -56,7 +56,7 @@ int creation_inside(struct creation *c, const struct container_create *req, stru
 		close(link[1]);
 		return err_set(e, errno, "fork");
 	}
-	c->cgroup_made = false; /* the keeper's to undo */
+	c->cgroup_made = c->rdt.made = c->rdt.monitor_made = false; /* the keeper's to undo */
 	close(take_fd(&c->sync));
 	c->sync = fcntl(2, F_DUPFD_CLOEXEC, 3); /* creation_clone closes it in the child */
 	if (setns(c->ns[NS_USER], CLONE_NEWUSER) < 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -38,8 +39,8 @@ int labels_check(const struct spec *s, const struct spec_process *p, struct err 
 		return err_set(e, ENOTSUP, "AppArmor profile \"%.100s\": this kernel has no AppArmor", profile(p));
 	if (p->selinux_label && !has_selinux())
 		return err_set(e, ENOTSUP, "SELinux label \"%.100s\": this kernel has no SELinux", p->selinux_label);
-	if (s && s->mount_label)
-		return err_set(e, ENOTSUP, "mount label \"%.100s\": not supported yet", s->mount_label);
+	if (s && s->mount_label && !has_selinux())
+		return err_set(e, ENOTSUP, "linux.mountLabel \"%.100s\": this kernel has no SELinux", s->mount_label);
 	return 0;
 }
 
@@ -61,5 +62,26 @@ int labels_apply(const struct spec_process *p, int proc, struct err *e)
 		if (r < 0)
 			return err_set(e, -r, "SELinux label \"%.100s\"", p->selinux_label);
 	}
+	return 0;
+}
+
+bool labels_by_context(const char *type)
+{
+	/* The kernel's own views are labelled by its policy, file by file; a message queue's root is a file (labels_file). */
+	static const char *const none[] = { "proc", "sysfs", "cgroup", "cgroup2", "mqueue" };
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (!strcmp(type, none[i]))
+			return false;
+	return true;
+}
+
+int labels_file(int mount, const char *label, struct err *e)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mount);
+	if (setxattr(path, "security.selinux", label, strlen(label) + 1, 0) < 0)
+		return err_set(e, errno, "linux.mountLabel \"%.100s\"", label);
 	return 0;
 }

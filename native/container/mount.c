@@ -39,7 +39,7 @@ static int set_option(int fs, const char *option)
 	return sys_fsconfig_string(fs, key, option + len + 1);
 }
 
-int mount_new_fs(const char *type, const char *source, const char *const *data, uint64_t attrs, int *ret_fd,
+int mount_new_fs(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
 		 struct err *e)
 {
 	cleanup_fd int fs = sys_fsopen(type, FSOPEN_CLOEXEC);
@@ -57,6 +57,10 @@ int mount_new_fs(const char *type, const char *source, const char *const *data, 
 			code = errno;
 			return err_set(e, code, "option \"%s\" of %s (%s)", *data, type, fs_says(fs, says, sizeof(says)));
 		}
+	if (label && labels_by_context(type) && sys_fsconfig_string(fs, "context", label) < 0) {
+		code = errno;
+		return err_set(e, code, "linux.mountLabel \"%s\" of %s (%s)", label, type, fs_says(fs, says, sizeof(says)));
+	}
 	if (sys_fsconfig_create(fs) < 0) {
 		code = errno;
 		return err_set(e, code, "make the %s filesystem (%s)", type, fs_says(fs, says, sizeof(says)));

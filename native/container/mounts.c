@@ -264,30 +264,16 @@ static int set_attributes(const struct mounts *m, int tree, const struct mount_o
 	return mount_set(tree, 0, 0, propagation, recursive, e);
 }
 
-/* linux.mountLabel goes to filesystems that keep no labels of their own (mount(8), "context="). */
 static int new_filesystem(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o,
 			  int *ret_fd, struct err *e)
 {
-	bool labelled = m->spec->mount_label && !strcmp(mount->type ? mount->type : "", "tmpfs");
 	/* A tmpfs that takes its content from below is writable until it has it. */
 	uint64_t attrs = o->copy_up ? o->set & ~(uint64_t)MOUNT_ATTR_RDONLY : o->set;
-	char context[600];
-	const char *data[64];
-	size_t n = 0;
-	int r;
+	const char *type = mount->type ? mount->type : "", *label = m->spec->mount_label;
 
-	for (; o->data && o->data[n]; n++) {
-		if (n + 2 >= sizeof(data) / sizeof(data[0]))
-			return err_set(e, E2BIG, "more than %zu options", n);
-		data[n] = o->data[n];
-	}
-	if (labelled && (size_t)snprintf(context, sizeof(context), "context=%s", m->spec->mount_label) >= sizeof(context))
-		return err_set(e, ENAMETOOLONG, "linux.mountLabel");
-	if (labelled)
-		data[n++] = context;
-	data[n] = NULL;
-	r = mount_new_fs(mount->type ? mount->type : "", mount->source, data, attrs, ret_fd, e);
-	return r;
+	if (mount_new_fs(type, mount->source, (const char *const *)o->data, label, attrs, ret_fd, e) < 0)
+		return -e->code;
+	return label && !strcmp(type, "mqueue") ? labels_file(*ret_fd, label, e) : 0;
 }
 
 /* "remount": the mount that is there gets other attributes, and its filesystem other options. */

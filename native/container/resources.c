@@ -123,6 +123,8 @@ int container_discard(const char *id, const char *spec_path, bool systemd_cgroup
 		r = cgroup_kill_all(systemd_cgroup ? unit.path : path, e);
 	if (r == 0)
 		r = container_cgroup_remove(systemd_cgroup ? unit.path : path, systemd_cgroup, 5000, e);
+	if (r == 0)
+		r = rdt_remove(&s.rdt, id, e);
 	spec_free(&s);
 	return r;
 }

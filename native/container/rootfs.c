@@ -128,7 +128,7 @@ static int mask_all(struct mounts *m, struct err *e)
 		if (fstat(target, &st) < 0)
 			return err_set(e, errno, "mask \"%s\"", *p);
 		if (S_ISDIR(st.st_mode)) {
-			if (empty < 0 && mount_new_fs("tmpfs", "tmpfs", data, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+			if (empty < 0 && mount_new_fs("tmpfs", "tmpfs", data, m->spec->mount_label, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
 						      MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &empty, e) < 0)
 				return err_wrap(e, "mask \"%s\"", *p);
 			r = cover(&empty, &empty_attached, target, e);

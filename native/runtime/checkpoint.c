@@ -37,6 +37,8 @@ static int refuse(const struct options *o, const struct spec *spec, struct err *
 	    strcmp(o->cgroups_mode, "strict") && strcmp(o->cgroups_mode, "ignore"))
 		return err_set(e, EINVAL, "option --manage-cgroups-mode: \"%.40s\" is none of soft, full, strict, ignore",
 			       o->cgroups_mode);
+	if (spec->rdt.present)
+		return err_set(e, ENOTSUP, "linux.intelRdt: is not saved or restored");
 	if (spec->has_process && spec->process.terminal)
 		return err_set(e, ENOTSUP, "process.terminal: a terminal can't be saved or restored");
 	return 0;

@@ -38,7 +38,9 @@ static int end_processes(struct state *s, struct err *e)
 	if (s->pid > 0)
 		waitpid(s->pid, NULL, WNOHANG); /* ours in `run` */
 	trace_step("wait for its end", NULL);
-	return *s->cgroup ? traced("remove cgroups", container_cgroup_remove(s->cgroup, s->systemd, END_TIMEOUT_MS, e)) : 0;
+	if (*s->cgroup && traced("remove cgroups", container_cgroup_remove(s->cgroup, s->systemd, END_TIMEOUT_MS, e)) < 0)
+		return -e->code;
+	return s->rdt ? container_rdt_remove(s->config, s->id, e) : 0;
 }
 
 int container_destroy(struct state *s, struct err *e)

@@ -57,13 +57,13 @@ int command_features(const struct options *o, struct err *e)
 	for (int i = 0; i < HOOK_KINDS; i++)
 		json_array_append_new(hooks, json_string(spec_hook_names[i]));
 	snprintf(version, sizeof(version), "%u.%u.%u", v->major, v->minor, v->micro);
-	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb} s{s{sb}}} s{ss ss}}",
+	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb sb sb} s{s{sb}}} s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
 			mount_options, "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
 			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
 			"operators", names(container_seccomp_operator), "archs", strings(architectures), "knownFlags", names(container_seccomp_flag),
 			"supportedFlags", names(container_seccomp_flag), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
-			"enabled", 0, "mountExtensions", "idmap", "enabled", 1, "annotations",
+			"enabled", 1, "schemata", 1, "monitoring", 1, "mountExtensions", "idmap", "enabled", 1, "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
 	return print_json(doc, JSON_INDENT(4), "\n", e) < 0 ? -1 : 0;
 }

@@ -129,7 +129,7 @@ static int make(struct creation *c, struct err *e)
 					.mntns_fd = -1, .userns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
 					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
 					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
-					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true,
+					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true, .rdt = true,
 					.warn = log_warning };
 	struct container_created created = { 0 };
 	cleanup_fd int start = -1;

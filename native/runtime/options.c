@@ -81,8 +81,8 @@ static const struct rule rules[] = {
 	{ "kernel-memory", NULL, TEXT, AT(kernel_memory), FOR_UPDATE, NULL },
 	{ "kernel-memory-tcp", NULL, TEXT, AT(kernel_memory_tcp), FOR_UPDATE, NULL },
 	{ "pids-limit", NULL, TEXT, AT(pids_limit), FOR_UPDATE, "number of processes; -1: no limit" },
-	{ "l3-cache-schema", NULL, TEXT, AT(l3_cache_schema), FOR_UPDATE, "Intel RDT/CAT (refused where the kernel has no resctrl)" },
-	{ "mem-bw-schema", NULL, TEXT, AT(mem_bw_schema), FOR_UPDATE, "Intel RDT/MBA (refused where the kernel has no resctrl)" },
+	{ "l3-cache-schema", NULL, TEXT, AT(l3_cache_schema), FOR_UPDATE, "schema of the L3 cache (linux.intelRdt.l3CacheSchema)" },
+	{ "mem-bw-schema", NULL, TEXT, AT(mem_bw_schema), FOR_UPDATE, "schema of memory bandwidth (linux.intelRdt.memBwSchema)" },
 
 	{ "image-path", NULL, TEXT, AT(image_path), FOR_CHECKPOINT | FOR_RESTORE, "folder of the images (default: ./checkpoint)" },
 	{ "work-path", NULL, TEXT, AT(work_path), FOR_CHECKPOINT | FOR_RESTORE, "folder for CRIU's log and work files" },

@@ -109,6 +109,7 @@ int state_describe(struct state *s, const struct spec *spec, struct err *e)
 		if (spec->hooks[kind].count)
 			s->hooks |= 1u << kind;
 	s->own_pids = spec_ns_new(spec, NS_PID);
+	s->rdt = spec->rdt.present;
 	if (spec->annotations && json_object_size(spec->annotations)) {
 		s->annotations = json_text(spec->annotations, JSON_COMPACT);
 		if (!s->annotations)
@@ -122,10 +123,10 @@ int state_save(struct state *s, struct err *e)
 	cleanup_free char *text = NULL;
 	json_t *o;
 
-	o = json_pack("{ss si sI sI ss ss ss ss si sb sb}", "ociVersion", s->oci_version, "pid", (int)s->pid, "startTime",
+	o = json_pack("{ss si sI sI ss ss ss ss si sb sb sb}", "ociVersion", s->oci_version, "pid", (int)s->pid, "startTime",
 		      (json_int_t)s->start_time, "pidfdInode", (json_int_t)s->pidfd_inode, "bundle", s->bundle, "rootfs", s->rootfs, "cgroup", s->cgroup, "created",
 		      s->created, "hooks", (int)s->hooks, "ownPids", (int)s->own_pids,
-		      "systemd", (int)s->systemd);
+		      "systemd", (int)s->systemd, "intelRdt", (int)s->rdt);
 	if (o && s->annotations)
 		json_object_set_new(o, "annotations", json_loads(s->annotations, 0, NULL));
 	text = o ? json_text(o, JSON_COMPACT) : NULL;
@@ -175,7 +176,7 @@ static int read_members(const struct jnode *top, struct state *s, struct err *e)
 	if ((r = json_need_i64(top, "pid", &pid, e)) < 0 || (r = json_need_i64(top, "startTime", &start, e)) < 0 ||
 	    (r = json_i64(top, "pidfdInode", &inode, e)) < 0 ||
 	    (r = json_i64(top, "hooks", &hooks, e)) < 0 || (r = json_bool(top, "ownPids", &s->own_pids, e)) < 0 ||
-	    (r = json_bool(top, "systemd", &s->systemd, e)) < 0 ||
+	    (r = json_bool(top, "systemd", &s->systemd, e)) < 0 || (r = json_bool(top, "intelRdt", &s->rdt, e)) < 0 ||
 	    (r = copy_member(top, "ociVersion", s->oci_version, sizeof(s->oci_version), e)) < 0 ||
 	    (r = copy_member(top, "bundle", s->bundle, sizeof(s->bundle), e)) < 0 ||
 	    (r = copy_member(top, "rootfs", s->rootfs, sizeof(s->rootfs), e)) < 0 ||

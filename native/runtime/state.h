@@ -30,6 +30,7 @@ struct state {
 	char oci_version[32];
 	char *annotations;     /* a JSON object as text, allocated; NULL: none */
 	unsigned int hooks;    /* bit N: there are hooks of enum spec_hook_kind N */
+	bool rdt;              /* linux.intelRdt: there may be groups to remove */
 	bool own_pids;         /* a PID namespace of its own: its init's end is everybody's end */
 	pid_t pid;
 	uint64_t start_time;   /* field 22 of /proc/PID/stat: tells a reused pid, but not within one tick (10 ms) */

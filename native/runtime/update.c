@@ -131,6 +131,21 @@ static void settle_swap(json_t *resources)
 		json_object_set_new(memory, "swap", json_integer(-1));
 }
 
+/* "": not given, as above. */
+static int update_rdt(const struct state *s, const char *l3, const char *bandwidth, struct err *e)
+{
+	if (l3 && !*l3)
+		l3 = NULL;
+	if (bandwidth && !*bandwidth)
+		bandwidth = NULL;
+	if (!l3 && !bandwidth)
+		return 0;
+	if (bandwidth && (strncmp(bandwidth, "MB:", 3) || strchr(bandwidth, '\n')))
+		return err_set(e, EINVAL, "option --mem-bw-schema: \"%.80s\" is no line that starts with MB:", bandwidth);
+	return container_rdt_update(s->config, s->id, l3, bandwidth, e) < 0 ?
+		       err_wrap(e, "option --%s", l3 ? "l3-cache-schema" : "mem-bw-schema") : 0;
+}
+
 int command_update(const struct options *o, struct err *e)
 {
 	cleanup_state struct state s = { .lock = -1 };
@@ -140,10 +155,6 @@ int command_update(const struct options *o, struct err *e)
 
 	if (state_load_locked(o->root, o->id, &s, e) < 0)
 		return -1;
-	if (o->l3_cache_schema || o->mem_bw_schema) {
-		err_set(e, ENOTSUP, "option --%s: Intel RDT is not offered", o->l3_cache_schema ? "l3-cache-schema" : "mem-bw-schema");
-		return -1;
-	}
 	if (state_status(&s) == STATUS_STOPPED) {
 		err_set(e, ESRCH, "container \"%s\" is stopped, update needs running", s.id);
 		return -1;
@@ -160,5 +171,7 @@ int command_update(const struct options *o, struct err *e)
 		r = container_update(s.cgroup, s.systemd, &top, e);
 	}
 	json_decref(resources);
+	if (r == 0)
+		r = update_rdt(&s, o->l3_cache_schema, o->mem_bw_schema, e);
 	return r < 0 ? -1 : 0;
 }

@@ -244,8 +244,8 @@ static int parse_rdt(const struct jnode *linux_, struct spec_rdt *rdt, struct er
 	if (rdt->clos && strcmp(rdt->clos, "/") && (strchr(rdt->clos, '/') || !strcmp(rdt->clos, ".") ||
 						    !strcmp(rdt->clos, "..") || !*rdt->clos))
 		return json_refuse(&n, e, "closID \"%.80s\" is no name", rdt->clos);
-	if (!one_line(rdt->l3) || !one_line(rdt->bandwidth))
-		return json_refuse(&n, e, "a schema has more than one line");
+	if (!one_line(rdt->bandwidth))
+		return json_refuse(&n, e, "memBwSchema has more than one line");
 	if (rdt->bandwidth && strncmp(rdt->bandwidth, "MB:", 3))
 		return json_refuse(&n, e, "memBwSchema \"%.80s\" does not start with MB:", rdt->bandwidth);
 	for (const char **line = rdt->schemata; *line; line++)

@@ -100,6 +100,8 @@ static void test_refused(void)
 	refused(LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"3-1\"}"), "linux.memoryPolicy.nodes");
 	refused(LINUX("\"maskedPaths\":[\"proc\"]"), "linux.maskedPaths[0]: \"proc\" is not absolute");
 	refused(LINUX("\"intelRdt\":{\"closID\":\"../x\"}"), "is no name");
+	refused(LINUX("\"intelRdt\":{\"memBwSchema\":\"MB:0=1\\nL3:0=f\"}"), "memBwSchema has more than one line");
+	refused(LINUX("\"intelRdt\":{\"memBwSchema\":\"L3:0=f\"}"), "does not start with MB:");
 	refused(PROCESS(",\"scheduler\":{\"policy\":\"SCHED_ISO\"}"), "process.scheduler.policy");
 	refused(PROCESS(",\"execCPUAffinity\":{\"initial\":\"0,,1\"}"), "process.execCPUAffinity.initial");
 	refused(HEAD "\"windows\":{}}", "windows: is for another platform");

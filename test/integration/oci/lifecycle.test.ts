@@ -205,6 +205,7 @@ describe("errors", () => {
 
   it("what is asked for and can't be given is refused by name", async () => {
     await using b = new Bundle();
+    const missing = join(b.folder, "missing");
     const refused = (change: () => void, message: string) => {
       change();
       const r = b.run();
@@ -225,8 +226,8 @@ describe("errors", () => {
     }, 'option "size=x" of tmpfs');
     refused(() => {
       b.spec.mounts.pop();
-      b.spec.mounts.push({ destination: "/m", type: "bind", source: "/not/there", options: ["bind"] });
-    }, 'source "/not/there": no such file or directory');
+      b.spec.mounts.push({ destination: "/m", type: "bind", source: missing, options: ["bind"] });
+    }, `source "${missing}": no such file or directory`);
     refused(() => {
       b.spec.mounts.pop();
       b.spec.linux.sysctl = { "kernel.core_pattern": "|/x" };

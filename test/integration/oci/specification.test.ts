@@ -225,9 +225,26 @@ describe("linux", () => {
     await using b = new Bundle((s) => {
       Object.assign(s.linux, { intelRdt: { closID: "a" } });
     });
-    expect(b.run().stderr).toContain("linux.intelRdt: ");
+    expect(b.run().stderr).toContain("linux.intelRdt: no resctrl filesystem is mounted");
+    expect(b.traces()).toEqual([]);
     Object.assign(b.spec, { vm: { kernel: { path: "/k" } } });
     expect(b.run().stderr).toContain("vm: is for another platform");
+  });
+});
+
+describe("update --l3-cache-schema, --mem-bw-schema", () => {
+  it("are errors that name the option for a container without intelRdt, and for what is no schema", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = ["/bin/sleep", "1000"];
+    });
+    expect(b.create().code).toBe(0);
+    const update = (option: string, value: string) => b.oci(["update", option, value, b.id]);
+    expect(update("--l3-cache-schema", "L3:0=f").stderr).toContain(
+      "option --l3-cache-schema: the container has no linux.intelRdt",
+    );
+    expect(update("--mem-bw-schema", "MB:0=10").stderr).toContain("option --mem-bw-schema: ");
+    expect(update("--mem-bw-schema", "L3:0=f").stderr).toContain("is no line that starts with MB:");
+    expect(update("--l3-cache-schema", "").code).toBe(0);
   });
 });
 
@@ -297,6 +314,6 @@ describe("process", () => {
   it("a mount label without SELinux is refused by name", async () => {
     await using b = new Bundle();
     Object.assign(b.spec.linux, { mountLabel: "x:y:z" });
-    expect(b.run().stderr).toContain('mount label "x:y:z"');
+    expect(b.run().stderr).toContain('linux.mountLabel "x:y:z": this kernel has no SELinux');
   });
 });
