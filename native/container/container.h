@@ -37,6 +37,13 @@ struct container_tree {
 	int fd;
 };
 
+/* What becomes of a create whose caller may not make cgroups (no root's rights, a cgroup filesystem that is read-only). */
+enum container_cgroup_need {
+	CGROUP_NEEDED,    /* it fails */
+	CGROUP_OPTIONAL,  /* it goes on without, unless limits are asked for, and warns */
+	CGROUP_BY_RIGHTS, /* optional for who is not root of the machine and does not ask systemd, else needed */
+};
+
 struct container_create {
 	const char *id;
 	const char *bundle;    /* absolute; relative paths of the spec (rootfs, bind sources) start here */
@@ -58,6 +65,7 @@ struct container_create {
 	const struct container_tree *trees;
 	size_t tree_count;
 	bool systemd_cgroup;   /* cgroupsPath is "slice:prefix:name": systemd makes the cgroup (cgroup/systemd.h) */
+	enum container_cgroup_need cgroup_need;
 	bool rdt;              /* linux.intelRdt counts, else it is refused: the caller takes its groups away (container_rdt_remove) */
 	bool systemd_annotations; /* annotations org.systemd.property.* count: only for a caller who may set any */
 	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */

@@ -89,6 +89,24 @@ static int bind_node(int dir, const char *name, const char *host, mode_t type, d
 	return sys_move_mount_fd(tree, to) < 0 ? err_set(e, errno, "bind device node \"%s\"", host) : 0;
 }
 
+/*
+ * Made, or bound where that is known to be all there is. Root of a user namespace around the runtime itself (a rootless
+ * engine's) learns it by the first refusal.
+ */
+static int put_node(struct mounts *m, int dir, const char *name, const char *host, const struct spec_device *d, struct err *e)
+{
+	dev_t number = makedev((unsigned int)d->major, (unsigned int)d->minor);
+	int r = 0;
+
+	if (d->type == S_IFIFO || !m->bind_nodes) {
+		r = make_node(m, dir, name, d->type, d->mode, number, d->uid, d->gid, e);
+		if (r != -EPERM || d->type == S_IFIFO)
+			return r;
+		m->bind_nodes = true;
+	}
+	return bind_node(dir, name, host, d->type, number, e);
+}
+
 static int make_extra(struct mounts *m, const struct spec_device *d, struct err *e)
 {
 	char clean[4096], *slash;
@@ -100,12 +118,7 @@ static int make_extra(struct mounts *m, const struct spec_device *d, struct err 
 	*slash = '\0';
 	if (path_mkdirs(m->root, slash == clean ? "/" : clean, 0755, &dir, e) < 0)
 		return err_wrap(e, "device \"%s\"", d->path);
-	if (m->user_ns && d->type != S_IFIFO)
-		return bind_node(dir, slash + 1, d->path, d->type, makedev((unsigned int)d->major, (unsigned int)d->minor), e);
-	if (make_node(m, dir, slash + 1, d->type, d->mode, makedev((unsigned int)d->major, (unsigned int)d->minor), d->uid,
-		      d->gid, e) < 0)
-		return err_wrap(e, "device \"%s\"", d->path);
-	return 0;
+	return put_node(m, dir, slash + 1, d->path, d, e) < 0 ? err_wrap(e, "device \"%s\"", d->path) : 0;
 }
 
 static bool is_listed(const struct spec *s, const char *name)
@@ -121,18 +134,14 @@ static bool is_listed(const struct spec *s, const char *name)
 
 static int make_defaults(struct mounts *m, int dev, struct err *e)
 {
-	for (size_t i = 0; m->user_ns && i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+		struct spec_device d = { .type = S_IFCHR, .mode = 0666, .major = defaults[i].major, .minor = defaults[i].minor };
 		char host[16];
 
 		snprintf(host, sizeof(host), "/dev/%s", defaults[i].name);
-		if (!is_listed(m->spec, defaults[i].name) &&
-		    bind_node(dev, defaults[i].name, host, S_IFCHR, makedev(defaults[i].major, defaults[i].minor), e) < 0)
+		if (!is_listed(m->spec, defaults[i].name) && put_node(m, dev, defaults[i].name, host, &d, e) < 0)
 			return -e->code;
 	}
-	for (size_t i = 0; !m->user_ns && i < sizeof(defaults) / sizeof(defaults[0]); i++)
-		if (!is_listed(m->spec, defaults[i].name) &&
-		    make_node(m, dev, defaults[i].name, S_IFCHR, 0666, makedev(defaults[i].major, defaults[i].minor), 0, 0, e) < 0)
-			return -e->code;
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		/* Host kernels without /proc/kcore have nothing to link to. */
 		if (!strcmp(links[i].name, "core") && faccessat(m->proc, "kcore", F_OK, 0) < 0)
@@ -153,6 +162,7 @@ int devices_make(struct mounts *m, struct err *e)
 
 	if (dev_is_bound(m))
 		return 0;
+	m->bind_nodes = m->user_ns;
 	/* A real folder, not a link of the image: mounts_apply made sure where it was mounted. */
 	if (mkdirat(m->root, "dev", 0755) < 0 && errno != EEXIST)
 		return err_set(e, errno, "make /dev");

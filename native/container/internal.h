@@ -210,7 +210,8 @@ struct mounts {
 	size_t tree_count;
 	int *sources;           /* per mount of the spec: a detached clone of its bind source, or -1 */
 	bool late;              /* init opens the sources: the runner may not (it is not root) */
-	bool user_ns;           /* no device nodes can be made: the host's are bound */
+	bool user_ns;           /* the container is in another user namespace than the runtime */
+	bool bind_nodes;        /* no device nodes can be made: the host's are bound */
 	int rootfs_tree;        /* with a user namespace: the rootfs, cloned by the runner; else -1 */
 	const char *bundle;
 	void (*warn)(void *arg, const char *text);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cgroup of a container: made and limited at create, changed by update, removed at its end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "base/trace.h"
 #include "cgroup/systemd.h"
 #include "container/creation.h"
@@ -22,58 +25,109 @@ static int start_unit(struct creation *c, const struct container_create *req, co
 	return 0;
 }
 
-/* Anything but device rules: without device nodes (they can't be made here) these have no object. */
+static int make(struct creation *c, const struct container_create *req, const struct jnode *resources, struct err *e)
+{
+	int r = req->systemd_cgroup ? start_unit(c, req, resources, e) :
+				      cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
+
+	return r < 0 ? r : cgroup_create(c->cgroup, &c->made, e);
+}
+
+/* --- without the rights to make or limit one ------------------------------------------------------- */
+
+/* Root of the whole machine, not of a user namespace of it (user_namespaces(7): the map of the first one). */
+static bool has_roots_rights(void)
+{
+	char map[64];
+	unsigned int inside, outside, count;
+
+	return geteuid() == 0 && io_read_small_at(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 &&
+	       sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && !inside && !outside && count == UINT32_MAX;
+}
+
+static bool may_go_without(const struct container_create *req)
+{
+	return req->cgroup_need == CGROUP_OPTIONAL ||
+	       (req->cgroup_need == CGROUP_BY_RIGHTS && !req->systemd_cgroup && !has_roots_rights());
+}
+
+static bool lacks_rights(int code)
+{
+	return code == EACCES || code == EPERM || code == EROFS;
+}
+
+/* Device rules have no object where the nodes can't be made anyway. */
 static bool asks_for_limits(const json_t *resources)
 {
+	bool devices_too = has_roots_rights();
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)resources, key, value)
-		if (strcmp(key, "devices") && json_object_size(value))
-			return true;
+		if (devices_too || strcmp(key, "devices"))
+			if (json_is_array(value) ? json_array_size(value) : json_object_size(value))
+				return true;
 	return false;
 }
 
-/* A caller without rights goes without a cgroup, when nothing is asked of it. */
-static int make_cgroup_late(struct creation *c, const struct container_create *req, struct err *e)
+static void warn_of(const struct container_create *req, const char *what, const struct err *why)
 {
-	struct err why = { 0 };
 	char text[640];
 
-	if (cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e) < 0)
-		return -e->code;
-	if (cgroup_create(c->cgroup, &c->made, &why) == 0)
-		return 1;
-	*c->cgroup = '\0';
+	snprintf(text, sizeof(text), "%s: %s: %s", what, why->step, strerror(why->code));
+	creation_warn((void *)req, text);
+}
+
+/* why: a cgroup could not be made. No error when nothing is asked of it. */
+static int go_without(struct creation *c, const struct container_create *req, const struct err *why, struct err *e)
+{
+	struct err ignored;
+
 	if (asks_for_limits(c->spec.resources)) {
-		*e = why;
+		*e = *why;
 		return err_wrap(e, "linux.resources");
 	}
-	snprintf(text, sizeof(text), "no cgroup: %s: %s", why.step, strerror(why.code));
-	creation_warn((void *)req, text);
+	systemd_end_waiter(&c->waiter);
+	if (c->unit_made)
+		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
+	c->unit_made = false;
+	*c->cgroup = '\0';
+	warn_of(req, "no cgroup", why);
+	return 0;
+}
+
+static int limit(struct creation *c, const struct container_create *req, const struct jnode *resources, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (cgroup_apply(c->cgroup, resources, &why) == 0)
+		return 0;
+	if (!may_go_without(req) || !lacks_rights(why.code) || has_roots_rights()) {
+		*e = why;
+		return -e->code;
+	}
+	/* All but the device rules; these come first, so that an error of the rest is told for what it is. */
+	if (cgroup_update(c->cgroup, resources, e) < 0)
+		return -e->code;
+	warn_of(req, "no device rules", &why);
 	return 0;
 }
 
 int creation_make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
 {
 	struct jnode resources = json_top(c->spec.resources, "linux.resources");
-	int r;
+	struct err why = { 0 };
+	int r = make(c, req, &resources, &why);
 
-	if (c->late) {
-		r = make_cgroup_late(c, req, e);
-		if (r <= 0)
-			return r;
-	} else {
-		r = req->systemd_cgroup ? start_unit(c, req, &resources, e) :
-					  cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
-		if (r == 0)
-			r = cgroup_create(c->cgroup, &c->made, e);
-		if (r < 0)
-			return -e->code;
+	if (r < 0 && may_go_without(req) && lacks_rights(why.code))
+		return go_without(c, req, &why, e);
+	if (r < 0) {
+		*e = why;
+		return r;
 	}
 	c->cgroup_made = true;
 	trace_step("make cgroups", c->cgroup);
-	if (traced("set limits", cgroup_apply(c->cgroup, &resources, e)) < 0)
+	if (traced("set limits", limit(c, req, &resources, e)) < 0)
 		return -e->code;
 	return cgroup_join_open(c->cgroup, &c->join, e);
 }

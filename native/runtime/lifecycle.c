@@ -120,6 +120,14 @@ static int open_console(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* --rootless, of which main() has seen that it is one of these. */
+static enum container_cgroup_need cgroup_need(const struct options *o)
+{
+	if (!o->rootless || !strcmp(o->rootless, "auto"))
+		return CGROUP_BY_RIGHTS;
+	return strcmp(o->rootless, "true") ? CGROUP_NEEDED : CGROUP_OPTIONAL;
+}
+
 /* Everything from the specification to a process that waits; the undo is undo_create's. */
 static int make(struct creation *c, struct err *e)
 {
@@ -129,7 +137,7 @@ static int make(struct creation *c, struct err *e)
 					.mntns_fd = -1, .userns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
 					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
 					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
-					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true, .rdt = true,
+					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true, .rdt = true, .cgroup_need = cgroup_need(c->o),
 					.warn = log_warning };
 	struct container_created created = { 0 };
 	cleanup_fd int start = -1;

@@ -26,7 +26,7 @@ static const struct rule rules[] = {
 	{ "debug", NULL, FLAG, AT(debug), FOR_GLOBAL, "log what is done as well" },
 	{ "systemd-cgroup", NULL, FLAG, AT(systemd_cgroup), FOR_GLOBAL,
 	  "let systemd make the cgroups; cgroupsPath is \"slice:prefix:name\"" },
-	{ "rootless", NULL, TEXT, AT(rootless), FOR_GLOBAL, "go on without the right to make cgroups: true, false or auto" },
+	{ "rootless", NULL, TEXT, AT(rootless), FOR_GLOBAL, "go on without the right to make cgroups: true, false or auto (default)" },
 	{ "trace", NULL, TEXT, AT(trace), FOR_GLOBAL, "file that the time of each step is appended to, in microseconds" },
 	{ "version", "v", FLAG, AT(version), FOR_GLOBAL, "print the version" },
 	{ "help", "h", FLAG, AT(help), ~0U, "show this help" },

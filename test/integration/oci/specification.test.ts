@@ -1,10 +1,21 @@
 /** Fields of config.json that need a second look at the kernel: user and time namespaces, mapped mounts, memory, CPUs. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { binary, Bundle, type Spec } from "./bundle.ts";
+import { ownName } from "../../support/run.ts";
+import { binary, Bundle, type Result, type Spec } from "./bundle.ts";
 
 const map = (inside: number, outside: number, size: number) => [
   { containerID: inside, hostID: outside, size },
@@ -136,6 +147,149 @@ describe("a caller without rights", () => {
     b.write();
     expect(run(["run", "-b", b.folder, b.id]).stderr).toMatch(/linux\.uidMappings: newuidmap: \S/);
     run(["delete", "-f", b.id]);
+  });
+});
+
+describe("--rootless", () => {
+  const uid = 54331;
+  const hierarchies = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(" ")[4] ?? "");
+
+  /** Runs a shell line in which "$@" is the runtime with these arguments. */
+  function shell(b: Bundle, before: string, args: readonly string[]): Result {
+    // Outside the bundle's folder, which others may not enter.
+    const folder = mkdtempSync(join(tmpdir(), "kobako-rootless-"));
+    chmodSync(folder, 0o755);
+    const own = join(folder, "kobako-oci");
+    copyFileSync(binary, own);
+    chmodSync(own, 0o755);
+    const r = spawnSync(
+      "/bin/sh",
+      ["-c", before, folder, own, "--root", join(b.folder, "own-state"), ...args],
+      {
+        encoding: "utf8",
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        timeout: 30_000,
+        input: "",
+      },
+    );
+    rmSync(folder, { recursive: true });
+    return { code: r.status, stdout: r.stdout, stderr: r.stderr };
+  }
+
+  /** As a user without rights. */
+  const asUser = `exec setpriv --reuid=${uid} --regid=${uid} --clear-groups "$@"`;
+  /** As root where all cgroup filesystems are read-only. */
+  const readOnly = `exec unshare --mount /bin/sh -c 'for m in ${hierarchies.join(" ")}; do mount -o remount,bind,ro $m || exit 9; done; exec "$@"' sh "$@"`;
+
+  const own = (b: Bundle, id = uid) => {
+    chmodSync(b.folder, 0o755);
+    spawnSync("chown", ["-R", `${id}:${id}`, b.folder]);
+  };
+
+  it("a user without rights goes without a cgroup by true and by auto, not by false", async () => {
+    await using b = new Bundle((s) => {
+      s.linux.namespaces.push({ type: "user" });
+      s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+    });
+    b.write();
+    own(b);
+    const run = (option: readonly string[]) => shell(b, asUser, [...option, "run", "-b", b.folder, b.id]);
+    for (const option of [[], ["--rootless", "auto"], ["--rootless=true"]]) {
+      const r = run(option);
+      expect(r.stderr).toContain("warning: no cgroup: ");
+      expect(r.code).toBe(0);
+    }
+    const refused = run(["--rootless=false"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/container run: make cgroup .*: permission denied\n$/);
+  });
+
+  it("root goes without by true only, and never without limits that are asked for", async () => {
+    await using b = new Bundle();
+    b.write();
+    const run = (option: readonly string[]) => shell(b, readOnly, [...option, "run", "-b", b.folder, b.id]);
+    for (const option of [[], ["--rootless=auto"], ["--rootless=false"]]) {
+      const r = run(option);
+      expect(r.code).toBe(1);
+      expect(r.stderr).toMatch(/container run: make cgroup .*: read-only file system\n$/);
+    }
+    expect(run(["--rootless=true"])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("warning: no cgroup: "),
+    });
+    const asked: readonly Record<string, unknown>[] = [
+      { pids: { limit: 5 } },
+      { devices: [{ allow: false, access: "rwm" }] },
+      { hugepageLimits: [{ pageSize: "2MB", limit: 0 }] },
+    ];
+    for (const resources of asked) {
+      b.spec.linux.resources = resources;
+      b.write();
+      const r = run(["--rootless=true"]);
+      expect(r.code).toBe(1);
+      expect(r.stderr).toContain("linux.resources: make cgroup ");
+    }
+  });
+
+  it("root of a user namespace goes without by auto, with the host's devices", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = ["/bin/sh", "-c", "id -u; echo x >/dev/null && stat -c %t:%T /dev/null"];
+      // As engines without root's rights leave them to their runtime.
+      s.linux.resources = { devices: [{ allow: false, access: "rwm" }] };
+    });
+    b.write();
+    own(b, 100_000);
+    const inside = [
+      'mkfifo "$0/up" "$0/go"',
+      `unshare --user --keep-caps --mount /bin/sh -c 'echo up >"$0/up"; read x <"$0/go"; exec setpriv --reuid=0 --regid=0 --clear-groups "$@"' "$0" "$@" & pid=$!`,
+      'read x <"$0/up"',
+      "echo 0 100000 65536 >/proc/$pid/uid_map; echo 0 100000 65536 >/proc/$pid/gid_map",
+      'echo go >"$0/go"',
+      "wait $pid",
+    ].join("\n");
+    const run = (option: readonly string[]) => shell(b, inside, [...option, "run", "-b", b.folder, b.id]);
+    const r = run([]);
+    expect(r.stderr).toContain("warning: no cgroup: ");
+    expect(r).toMatchObject({ code: 0, stdout: "0\n1:3\n" });
+    expect(run(["--rootless=false"]).stderr).toMatch(/container run: make cgroup .*: permission denied\n$/);
+  });
+
+  it("a cgroup that was delegated to the user is used, with limits and without device rules", async () => {
+    const top = ownName();
+    await using b = new Bundle((s) => {
+      s.linux.namespaces = s.linux.namespaces.filter(({ type }) => type !== "cgroup");
+      s.linux.namespaces.push({ type: "user" });
+      s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+      s.linux.cgroupsPath = `/${top}/below`;
+      s.linux.resources = { pids: { limit: 5 } };
+      s.process.args = ["/bin/cat", "/proc/self/cgroup"];
+    });
+    b.write();
+    own(b);
+    const delegated = hierarchies.map((mount) => join(mount, top));
+    try {
+      for (const folder of delegated) {
+        mkdirSync(folder);
+        for (const file of ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"])
+          if (existsSync(join(folder, file))) chownSync(join(folder, file), uid, uid);
+        // A new group of the cpuset hierarchy takes nobody before it has processors and memory.
+        for (const file of ["cpuset.cpus", "cpuset.mems"])
+          if (existsSync(join(folder, "tasks")) && existsSync(join(folder, file)))
+            writeFileSync(join(folder, file), readFileSync(join(folder, "..", file)));
+      }
+      // The way into a v2 group starts in one that is the user's as well.
+      const enter = `for d in ${delegated.join(" ")}; do [ -e $d/tasks ] || { mkdir -p $d/from; echo $$ >$d/from/cgroup.procs; }; done; ${asUser}`;
+      const r = shell(b, enter, ["run", "-b", b.folder, b.id]);
+      expect(r.stderr).toContain("warning: no device rules: ");
+      expect(r.stderr).not.toContain("no cgroup");
+      expect(r.code).toBe(0);
+      expect(r.stdout).toMatch(new RegExp(`:pids:/${top}/below\n|^0::/${top}/below\n`));
+    } finally {
+      for (const folder of delegated) spawnSync("rmdir", [join(folder, "from"), folder]);
+    }
   });
 });
 
