@@ -188,6 +188,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
       // The other types get a path, and say it to their program as that takes it.
       cgroupsPath: (handler, cgroup) =>
         runtimeOf(config(), handler).type === "builtin" ? places.specPath(cgroup) : cgroup,
+      featuresOf: async (handler, signal) => (await handlers.get(handler)?.info(signal))?.features,
       log,
     }),
     cgroups,

@@ -3,7 +3,7 @@ import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Image } from "../image/images.ts";
 import type { Log } from "../log/log.ts";
 import type { OciResources, OciSpec } from "../oci/runtime-spec.ts";
-import type { ResolvedUser } from "../runtime/handler.ts";
+import type { ResolvedUser, RuntimeFeatures } from "../runtime/handler.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Collection } from "../store/collection.ts";
 import type { ContainerConfig, ContainerResources } from "./config.ts";
@@ -28,6 +28,7 @@ export class SpecMaker {
   readonly #containers: Collection<Container>;
   readonly #allowedAnnotations: (handler: string) => readonly string[];
   readonly #cgroupsPath: (handler: string, cgroup: string) => string;
+  readonly #featuresOf: (handler: string, signal: AbortSignal) => Promise<RuntimeFeatures | undefined>;
   readonly #log: Log;
 
   constructor(deps: {
@@ -37,12 +38,15 @@ export class SpecMaker {
     allowedAnnotations: (handler: string) => readonly string[];
     /** A container's cgroup in the words of its handler. */
     cgroupsPath: (handler: string, cgroup: string) => string;
+    /** What a handler offers now; undefined: it is not configured any more. */
+    featuresOf: (handler: string, signal: AbortSignal) => Promise<RuntimeFeatures | undefined>;
     log: Log;
   }) {
     this.#host = deps.host;
     this.#containers = deps.containers;
     this.#allowedAnnotations = deps.allowedAnnotations;
     this.#cgroupsPath = deps.cgroupsPath;
+    this.#featuresOf = deps.featuresOf;
     this.#log = deps.log;
   }
 
@@ -54,6 +58,7 @@ export class SpecMaker {
   /** The container's config.json. @throws RuntimeError naming the field or path that can't be had. */
   async make(request: SpecRequest, signal: AbortSignal): Promise<OciSpec> {
     const { container, config, sandbox, image, user } = request;
+    await this.#requireFeatures(config, sandbox.handler, signal);
     const file = (name: string) => join(sandbox.folder, name);
     const { spec, warnings } = containerSpec({
       id: container.id,
@@ -71,6 +76,16 @@ export class SpecMaker {
     });
     for (const warning of warnings) this.#log.warn({ container: container.id }, warning);
     return spec;
+  }
+
+  /** A handler that knows no "rro" mounts the volume and leaves what is below it writable: nobody would notice. */
+  async #requireFeatures(config: ContainerConfig, handler: string, signal: AbortSignal): Promise<void> {
+    const asked = config.mounts.find(({ recursiveReadonly }) => recursiveReadonly);
+    if (asked === undefined || (await this.#featuresOf(handler, signal))?.recursiveReadOnlyMounts) return;
+    throw new RuntimeError(
+      "failed-precondition",
+      `runtime handler ${JSON.stringify(handler)} has no recursive read-only mounts: "${asked.containerPath}" can't be one`,
+    );
   }
 
   /** The limits of an update, as the runtime takes them. */

@@ -91,19 +91,23 @@ async function askProgram(path: string, signal: AbortSignal): Promise<Program> {
       `runtime program ${path} takes config.json from version ${offered.ociVersionMin} on, which is too new`,
     );
   const { kind } = said;
+  const recursiveReadOnlyMounts = offered?.mountOptions.includes("rro") ?? false;
   return {
     path,
     kind,
     version: said.text,
     ociVersion: offered?.ociVersionMax ?? said.spec ?? oldestVersion,
     features: {
-      recursiveReadOnlyMounts: offered?.mountOptions.includes("rro") ?? false,
+      recursiveReadOnlyMounts,
       userNamespaces: false,
     },
     missing: [
       ...(offered === undefined
         ? ["it can't be asked for its features: an older config.json is written for it"]
         : []),
+      ...(recursiveReadOnlyMounts
+        ? []
+        : ["recursive read-only mounts: a container that asks for one is refused"]),
       ...(missingOf[kind] ?? []),
     ],
   };
