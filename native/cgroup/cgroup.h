@@ -88,6 +88,13 @@ void cgroup_undo(const char *path, const struct cgroup_made *made);
 int cgroup_apply(const char *path, const struct jnode *resources, struct err *e);
 int cgroup_update(const char *path, const struct jnode *resources, struct err *e);
 
+/*
+ * Before an update. With memory.checkBeforeUpdate: EBUSY for a memory limit below what is in use, as v1's kernel answers
+ * by itself; v2's takes it and kills for it. File pages do not count: they are given back first. What is used can grow
+ * until the limit is written, so this saves from most such ends, not from all.
+ */
+int cgroup_check_usage(const char *path, const struct jnode *resources, struct err *e);
+
 /* Opens what is needed to join; the descriptors are close-on-exec. */
 int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e);
 /*

@@ -34,6 +34,8 @@ int limits_write(struct limits *l, int dir, const char *file, const struct jnode
 		 const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 int limits_memory(struct limits *l, const struct jnode *resources);
+/* See cgroup_check_usage. */
+int limits_check_usage(struct limits *l, const struct jnode *resources);
 int limits_cpu(struct limits *l, const struct jnode *resources);
 int limits_pids(struct limits *l, const struct jnode *resources);
 int limits_blkio(struct limits *l, const struct jnode *resources);

@@ -59,15 +59,28 @@ int limits_write(struct limits *l, int dir, const char *file, const struct jnode
 	return 0;
 }
 
+static int open_limits(struct limits *ret, const char *path, const struct jnode *resources, struct err *e)
+{
+	*ret = (struct limits){ .host = cgroup_host(e), .path = path, .e = e };
+	if (!ret->host)
+		return -e->code;
+	memset(ret->dirs, 0xff, sizeof(ret->dirs));
+	return json_want_object(resources, e);
+}
+
+static void close_limits(struct limits *l)
+{
+	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
+		if (l->dirs[i] >= 0)
+			close(l->dirs[i]);
+}
+
 static int apply(const char *path, const struct jnode *resources, bool devices, struct err *e)
 {
-	struct limits l = { .host = cgroup_host(e), .path = path, .e = e };
-	int r;
+	struct limits l;
+	int r = open_limits(&l, path, resources, e);
 
-	if (!l.host)
-		return -e->code;
-	memset(l.dirs, 0xff, sizeof(l.dirs));
-	if ((r = json_want_object(resources, e)) < 0)
+	if (r < 0)
 		return r;
 	if (devices)
 		r = limits_devices(&l, resources);
@@ -77,9 +90,20 @@ static int apply(const char *path, const struct jnode *resources, bool devices, 
 		       (r = limits_hugetlb(&l, resources)) < 0 || (r = limits_rdma(&l, resources)) < 0 ||
 		       (r = limits_network(&l, resources)) < 0 || (r = limits_unified(&l, resources)) < 0);
 	}
-	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
-		if (l.dirs[i] >= 0)
-			close(l.dirs[i]);
+	close_limits(&l);
+	return r;
+}
+
+int cgroup_check_usage(const char *path, const struct jnode *resources, struct err *e)
+{
+	struct limits l;
+	int r = open_limits(&l, path, resources, e);
+
+	if (r < 0)
+		return r;
+	if (resources->value)
+		r = limits_check_usage(&l, resources);
+	close_limits(&l);
 	return r;
 }
 

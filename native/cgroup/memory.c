@@ -59,15 +59,46 @@ static int parse(const struct jnode *n, struct memory *m, struct err *e)
 	return 0;
 }
 
-static int check_usage(int dir, const char *file, const struct jnode *n, int64_t limit, struct err *e)
+/* The number after `key` in a file of "key number" lines; 0 when it has none. */
+static uint64_t keyed(const char *text, const char *key)
 {
-	struct jnode member = json_get(n, "limit");
-	char text[64];
+	size_t len = strlen(key);
 
-	if (io_read_small_at(dir, file, text, sizeof(text)) > 0 && limit > 0 &&
-	    strtoull(text, NULL, 10) > (uint64_t)limit)
-		return json_refuse(&member, e, "%" PRId64 " is below what is in use (%s)", limit, text);
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, key, len) && line[len] == ' ')
+			return strtoull(line + len, NULL, 10);
+	}
 	return 0;
+}
+
+int limits_check_usage(struct limits *l, const struct jnode *resources)
+{
+	struct jnode n = json_get(resources, "memory"), limit = json_get(&n, "limit");
+	uint64_t usage, files;
+	struct memory m;
+	char text[8192], path[160];
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &m, l->e)) < 0)
+		return r;
+	if (!m.check || !m.has_limit || m.limit < 0)
+		return 0;
+	dir = limits_dir(l, CG_MEMORY, &n, &v2);
+	if (dir < 0)
+		return dir;
+	if (!v2 || io_read_small_at(dir, "memory.current", text, sizeof(text)) <= 0)
+		return 0; /* the root has no usage */
+	usage = strtoull(text, NULL, 10);
+	if (io_read_small_at(dir, "memory.stat", text, sizeof(text)) <= 0)
+		return 0;
+	files = keyed(text, "active_file") + keyed(text, "inactive_file");
+	usage -= files < usage ? files : usage;
+	if (usage <= (uint64_t)m.limit)
+		return 0;
+	return err_set(l->e, EBUSY, "%s: %" PRId64 " is below the %" PRIu64 " bytes in use",
+		       json_path(&limit, path, sizeof(path)), m.limit, usage);
 }
 
 /*
@@ -118,10 +149,10 @@ static int set_kernel_v1(struct limits *l, int dir, const struct jnode *n, int64
 
 static int set_v1(struct limits *l, int dir, const struct jnode *n, const struct memory *m)
 {
-	int r = m->check && m->has_limit ? check_usage(dir, "memory.usage_in_bytes", n, m->limit, l->e) : 0;
+	int r = 0;
 
 	/* Before the limits: kernels that still had the choice refuse it later. */
-	if (r == 0 && m->has_hierarchy)
+	if (m->has_hierarchy)
 		r = limits_write(l, dir, "memory.use_hierarchy", n, "useHierarchy", "%d", m->hierarchy);
 	if (r == 0)
 		r = set_v1_pair(l, dir, n, m);
@@ -174,8 +205,6 @@ static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct
 {
 	int r = check_v2(n, m, l->e);
 
-	if (r == 0 && m->check && m->has_limit)
-		r = check_usage(dir, "memory.current", n, m->limit, l->e);
 	if (r == 0 && m->has_swap)
 		r = write_max(l, dir, "memory.swap.max", n, "swap", m->swap < 0 ? -1 : m->swap - m->limit);
 	else if (r == 0 && m->has_limit && m->limit < 0)

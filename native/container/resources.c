@@ -150,9 +150,11 @@ void creation_drop_cgroup(struct creation *c)
 
 int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e)
 {
-	/* systemd first: it writes its own idea of some files when it is told of others. */
-	int r = systemd_cgroup ? systemd_update(strrchr(cgroup, '/') + 1, resources, e) : 0;
+	int r = cgroup_check_usage(cgroup, resources, e);
 
+	/* systemd first: it writes its own idea of some files when it is told of others. */
+	if (r == 0 && systemd_cgroup)
+		r = systemd_update(strrchr(cgroup, '/') + 1, resources, e);
 	return r < 0 ? r : cgroup_update(cgroup, resources, e);
 }
 

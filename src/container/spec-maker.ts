@@ -89,10 +89,13 @@ export class SpecMaker {
   }
 
   /** The limits of an update, as the runtime takes them. */
-  limits(resources: ContainerResources): OciResources {
-    const plan = planResources(resources, this.#host);
-    for (const warning of plan.warnings) this.#log.warn(warning);
-    return plan.resources;
+  limits(change: ContainerResources): OciResources {
+    const { resources, warnings } = planResources(change, this.#host);
+    for (const warning of warnings) this.#log.warn(warning);
+    // A limit below what is in use must not end the container: cgroup v2 would, v1 refuses it anyway.
+    return resources.memory === undefined
+      ? resources
+      : { ...resources, memory: { ...resources.memory, checkBeforeUpdate: true } };
   }
 
   /** Of the running container of the same pod that `targetId` names. */

@@ -87,7 +87,12 @@ export interface OciDeviceRule {
 /** Limits of a container's cgroup. Source: config-linux.md, "Control groups". */
 export interface OciResources {
   readonly devices?: readonly OciDeviceRule[];
-  readonly memory?: { readonly limit?: number; readonly swap?: number };
+  readonly memory?: {
+    readonly limit?: number;
+    readonly swap?: number;
+    /** A limit below what is in use is refused, as on cgroup v1, where v2 would kill for it. */
+    readonly checkBeforeUpdate?: boolean;
+  };
   readonly cpu?: {
     readonly shares?: number;
     /** Microseconds per period; -1: none. */

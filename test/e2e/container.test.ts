@@ -9,6 +9,7 @@ import {
   type PodSandboxConfigInit,
   Signal,
 } from "../../cri-api/index.ts";
+import { limitFile } from "../support/host.ts";
 import { containerPid } from "../support/oracle.ts";
 import {
   container,
@@ -471,13 +472,12 @@ describe("resources", () => {
       },
     });
     // As the host sees it: on v2 a container sees itself at the root of its cgroup namespace.
-    const cgroups = await readFile(`/proc/${await containerPid(daemon, id)}/cgroup`, "utf8");
-    expect(cgroups).toContain(sandbox.config.linux?.cgroupParent);
+    const pid = await containerPid(daemon, id);
+    expect(await readFile(`/proc/${pid}/cgroup`, "utf8")).toContain(sandbox.config.linux?.cgroupParent);
     expect(await run("cat /proc/1/oom_score_adj")).toBe("500");
-    const memory = async () =>
-      await readFile(cgroupFile(cgroups, "memory.limit_in_bytes", "memory.max"), "utf8");
+    const memory = async () => await readFile(limitFile(pid, "memory.limit_in_bytes", "memory.max"), "utf8");
     expect((await memory()).trim()).toBe(String(64 << 20));
-    const quota = await readFile(cgroupFile(cgroups, "cpu.cfs_quota_us", "cpu.max"), "utf8");
+    const quota = await readFile(limitFile(pid, "cpu.cfs_quota_us", "cpu.max"), "utf8");
     expect(quota.trim()).toMatch(/^50000( 100000)?$/);
     await daemon.client.updateContainerResources({
       containerId: id,
@@ -493,21 +493,6 @@ describe("resources", () => {
     expect(await run("cat /proc/1/oom_score_adj")).toBe("0");
   });
 });
-
-/** The path of a limit file of a process's cgroup on the host, v1 or v2. */
-function cgroupFile(procCgroup: string, v1: string, v2: string): string {
-  const controller = v1.split(".")[0] ?? "";
-  for (const line of procCgroup.split("\n")) {
-    const [, controllers = "", path = ""] = line.split(":");
-    if (controllers.split(",").includes(controller)) return join("/sys/fs/cgroup", controller, path, v1);
-  }
-  const unified =
-    procCgroup
-      .split("\n")
-      .find((line) => line.startsWith("0::"))
-      ?.slice(3) ?? "";
-  return join("/sys/fs/cgroup", unified, v2);
-}
 
 describe("logs", () => {
   it("CRI format: time, stream, F for whole lines, P for parts of 16 KiB, order within a stream", async () => {

@@ -1,5 +1,5 @@
 /** The order and the truth of what is told: exits that come early, callers that leave, undo that fails. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ import {
 } from "../../cri-api/index.ts";
 import { CriError } from "../support/cri-client.ts";
 import { type TestDaemon, testDaemon } from "../support/daemon.ts";
-import { ownCgroupFolders } from "../support/host.ts";
+import { limitFile, ownCgroupFolders, processInfo } from "../support/host.ts";
 import { containerPid } from "../support/oracle.ts";
 import {
   container,
@@ -177,12 +177,8 @@ describe("limits", () => {
     const before = (await containerStatus(daemon, containerId)).resources;
 
     const pid = await containerPid(daemon, containerId);
-    const cgroupFile = (file: string) => {
-      const line = readFileSync(`/proc/${pid}/cgroup`, "utf8")
-        .split("\n")
-        .find((text) => text.split(":")[1]?.split(",").includes("cpu"));
-      return join("/sys/fs/cgroup/cpu", line?.split(":")[2] ?? "", file);
-    };
+    const sharesFile = limitFile(pid, "cpu.shares", "cpu.weight");
+    const shares = readFileSync(sharesFile, "utf8");
     await expect(update({ cpuShares: 256n, cpusetCpus: "0-4095" })).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: expect.stringContaining("0-4095"),
@@ -192,8 +188,9 @@ describe("limits", () => {
       details: expect.stringContaining("4096"),
     });
     expect((await containerStatus(daemon, containerId)).resources).toEqual(before);
-    if (existsSync("/sys/fs/cgroup/cpu"))
-      expect(readFileSync(cgroupFile("cpu.shares"), "utf8").trim()).toBe("512");
+    expect(readFileSync(sharesFile, "utf8")).toBe(shares);
+    expect(await containerPid(daemon, containerId)).toBe(pid);
+    expect(processInfo(pid)?.state, "nobody was killed for a limit that was refused").not.toBe("Z");
   });
 });
 

@@ -57,6 +57,31 @@ describe("resources on cgroup v2", () => {
     expect(Number(read(b, "cpu.weight"))).toBeGreaterThan(100);
   });
 
+  it("checkBeforeUpdate: a limit below what is in use is refused and kills nobody; file pages are not in use", async () => {
+    await using b = sleeping((it) => {
+      const keep =
+        "x=$(head -c 8000000 /dev/zero | /bin/busybox tr '\\0' x); : >/tmp/ready; sleep 1000; echo $x";
+      it.spec.process.args = ["/bin/sh", "-c", `head -c 33554432 /dev/zero >/tmp/pages; ${keep}`];
+    });
+    b.create();
+    b.start();
+    await waitFor("the container's memory", () => b.exec(["/bin/sh", "-c", "test -e /tmp/ready"]).code === 0);
+    expect(Number(read(b, "memory.current")), "with its pages of the file").toBeGreaterThan(38 << 20);
+    const update = (limit: number) => {
+      const resources = JSON.stringify({ memory: { limit, checkBeforeUpdate: true } });
+      return b.oci(["update", "--resources", "-", b.id], resources);
+    };
+    const before = read(b, "memory.max");
+    const refused = update(4 << 20);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/memory\.limit: 4194304 is below the \d+ bytes in use/);
+    expect(read(b, "memory.max")).toBe(before);
+    expect(update(28 << 20)).toMatchObject({ code: 0, stderr: "" });
+    expect(read(b, "memory.max")).toBe(String(28 << 20));
+    expect(b.exec(["/bin/true"]).code).toBe(0);
+    expect(read(b, "memory.events")).toContain("oom_kill 0");
+  });
+
   it("with memory.oom.group one process over the limit ends all of the container", async () => {
     await using b = new Bundle((s) => {
       s.linux.resources = {

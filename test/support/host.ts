@@ -277,3 +277,15 @@ export function removeCgroups(path: string): void {
   const top = "/sys/fs/cgroup";
   for (const hierarchy of ["", ...readdirSync(top)]) remove(join(top, hierarchy, path));
 }
+
+/** Where the kernel keeps a limit of a process's cgroup: file `v1` of the controller that it is named after, or `v2`. */
+export function limitFile(pid: number, v1: string, v2: string): string {
+  const controller = v1.split(".")[0] ?? "";
+  const lines = readFileSync(`/proc/${pid}/cgroup`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => line.split(":"));
+  const own = lines.find(([, controllers = ""]) => controllers.split(",").includes(controller));
+  if (own !== undefined) return join("/sys/fs/cgroup", controller, own[2] ?? "", v1);
+  return join("/sys/fs/cgroup", lines.find(([number]) => number === "0")?.[2] ?? "", v2);
+}

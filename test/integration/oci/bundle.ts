@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ownName } from "../../support/run.ts";
+import { within } from "../../support/slowness.ts";
 
 export const binary = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
 
@@ -163,7 +164,7 @@ export class Bundle implements AsyncDisposable {
       encoding: "utf8",
       env: {},
       input: input ?? "",
-      timeout: 30_000,
+      timeout: within(30_000),
     });
     if (r.error) throw r.error;
     return { code: r.status, stdout: r.stdout, stderr: r.stderr };
@@ -175,7 +176,7 @@ export class Bundle implements AsyncDisposable {
       cwd: this.folder,
       encoding: "utf8",
       env: { PATH: "/usr/bin:/bin" },
-      timeout: 30_000,
+      timeout: within(30_000),
     });
     if (r.error) throw r.error;
     return { code: r.status, stdout: r.stdout, stderr: r.stderr };
@@ -203,7 +204,7 @@ export class Bundle implements AsyncDisposable {
       {
         cwd: this.folder,
         env: {},
-        timeout: 30_000,
+        timeout: within(30_000),
       },
     );
     if (r.error) throw r.error;
