@@ -3,7 +3,7 @@
  * mechanisms, lifecycles. Nothing runs yet when it returns; `recover` and the server come after.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Cgroups } from "./cgroup/cgroup.ts";
@@ -82,9 +82,11 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const { root, state } = config();
   const programs = findPrograms();
   const names = instanceNames(root);
-  const podsFolder = join(state, "pods");
   await using undo = new AsyncDisposableStack();
-  for (const folder of [root, state, podsFolder]) await privateFolder(folder);
+  for (const folder of [root, state]) await privateFolder(folder);
+  // By its real name: gVisor takes a container's files behind a symbolic link for an attack.
+  const podsFolder = join(realpathSync(state), "pods");
+  await privateFolder(podsFolder);
   undo.use(lockFile(join(root, "lock"), `root ${root}`));
   undo.use(useSpawner(programs.spawner, root));
 

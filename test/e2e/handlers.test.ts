@@ -3,7 +3,15 @@
  * and `kobako runtime` tell the truth about each; a daemon that is killed finds them all again.
  */
 import { execFile } from "node:child_process";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, describe, expect, it } from "vitest";
@@ -251,5 +259,21 @@ describe("a node with several handlers", () => {
     // Once by each start of the daemon; the tests above have started it twice.
     expect(said.length).toBeGreaterThanOrEqual(controllers === "" ? 0 : 1);
     expect(said.length).toBeLessThanOrEqual(controllers === "" ? 0 : 4);
+  });
+});
+
+describe("a node whose state folder is behind a symbolic link", () => {
+  const [real, link] = [join(folder.path, "state"), join(folder.path, "link")];
+  mkdirSync(real, { mode: 0o700 });
+  symlinkSync(real, link);
+  const linked = useNode({ flags: ["--state", link] });
+
+  it("gives runtimes the real paths of containers: gVisor refuses others", async () => {
+    const { daemon, image } = linked();
+    const id = await startContainer(daemon, await runPod(daemon, pod(daemon)), container(image));
+    const { info } = await daemon.client.containerStatus({ containerId: id, verbose: true });
+    const { bundle } = JSON.parse(info.info ?? "{}") as { bundle: string };
+    expect(bundle.startsWith(`${real}/pods/`)).toBe(true);
+    expect(realpathSync(bundle)).toBe(bundle);
   });
 });
