@@ -7,12 +7,12 @@ import { must } from "./run.ts";
 
 const root = join(import.meta.dirname, "..");
 const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-/** Programs by the names that handlers get; `tool`: hack/tools can build it. */
-const known: Readonly<Record<string, { readonly program: string; readonly tool: boolean }>> = {
-  runc: { program: "runc", tool: true },
-  crun: { program: "crun", tool: false },
-  runsc: { program: "runsc", tool: true },
-  youki: { program: "youki", tool: false },
+/** By the names that handlers get and that their programs have; "by": which program of hack/ can get it. */
+const known: Readonly<Record<string, { readonly by?: "tools" | "trixie" }>> = {
+  runc: { by: "tools" },
+  crun: { by: "trixie" },
+  runsc: { by: "tools" },
+  youki: {},
 };
 
 function isProgram(path: string): boolean {
@@ -24,34 +24,36 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** In the cache of hack/tools: NAME-VERSION, the newest by name. */
-function cached(program: string): string | undefined {
-  const folder = join(process.env.KOBAKO_CACHE ?? "/var/cache/kobako", "tools");
+/** In the cache of hack/tools: NAME-VERSION, the newest by name; in that of hack/trixie by its name. */
+function cached(name: string): string | undefined {
+  const cache = process.env.KOBAKO_CACHE ?? "/var/cache/kobako";
+  if (known[name]?.by === "trixie") return join(cache, "trixie", name, name);
+  const folder = join(cache, "tools");
   if (!existsSync(folder)) return undefined;
-  const name = readdirSync(folder)
-    .filter((file) => file.startsWith(`${program}-v`))
+  const file = readdirSync(folder)
+    .filter((one) => one.startsWith(`${name}-v`))
     .toSorted()
     .at(-1);
-  return name === undefined ? undefined : join(folder, name);
+  return file === undefined ? undefined : join(folder, file);
 }
 
-/** Where the runtime is: in the cache of hack/tools, whose versions are ours, or in PATH. */
+/** Where the runtime is: in the caches, whose versions are ours, or in PATH. */
 export function findRuntime(name: string): string | undefined {
-  const one = known[name];
-  if (one === undefined) return undefined;
-  return [cached(one.program), ...folders.map((folder) => join(folder, one.program))].find(
+  if (known[name] === undefined) return undefined;
+  return [cached(name), ...folders.map((folder) => join(folder, name))].find(
     (path) => path !== undefined && isProgram(path),
   );
 }
 
-/** As `findRuntime`, and built when it can be. @throws Error naming how to have it. */
+/** As `findRuntime`, and built or fetched when it can be. @throws Error naming how to have it. */
 export async function getRuntime(name: string): Promise<string> {
   const one = known[name];
   if (one === undefined)
     throw new Error(`handler ${JSON.stringify(name)} is not one of ${Object.keys(known).join(", ")}`);
-  if (one.tool) return (await must([join(root, "hack/tools"), one.program])).trim().split("\n").at(-1) ?? "";
+  if (one.by !== undefined)
+    return (await must([join(root, "hack", one.by), name])).trim().split("\n").at(-1) ?? "";
   const found = findRuntime(name);
-  if (found === undefined) throw new Error(`${one.program} is not installed: apt-get install ${one.program}`);
+  if (found === undefined) throw new Error(`${name} is not installed`);
   return found;
 }
 

@@ -1,5 +1,5 @@
 /**
- * checkpoint and restore with the real CRIU (hack/criu: Debian trixie's where the machine's own is too old). The
+ * checkpoint and restore with the real CRIU (hack/trixie: Debian trixie's where the machine's own is too old). The
  * round trips are asked of runc as well, with the same CRIU; Debian's crun is built for one that fails on this kernel.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -20,7 +20,7 @@ import { waitFor } from "../support/wait.ts";
 import { ours, type Runtime, runtimes } from "./runtimes.ts";
 
 const top = join(import.meta.dirname, "../..");
-const criu = execFileSync(join(top, "hack/criu"), { encoding: "utf8" }).trim();
+const criu = execFileSync(join(top, "hack/trixie"), ["criu"], { encoding: "utf8" }).trim();
 const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A runtime that finds this CRIU: ours by the variable, runc by the search path. */
