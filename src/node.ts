@@ -85,7 +85,8 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   await using undo = new AsyncDisposableStack();
   for (const folder of [root, state]) await privateFolder(folder);
   // By its real name: gVisor takes a container's files behind a symbolic link for an attack.
-  const podsFolder = join(realpathSync(state), "pods");
+  const realState = realpathSync(state);
+  const podsFolder = join(realState, "pods");
   await privateFolder(podsFolder);
   undo.use(lockFile(join(root, "lock"), `root ${root}`));
   undo.use(useSpawner(programs.spawner, root));
@@ -143,7 +144,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   await images.load();
   undo.defer(() => images.close());
 
-  const handlers = await handlersOf(config(), programs, log);
+  const handlers = await handlersOf(config(), programs, join(realState, "cache"), log);
   const connections = new Connections();
   undo.defer(() => connections.closeAll());
   const events = new EventStream({ sandboxes, containers, nowNs });
@@ -235,6 +236,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 async function handlersOf(
   config: Config,
   programs: Programs,
+  cacheFolder: string,
   log: Log,
 ): Promise<ReadonlyMap<string, RuntimeHandler>> {
   const { flushInterval, flushBytes } = config.logs;
@@ -248,6 +250,7 @@ async function handlersOf(
     monitorBinary: programs.monitor,
     imageFolders: [join(config.root, "layers"), join(config.root, "snapshots")],
     logFlush: flushInterval === 0 ? undefined : { intervalMs: flushInterval, bytes: flushBytes },
+    cacheFolder,
     log,
   });
 }

@@ -25,8 +25,11 @@ export interface HandlerTools {
   readonly logFlush?: LogFlush | undefined;
   /** On the filesystems of image layers and of snapshots, neither in the other. */
   readonly imageFolders: readonly [layers: string, snapshots: string];
+  /** A folder below which programs keep what all pods of one handler may use; a reboot empties it. */
+  readonly cacheFolder: string;
   readonly log: Log;
 }
 
 /** For a handler whose containers are made by a program of somebody else. */
-export type ProgramHandlerOptions = Omit<HandlerSettings, "type"> & Omit<HandlerTools, "imageFolders">;
+export type ProgramHandlerOptions = Omit<HandlerSettings, "type"> &
+  Omit<HandlerTools, "imageFolders" | "cacheFolder">;

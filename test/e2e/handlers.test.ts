@@ -2,13 +2,15 @@
  * One node with all handlers at once: pods of each side by side, chosen as RuntimeClasses choose them; Status, errors
  * and `kobako runtime` tell the truth about each; a daemon that is killed finds them all again.
  */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -25,7 +27,17 @@ import {
   expectUndisturbed,
   vitals,
 } from "../support/oracle.ts";
-import { container, counter, exec, exited, logFile, pod, runPod, startContainer } from "../support/pods.ts";
+import {
+  container,
+  counter,
+  exec,
+  exited,
+  logFile,
+  pod,
+  runPod,
+  sleeper,
+  startContainer,
+} from "../support/pods.ts";
 import { runscShim, toolPaths } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -33,6 +45,8 @@ import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
 const [runc = "", runsc = "", runcShim = ""] = toolPaths("runc", "runsc", "containerd-shim-runc-v2");
+const trixie = new URL("../../hack/trixie", import.meta.url).pathname;
+const crun = execFileSync(trixie, ["crun"], { encoding: "utf8" }).trim();
 const oci = new URL("../../build/bin/kobako-oci", import.meta.url).pathname;
 const folder = await tempDir("handlers");
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -55,7 +69,7 @@ path = "${runc}"
 annotations = ["example.org/seen"]
 [runtimes.crun]
 type = "oci"
-path = "/usr/bin/crun"
+path = "${crun}"
 [runtimes.own]
 type = "oci"
 path = "${oci}"
@@ -228,6 +242,28 @@ describe("a node with several handlers", () => {
       expect(spec.annotations["example.org/seen"]).toBe(handler === "runc" ? "yes" : undefined);
       expect(Object.keys(spec.annotations)).not.toContain("example.org/seen.too");
     }
+  });
+
+  it("pods of crun share the seccomp filters that it has compiled", async () => {
+    const { daemon, image } = node();
+    const seccomp = { profileType: 0, localhostRef: "" };
+    await Promise.all(
+      Array.from({ length: 4 }, async () =>
+        startContainer(
+          daemon,
+          await runPod(daemon, pod(daemon), "crun"),
+          container(image, { command: sleeper, linux: { securityContext: { seccomp } } }),
+        ),
+      ),
+    );
+    const filters = join(daemon.state, "cache/crun/seccomp");
+    const links = () => readdirSync(filters).map((name) => statSync(join(filters, name)).nlink);
+    const [before = 0, ...others] = links();
+    expect(others).toEqual([]);
+    // Those that found none made their own; the next one has a link to what is kept.
+    const later = await runPod(daemon, pod(daemon), "crun");
+    await startContainer(daemon, later, container(image, { linux: { securityContext: { seccomp } } }));
+    expect(links()).toEqual([before + 1]);
   });
 
   it("a monitor that is killed takes its pod along, whatever made the containers", async () => {

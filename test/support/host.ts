@@ -227,6 +227,8 @@ export function ownFiles(scope: Scope): string[] {
       const inLayers = basename(folder) === "layers";
       // A layer outlives the pods that use it; what a pull has not finished bears another name.
       if (inLayers && /^sha256-[0-9a-f]{64}$/.test(entry.name)) continue;
+      // So does what a runtime's program keeps for the pods of later.
+      if (path === join(scope.state, "cache")) continue;
       // Folders with a plain name are rooms' own and stay; what belongs to a pod bears an id.
       if (!entry.isDirectory() || !/^[a-z-]+$/.test(entry.name)) found.push(path);
       if (entry.isDirectory() && depth > 0 && !inLayers) walk(path, depth - 1);

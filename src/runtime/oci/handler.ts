@@ -1,9 +1,10 @@
 /**
  * The handler `oci`: pods of a kobako-monitor whose containers an external program makes, with runc's command line.
  * Enters: specs and requests as values. Leaves: the verbs of handler.ts; the monitor runs the program.
- * Keeps in a pod's folder: `runtime.json` (what a later daemon must know), `rt/` (the program's own state).
+ * Keeps in a pod's folder: `runtime.json` (what a later daemon must know), `rt/` (the program's own state); in the cache
+ * folder what crun keeps from one container to the next.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import type {
@@ -17,7 +18,7 @@ import type {
   SandboxSpec,
 } from "../handler.ts";
 import type { Wire } from "../monitor/protocol.ts";
-import type { ProgramHandlerOptions } from "../settings.ts";
+import type { HandlerTools, ProgramHandlerOptions } from "../settings.ts";
 import {
   abandonMonitor,
   type AdaptCreate,
@@ -30,6 +31,8 @@ import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
 import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
 import { withUsage } from "./usage.ts";
+
+type OciHandlerOptions = ProgramHandlerOptions & Pick<HandlerTools, "cacheFolder">;
 
 /** What the program is told by us; a setting of the same name would break the pod. */
 const ours: ReadonlySet<string> = new Set([
@@ -55,12 +58,12 @@ export class OciHandler implements RuntimeHandler {
   readonly name: string;
   readonly type: HandlerType = "oci";
   readonly program: string;
-  readonly #o: ProgramHandlerOptions;
+  readonly #o: OciHandlerOptions;
   readonly #info: ProgramInfo;
   #toldOfHiding = false;
 
   /** @throws RuntimeError `invalid-argument` for an option that is not the user's. */
-  constructor(options: ProgramHandlerOptions) {
+  constructor(options: OciHandlerOptions) {
     this.#o = options;
     this.name = options.name;
     this.program = options.path;
@@ -95,6 +98,7 @@ export class OciHandler implements RuntimeHandler {
       systemdCgroup: spec.cgroupDriver === "systemd" && knowsSystemd(program.kind),
     };
     writeFileSync(podFile(spec.runDir), JSON.stringify(pod), { mode: 0o600 });
+    if (program.kind === "crun") this.#shareCache(stateFolder(spec.runDir));
     const { pid, startTime } = await startMonitor(this.#o.monitorBinary, spec, signal, {
       runtime: this.#startMember(spec, program, pod.systemdCgroup),
     });
@@ -142,8 +146,18 @@ export class OciHandler implements RuntimeHandler {
     return kind === "runsc" ? withUsage(sandbox) : sandbox;
   }
 
+  /**
+   * crun keeps compiled seccomp filters in its state folder, where the next container finds them. That folder is a
+   * pod's, and a compilation takes as long as all the rest: they are kept for all pods.
+   */
+  #shareCache(folder: string): void {
+    const shared = join(this.#o.cacheFolder, this.name);
+    for (const path of [folder, shared]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    symlinkSync(shared, join(folder, ".cache"));
+  }
+
   #startMember(spec: SandboxSpec, { path, kind }: Program, systemdCgroup: boolean): Wire {
-    const root = join(spec.runDir, "rt");
+    const root = stateFolder(spec.runDir);
     const flags = Object.entries(this.#o.options).map(([name, value]) =>
       value === "" ? `--${name}` : `--${name}=${value}`,
     );
@@ -172,6 +186,11 @@ export class OciHandler implements RuntimeHandler {
       ...(hide === undefined ? {} : { hide }),
     };
   }
+}
+
+/** Of the program: its `--root`. */
+function stateFolder(runDir: string): string {
+  return join(runDir, "rt");
 }
 
 function podFile(runDir: string): string {

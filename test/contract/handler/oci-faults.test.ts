@@ -38,7 +38,15 @@ exec ${crun} "$@"
 
 function handlerOf(path: string, timeoutMs = 20_000): OciHandler {
   const log = pino({ level: "silent" });
-  return new OciHandler({ name: "fake", path, options: {}, timeoutMs, monitorBinary, log });
+  return new OciHandler({
+    name: "fake",
+    path,
+    options: {},
+    timeoutMs,
+    monitorBinary,
+    cacheFolder: join(folder.path, "cache"),
+    log,
+  });
 }
 
 /** Children of the pod's monitor: inits, execs, runners and their programs. */
@@ -51,7 +59,8 @@ function children(pod: TestPod): string[] {
 async function expectNothing(pod: TestPod): Promise<void> {
   await expect.poll(() => children(pod)).toEqual([]);
   const state = join(pod.runDir, "rt");
-  expect(existsSync(state) ? readdirSync(state) : []).toEqual([]);
+  const kept = existsSync(state) ? readdirSync(state) : [];
+  expect(kept.filter((name) => name !== ".cache")).toEqual([]); // shared by all pods
   const groups = await cgroups.processes(pod.cgroup);
   expect(groups.filter((pid) => pid !== pod.sandbox.identity.pid)).toEqual([]);
 }

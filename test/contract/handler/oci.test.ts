@@ -1,12 +1,16 @@
 /** The handler `oci`: kobako-monitor with external programs, each as it is found by hack/tools or installed by apt. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { pino } from "pino";
-import { describe } from "vitest";
+import { afterAll, describe } from "vitest";
 import { OciHandler } from "../../../src/runtime/oci/handler.ts";
+import { tempDir } from "../../support/temp-dir.ts";
 import { handlerContract } from "./contract.ts";
 import { monitorBinary } from "./pod.ts";
 
+const folder = await tempDir("oci");
+afterAll(() => folder[Symbol.asyncDispose]());
 const tools = new URL("../../../hack/tools", import.meta.url).pathname;
 const [runc = "", runsc = ""] = execFileSync(tools, ["runc", "runsc"], { encoding: "utf8" })
   .trim()
@@ -36,6 +40,7 @@ for (const { name, path, ...limits } of programs.filter(
       options: {},
       timeoutMs: 30_000,
       monitorBinary,
+      cacheFolder: join(folder.path, "cache"),
       log: pino({ level: "warn" }),
     });
     handlerContract(handler, { hostProcesses: true, ...limits });
