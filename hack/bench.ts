@@ -1,62 +1,23 @@
 /** hack/bench: see there. The same program drives every runtime, one after the other, with the same image. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { symlink } from "node:fs/promises";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { busyboxEntries } from "../test/support/busybox.ts";
-import { buildImage } from "../test/support/image-builder.ts";
-import { program } from "../test/support/programs.ts";
 import { Registry } from "../test/support/registry.ts";
-import { tempDir, volatileDir } from "../test/support/temp-dir.ts";
-import { measure, type Result } from "./benchmark/measure.ts";
-import { type PeerRuntime, startContainerd } from "./benchmark/containerd.ts";
+import { startContainerd } from "./benchmark/containerd.ts";
+import { benchHandlers, handlerNames, handlerRows, versions } from "./benchmark/handlers.ts";
 import { idleRows, measureUnderKubelet } from "./benchmark/kubelet.ts";
+import { type Counts, measure, type Result } from "./benchmark/measure.ts";
 import { measureOci, ociRows } from "./benchmark/oci.ts";
 import { measureStreaming, type StreamingResult } from "./benchmark/streaming.ts";
-import { hiddenHierarchy } from "../src/runtime/oci/host.ts";
+import { probe, pushWorkload, startKobako, type Target, workload } from "./benchmark/subject.ts";
 import { writeMarked } from "./marked.ts";
-import { startOwn, stopOwn } from "./own-daemon.ts";
-import type { TomlTable } from "smol-toml";
 import { must } from "./run.ts";
-import { getRuntime, runtimeSettings } from "./runtimes.ts";
 import { markdownTable, textTable } from "./text-table.ts";
 
 const root = join(import.meta.dirname, "..");
 const machine = `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Linux ${release()}`;
-
-interface Target extends AsyncDisposable {
-  readonly name: string;
-  readonly endpoint: string;
-  /** Texts by which processes of this runtime are known: in their command line, folders or open files. */
-  readonly marks: readonly string[];
-  readonly startMs?: number;
-}
-
-async function kobako(handler?: PeerRuntime): Promise<Target> {
-  const folder = await tempDir("bench");
-  const state = await volatileDir();
-  await symlink(state.path, join(folder.path, "run"));
-  const begun = performance.now();
-  const settings: TomlTable =
-    handler === undefined
-      ? {}
-      : { default_runtime: handler.name, runtimes: { [handler.name]: runtimeSettings(handler.path) } };
-  const daemon = await startOwn(folder.path, { settings });
-  const startMs = performance.now() - begun;
-  return {
-    name: handler === undefined ? "kobako" : `kobako + ${handler.name}`,
-    endpoint: daemon.socket,
-    marks: [daemon.folder, state.path],
-    startMs,
-    async [Symbol.asyncDispose]() {
-      await stopOwn(daemon.folder);
-      await state[Symbol.asyncDispose]();
-      await folder[Symbol.asyncDispose]();
-    },
-  };
-}
 
 const rows: readonly { readonly key: string; readonly label: string }[] = [
   { key: "RunPodSandbox", label: "RunPodSandbox, bridge CNI" },
@@ -192,16 +153,30 @@ function caption(): string {
   return `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}`;
 }
 
-/** Both sides run the same program. @throws Error for one that can't be put beside containerd here. */
-async function benchRuntime(name: string): Promise<PeerRuntime> {
-  if (name !== "runc" && name !== "crun") throw new Error(`--handler ${name}: runc or crun`);
-  return { name, path: await getRuntime(name), hide: name === "crun" ? hiddenHierarchy() : undefined };
+/** Handlers, each beside containerd with the same program. */
+async function handlers(
+  names: readonly string[],
+  counts: Counts,
+  rounds: number,
+  json: string,
+  docs: boolean,
+) {
+  const results = await benchHandlers(names, counts, rounds);
+  const { head, rows } = handlerRows(results);
+  console.log(textTable(head, rows, [1, 2, 3, 4, 5, 6]));
+  writeJson(json, { results });
+  if (docs)
+    writeMarked(
+      join(root, "docs/runtimes.md"),
+      "handlers",
+      `${caption()}; ${versions(results)}; ${counts.pods} pods\n\n${markdownTable(head, rows)}`,
+    );
 }
 
-/** What the program takes by itself: what neither side can be faster than. */
-async function printOwnTime(handler: PeerRuntime, rounds: number): Promise<void> {
-  const { head, rows: own } = ociRows(await measureOci([handler], rounds));
-  console.log(textTable(head, own, [1]));
+function writeJson(file: string, data: object): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ caption: caption(), ...data }, null, 2)}\n`);
+  console.error(`bench: ${file}`);
 }
 
 /** What went wrong, and what went wrong while it was cleared away. */
@@ -224,7 +199,8 @@ async function main(): Promise<void> {
       megabytes: { type: "string", default: "1000" },
       "idle-execs": { type: "string", default: "1000" },
       probes: { type: "string", default: "300" },
-      handler: { type: "string" },
+      handler: { type: "string", multiple: true },
+      handlers: { type: "boolean", default: false },
       runtimes: { type: "boolean", default: false },
       rounds: { type: "string", default: "200" },
       kubelet: { type: "boolean", default: false },
@@ -235,29 +211,20 @@ async function main(): Promise<void> {
   if (values.runtimes) return await runtimes(Number(values.rounds), values.docs);
   if (values.kubelet)
     return await underKubelet(Number(values["idle-pods"]), Number(values["idle-seconds"]), values.docs);
+  const json = values.json ?? join(root, `build/bench/${new Date().toISOString().replaceAll(":", "")}.json`);
+  const counts = {
+    pods: Number(values.pods),
+    atOnce: Number(values["at-once"]),
+    execs: Number(values.execs),
+  };
+  if (values.handlers || values.handler !== undefined)
+    return await handlers(values.handler ?? handlerNames, counts, Number(values.rounds), json, values.docs);
   const peers = values.peer ?? [];
   const unknown = peers.find((name) => name !== "containerd");
   if (unknown !== undefined) throw new Error(`--peer ${unknown}: only containerd is known`);
 
   await using registry = await Registry.start();
-  const waiter = program("waiter");
-  const image = await registry.push(
-    "waiter",
-    "1",
-    await buildImage({
-      layers: [
-        [
-          { name: "waiter", mode: 0o755, content: waiter },
-          { name: "true", mode: 0o755, content: program("try") },
-          { name: "sink", mode: 0o755, content: program("sink") },
-          { name: "etc/" },
-          { name: "etc/passwd", content: "root:x:0:0::/:/none\n" },
-        ],
-        ...(values.streaming ? [busyboxEntries()] : []),
-      ],
-      config: { Entrypoint: ["/waiter"], WorkingDir: "/" },
-    }),
-  );
+  const image = await pushWorkload(registry, { userland: values.streaming });
 
   const starters: (() => Promise<Target>)[] = [];
   for (const text of values.endpoint ?? []) {
@@ -265,9 +232,8 @@ async function main(): Promise<void> {
     const path = endpoint.replace(/^unix:(\/\/)?/, "");
     starters.push(async () => ({ name, endpoint: path, marks: [path], async [Symbol.asyncDispose]() {} }));
   }
-  const handler = values.handler === undefined ? undefined : await benchRuntime(values.handler);
-  if (starters.length === 0 && !values["no-own"]) starters.push(() => kobako(handler));
-  if (peers.includes("containerd")) starters.push(() => startContainerd(registry, [], handler));
+  if (starters.length === 0 && !values["no-own"]) starters.push(() => startKobako());
+  if (peers.includes("containerd")) starters.push(() => startContainerd(registry));
 
   const results: Result[] = [];
   const streaming: StreamingResult[] = [];
@@ -275,29 +241,19 @@ async function main(): Promise<void> {
     await using target = await start();
     const { name, endpoint, marks, startMs } = target;
     console.error(`bench: ${name}`);
-    const subject = { name, endpoint, marks, image, workload: ["/waiter"], exec: ["/true"] };
+    const subject = { name, endpoint, marks, image, workload, exec: probe };
     if (values.streaming) {
       const [megabytes, idleExecs] = [Number(values.megabytes), Number(values["idle-execs"])];
       streaming.push(
         await measureStreaming(subject, { megabytes, idleExecs, probes: Number(values.probes) }),
       );
     } else {
-      results.push(
-        await measure(
-          { ...subject, ...(startMs !== undefined ? { startMs } : {}) },
-          { pods: Number(values.pods), atOnce: Number(values["at-once"]), execs: Number(values.execs) },
-        ),
-      );
+      results.push(await measure({ ...subject, ...(startMs !== undefined ? { startMs } : {}) }, counts));
     }
   }
 
-  const at = new Date().toISOString();
   console.log(values.streaming ? streamingTable(streaming, textTable) : table(results, textTable));
-  if (handler !== undefined) await printOwnTime(handler, Number(values.rounds));
-  const file = values.json ?? join(root, `build/bench/${at.replaceAll(":", "")}.json`);
-  mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ caption: caption(), results, streaming }, null, 2)}\n`);
-  console.error(`bench: ${file}`);
+  writeJson(json, { results, streaming });
   if (values.docs) {
     const page = join(root, "docs/performance.md");
     if (values.streaming) {

@@ -3,8 +3,9 @@
  * command, from its start to its end, by stopwatch.c.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hiddenHierarchy } from "../../src/runtime/oci/host.ts";
 import { defaultSeccomp } from "../../src/container/spec/seccomp-profile.ts";
 import { Bundle } from "../../test/integration/oci/bundle.ts";
 import { program } from "../../test/support/programs.ts";
@@ -38,7 +39,7 @@ interface Timing {
 }
 
 type Timings = ReadonlyMap<string, readonly Timing[]>;
-type Step = readonly [label: string, ...words: string[]];
+export type Step = readonly [label: string, ...words: string[]];
 
 /** Limits that are tried, from small to large. A limit that works once may be luck. */
 const limitsKib = [
@@ -46,24 +47,23 @@ const limitsKib = [
 ];
 const limitTries = 5;
 
-/** crun refuses a hybrid host whose v2 tree has a controller: all of them are shown the v1 hierarchies alone. */
-const hidden = existsSync("/sys/fs/cgroup/unified/cgroup.controllers")
-  ? [
-      "/usr/bin/unshare",
-      "--mount",
-      "--propagation",
-      "private",
-      "/bin/sh",
-      "-c",
-      'umount /sys/fs/cgroup/unified && exec "$0" "$@"',
-    ]
-  : [];
+/** crun refuses a hybrid host whose v2 tree has a controller: it and all beside it are shown the v1 hierarchies alone. */
+export function hiding(runtimes: readonly OciRuntime[]): readonly string[] {
+  const hide = runtimes.some(({ name }) => name === "crun") ? hiddenHierarchy() : undefined;
+  const line = `umount ${hide} && exec "$0" "$@"`;
+  return hide === undefined
+    ? []
+    : ["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", line];
+}
 
-class Stopwatch {
+export class Stopwatch {
   readonly #path: string;
   readonly #errors: string;
+  readonly #before: readonly string[];
 
-  constructor(folder: string) {
+  /** before: what all commands are run under. */
+  constructor(folder: string, before: readonly string[]) {
+    this.#before = before;
     this.#path = join(folder, "stopwatch");
     this.#errors = join(folder, "errors");
     execFileSync("musl-gcc", ["-static", "-O2", "-o", this.#path, join(import.meta.dirname, "stopwatch.c")]);
@@ -72,7 +72,7 @@ class Stopwatch {
   /** @throws when a command ends with anything but `expected`, unless that is "any". */
   async time(rounds: number, steps: readonly Step[], expected: number | "any" = 0): Promise<Timings> {
     const input = steps.map((words) => `${words.join("\t")}\n`).join("");
-    const text = await must([...hidden, this.#path, String(rounds), this.#errors], { input });
+    const text = await must([...this.#before, this.#path, String(rounds), this.#errors], { input });
     const timings = new Map<string, Timing[]>();
     for (const line of text.split("\n")) {
       const [label = "", ...numbers] = line.split("\t");
@@ -92,14 +92,14 @@ class Stopwatch {
 }
 
 /** A bundle as a kubelet's pod has it: the default seccomp profile, limits, masked paths. */
-function bundleFor({ path }: OciRuntime): Bundle {
+export function bundleFor({ path }: OciRuntime, before: readonly string[]): Bundle {
   const bundle = new Bundle(
     (spec) => {
       spec.ociVersion = "1.0.2"; // the newest that Debian's crun knows
       spec.linux.seccomp = { ...defaultSeccomp(process.arch === "arm64" ? "arm64" : "x64", []) };
       spec.linux.resources = { memory: { limit: 256 << 20 }, cpu: { shares: 512 }, pids: { limit: 100 } };
     },
-    [...hidden, path],
+    [...before, path],
   );
   for (const name of ["try", "waiter"])
     writeFileSync(join(bundle.rootfs, "bin", name), program(name), { mode: 0o755 });
@@ -109,9 +109,12 @@ function bundleFor({ path }: OciRuntime): Bundle {
 export async function measureOci(runtimes: readonly OciRuntime[], rounds: number): Promise<OciResult[]> {
   await using folder = await tempDir("bench-oci");
   await using bundles = new AsyncDisposableStack();
-  const stopwatch = new Stopwatch(folder.path);
+  const before = hiding(runtimes);
+  const stopwatch = new Stopwatch(folder.path, before);
   // One for each: a cgroup is a container's own.
-  const bundleOf = new Map(runtimes.map((runtime) => [runtime.name, bundles.use(bundleFor(runtime))]));
+  const bundleOf = new Map(
+    runtimes.map((runtime) => [runtime.name, bundles.use(bundleFor(runtime, before))]),
+  );
   const step = (runtime: OciRuntime, command: string, options: string[] = [], more: string[] = []): Step => {
     const bundle = bundleOf.get(runtime.name);
     if (bundle === undefined) throw new Error(`no bundle of ${runtime.name}`);
