@@ -35,10 +35,12 @@ int pending_add(struct pending *p, const struct pending_record *record, struct e
 
 int pending_next(const struct pending *p, size_t *at, struct pending_record *ret, struct err *e)
 {
-	const char *path = p->text + *at + 1, *target, *end = p->text + p->len, *stop;
+	const char *path, *target, *end, *stop;
 
 	if (*at == p->len)
 		return 0;
+	path = p->text + *at + 1;
+	end = p->text + p->len;
 	stop = path < end ? memchr(path, '\0', (size_t)(end - path)) : NULL;
 	target = stop ? stop + 1 : end;
 	stop = target < end ? memchr(target, '\0', (size_t)(end - target)) : NULL;
