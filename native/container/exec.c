@@ -300,10 +300,11 @@ static void __attribute__((noreturn)) child_main(struct execution *x, const stru
 		fail(x->sync, &e);
 	process_close_others(req->preserve_fds, last, 2);
 	trace_step("stdio", NULL);
-	if (traced("working folder", process_chdir(&x->process, false, &e)) < 0 ||
+	if (process_environment(&id, &e) < 0 || traced("working folder", process_chdir(&x->process, false, &e)) < 0 ||
 	    traced("limits, user and capabilities", process_become(&id, &e)) < 0 ||
 	    traced("find the program", process_find_program(&id, program, sizeof(program), &e)) < 0)
 		fail(x->sync, &e);
+	x->seccomp.errors = x->sync;
 	process_exec(&id, program, &e);
 	fail(x->sync, &e);
 }

@@ -210,7 +210,7 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	int keep[3] = { in->sync, in->req->start_fd, in->identity.seccomp->notify ? in->identity.seccomp->agent : -1 };
 
 	process_close_others(in->req->preserve_fds, keep, 3);
-	if (traced("working folder", process_chdir(&s->process, true, e)) < 0 ||
+	if (process_environment(&in->identity, e) < 0 || traced("working folder", process_chdir(&s->process, true, e)) < 0 ||
 	    traced("limits, user and capabilities", process_become(&in->identity, e)) < 0)
 		return -e->code;
 	return in->req->find_at_start ? 0 : traced("find the program", process_find_program(&in->identity, ret_program, size, e));
@@ -271,6 +271,7 @@ void init_main(struct init *in)
 	in->identity.warn = NULL;
 
 	fd = wait_for_start(in->req->start_fd);
+	in->identity.seccomp->errors = fd;
 	trace_step("wait for start", NULL);
 	state.pid = in->pid;
 	if (hooks_run(in->spec, HOOK_START_CONTAINER, &state, &e) < 0)

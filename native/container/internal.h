@@ -40,6 +40,7 @@ struct seccomp_filter {
 	bool notify;            /* an agent answers for some calls; then: */
 	int agent;              /* its socket, connected; 0: not yet */
 	char *message;          /* what it is told with the descriptor; NULL: not yet */
+	int errors;             /* takes a struct sync_msg, should that fail */
 };
 /* The compiled form of linux.seccomp, from the cache or compiled into it. seccomp may be NULL. */
 int seccomp_prepare(const json_t *seccomp, const char *cache_dir, struct seccomp_filter *ret, struct err *e);
@@ -57,9 +58,7 @@ int seccomp_compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len
 void seccomp_shorten(struct sock_filter *program, size_t *len);
 
 /* --- seccomp-notify.c ---------------------------------------------------------------------------- */
-/* Whether init itself makes this call after the filter is loaded: no agent can answer for it. */
-bool seccomp_notify_needed(const char *name);
-/* Whether the profile has an agent; listenerPath and listenerMetadata without one, and the reverse, are refused. */
+/* Whether the profile has an agent; one without listenerPath, and listenerMetadata without that, are refused. */
 int seccomp_notify_check(const struct jnode *seccomp, bool *ret_notify, struct err *e);
 /* In the runner, in the caller's mount namespace. Nothing without an agent, as the two below. */
 int seccomp_notify_connect(const json_t *seccomp, struct seccomp_filter *f, struct err *e);
@@ -67,7 +66,8 @@ struct hook_state;
 /* In the process that is to be filtered. pid: its own, as the runner sees it. */
 int seccomp_notify_describe(const struct spec *s, const struct hook_state *state, pid_t pid, struct seccomp_filter *f,
 			    struct err *e);
-int seccomp_notify_send(const struct seccomp_filter *f, int listener, struct err *e);
+/* Loads the filter; when it returns, the agent has been sent its descriptor. */
+int seccomp_notify_load(const struct seccomp_filter *f, struct err *e);
 
 /* --- netdev.c ------------------------------------------------------------------------------------ */
 /* A netlink socket of the caller's network namespace; nothing without linux.netDevices. Before it is left. */
@@ -117,6 +117,7 @@ struct identity {
 	bool keep_keyring; /* the session keyring stays the caller's */
 	bool no_setgroups; /* the user namespace denies it */
 	mode_t umask;    /* the caller's: kept when the specification says none */
+	const char **env; /* by process_environment */
 };
 /*
  * In the runner, inherited by its child: oom_score_adj. Capabilities that nobody here can give are taken
@@ -130,6 +131,8 @@ int process_raise_capabilities(struct err *e);
 int process_session(const struct identity *id, struct err *e);
 /* The working folder, made when missing and asked for; checked to lie inside the root. After pivot_root. */
 int process_chdir(const struct spec_process *p, bool make, struct err *e);
+/* The environment that the program gets, never given back. In the container's root. */
+int process_environment(struct identity *id, struct err *e);
 /* stdio becomes 0..2; pipes and terminals change owner; the controlling terminal is taken. */
 int process_stdio(const int stdio[3], const struct spec_process *p, struct err *e);
 /* Limits, scheduler, groups, user, capabilities, no_new_privs. */

@@ -252,10 +252,13 @@ static int set_attributes(const struct mounts *m, int tree, const struct mount_o
 	bool recursive = o->propagation_rec;
 
 	if (!propagation && bind) {
-		/* Nothing said: as the root; else mounts made later outside stay outside. */
-		propagation = m->spec->rootfs_propagation & (MS_SLAVE | MS_SHARED) ? MS_SLAVE : MS_PRIVATE;
+		/* Nothing said: a root that receives takes its volumes along; else mounts made later outside stay outside. */
+		propagation = m->spec->rootfs_propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
 		recursive = true;
 	}
+	/* What is said of the top alone leaves the mounts below it the host's to change, and never ours the host's. */
+	if (bind && !recursive && propagation != MS_SHARED && mount_set(tree, 0, 0, MS_SLAVE, true, e) < 0)
+		return -e->code;
 	/* A new filesystem got its own flags when it was mounted. */
 	if ((bind || o->copy_up) && mount_set(tree, o->set, o->clear, 0, false, e) < 0)
 		return -e->code;

@@ -411,7 +411,7 @@ static int check_format(const struct identity *id, const char *path, struct err 
 
 int process_find_program(const struct identity *id, char *ret_path, size_t size, struct err *e)
 {
-	const char *name = id->process->args[0], *search = env_value(id->process->env, "PATH");
+	const char *name = id->process->args[0], *search = env_value(id->env, "PATH");
 	int worst = -ENOENT, r;
 
 	if (strchr(name, '/')) {
@@ -461,7 +461,7 @@ int process_exec(const struct identity *id, const char *path, struct err *e)
 	} else if (seccomp_load_filter(id->seccomp, e) < 0) {
 		return -e->code;
 	}
-	execve(path, (char *const *)p->args, (char *const *)p->env);
+	execve(path, (char *const *)p->args, (char *const *)id->env);
 	code = errno;
 	/* The program was there a moment ago: what is missing is its "#!" or ELF interpreter. */
 	if (code == ENOENT && faccessat(AT_FDCWD, path, F_OK, 0) == 0)

@@ -3,29 +3,32 @@
  * SCMP_ACT_NOTIFY: the agent that answers for the kernel (config-linux.md, "The Container Process State").
  *
  * The runner connects to linux.seccomp.listenerPath, where the path means what the caller meant. The process
- * itself loads the filter as its last step but execve and sends the descriptor over that connection: by then
- * nobody else of us is there. What it needs for this (seccomp_notify_needed) can't wait for an answer of the agent.
+ * itself loads the filter as its last step but execve. Whatever call it made then could be one that waits for the
+ * agent, which does not have the descriptor yet: so a thread that the filter does not hold for sends it, and the
+ * process looks at memory until it is sent.
  */
 #include <errno.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/sys.h"
 #include "container/internal.h"
 
 /* For the connection and for the message: a full queue must not hold a container for ever. */
 #define AGENT_TIMEOUT_S 10
-
-bool seccomp_notify_needed(const char *name)
-{
-	/* The descriptor and an error leave by sendmsg and sendto; write as in the other runtimes. */
-	return !strcmp(name, "sendmsg") || !strcmp(name, "sendto") || !strcmp(name, "write");
-}
+#define SENDER_STACK (64 * 1024)
 
 int seccomp_notify_check(const struct jnode *seccomp, bool *ret_notify, struct err *e)
 {
@@ -43,11 +46,9 @@ int seccomp_notify_check(const struct jnode *seccomp, bool *ret_notify, struct e
 	}
 	if (notify && (!path || !*path))
 		return json_refuse(&at, e, "is missing, SCMP_ACT_NOTIFY needs a socket");
-	if (!notify && path && *path)
-		return json_refuse(&at, e, "has no meaning without SCMP_ACT_NOTIFY");
 	at = json_get(seccomp, "listenerMetadata");
-	if (!notify && metadata && *metadata)
-		return json_refuse(&at, e, "has no meaning without SCMP_ACT_NOTIFY");
+	if (metadata && *metadata && (!path || !*path))
+		return json_refuse(&at, e, "is for the agent at listenerPath, which is not given");
 	*ret_notify = notify;
 	return 0;
 }
@@ -87,7 +88,7 @@ int seccomp_notify_describe(const struct spec *s, const struct hook_state *state
 	return f->message ? 0 : err_set(e, ENOMEM, "state for the seccomp agent");
 }
 
-int seccomp_notify_send(const struct seccomp_filter *f, int listener, struct err *e)
+static int send_listener(const struct seccomp_filter *f, int listener, struct err *e)
 {
 	union {
 		struct cmsghdr head;
@@ -116,6 +117,75 @@ int seccomp_notify_send(const struct seccomp_filter *f, int listener, struct err
 		iov.iov_base = (char *)iov.iov_base + n;
 		iov.iov_len -= (size_t)n;
 	}
-	/* Neither is closed here: execve does it, and close(2) may be one of the calls that the agent answers. */
+	/* Neither is closed here: execve does it. */
 	return 0;
+}
+
+/* What the process and its sender see of each other. */
+struct sender {
+	const struct seccomp_filter *f;
+	atomic_int listener; /* -1: not loaded yet; -2: nor will it be */
+	atomic_bool sent;
+};
+
+/* Not held by the filter. Its errors are told by itself: the process could be kept from that. */
+static void sender_main(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 50000 };
+	struct sync_msg m = { .type = SYNC_ERROR };
+	struct sender *s = arg;
+	int listener;
+
+	while ((listener = atomic_load(&s->listener)) == -1)
+		syscall(SYS_nanosleep, &moment, NULL);
+	if (listener >= 0 && send_listener(s->f, listener, &m.err) < 0) {
+		struct err ignored;
+
+		sync_send(s->f->errors, &m, &ignored);
+		syscall(SYS_exit_group, 1);
+	}
+	atomic_store(&s->sent, true);
+	for (;;)
+		syscall(SYS_exit, 0); /* this thread alone */
+}
+
+static int start_sender(struct sender *s, struct err *e)
+{
+	char *stack = mmap(NULL, SENDER_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	struct sys_clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
+		.stack = (uint64_t)(uintptr_t)stack,
+		.stack_size = SENDER_STACK,
+	};
+
+	if (stack == MAP_FAILED || sys_clone3_run(&args, sender_main, s) < 0)
+		return err_set(e, errno, "a thread for the seccomp agent");
+	return 0;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+int seccomp_notify_load(const struct seccomp_filter *f, struct err *e)
+{
+	/* Outlives this function, should the thread be slow to end. */
+	static struct sender s;
+	long r;
+
+	s = (struct sender){ .f = f, .listener = -1 };
+	if (start_sender(&s, e) < 0)
+		return -e->code;
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &f->prog);
+	if (r < 0)
+		err_set(e, errno, "load the seccomp filter");
+	atomic_store(&s.listener, r < 0 ? -2 : (int)r);
+	while (!atomic_load(&s.sent))
+		relax();
+	return r < 0 ? -e->code : 0;
 }

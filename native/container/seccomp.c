@@ -140,7 +140,36 @@ static int add_name(scmp_filter_ctx ctx, uint32_t action, int nr, const struct s
 	return r;
 }
 
-static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t default_action, int *newest, struct err *e)
+#if defined(__x86_64__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64
+#define NARROW_AUDIT_ARCH AUDIT_ARCH_I386
+#define NARROW_ARCH SCMP_ARCH_X86
+#elif defined(__aarch64__)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#define NARROW_AUDIT_ARCH AUDIT_ARCH_ARM
+#define NARROW_ARCH SCMP_ARCH_ARM
+#elif defined(__riscv)
+#define NATIVE_AUDIT_ARCH AUDIT_ARCH_RISCV64
+#endif
+
+/* The youngest calls that a profile names: for this machine, and for its 32-bit programs. 0: none. */
+struct youngest {
+	int native, narrow;
+};
+
+static void note_young(struct youngest *y, const char *name, int nr)
+{
+	if (nr > y->native)
+		y->native = nr;
+#ifdef NARROW_ARCH
+	nr = seccomp_syscall_resolve_name_arch(NARROW_ARCH, name);
+	if (nr > y->narrow)
+		y->narrow = nr;
+#endif
+}
+
+static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t default_action, struct youngest *young,
+		    struct err *e)
 {
 	struct jnode names = json_get(rule, "names"), args = json_get(rule, "args");
 	uint32_t action = 0;
@@ -167,13 +196,10 @@ static int add_rule(scmp_filter_ctx ctx, const struct jnode *rule, uint32_t defa
 
 		if (json_as_str(&item, &name, e) < 0)
 			return -e->code;
-		if (action == SCMP_ACT_NOTIFY && seccomp_notify_needed(name))
-			return json_refuse(&item, e, "SCMP_ACT_NOTIFY on %s: the runtime makes this call itself", name);
 		nr = seccomp_syscall_resolve_name(name);
 		if (nr == __NR_SCMP_ERROR)
 			continue; /* newer than the library: the default action holds for it */
-		if (nr > *newest)
-			*newest = nr;
+		note_young(young, name, nr);
 		if (action == default_action)
 			continue; /* libseccomp refuses a rule that changes nothing */
 		r = add_name(ctx, action, nr, compare, count);
@@ -211,40 +237,46 @@ static int add_architectures(scmp_filter_ctx ctx, const struct jnode *seccomp, s
 	return 0;
 }
 
-#if defined(__x86_64__)
-#define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_AUDIT_ARCH AUDIT_ARCH_AARCH64
-#elif defined(__riscv)
-#define NATIVE_AUDIT_ARCH AUDIT_ARCH_RISCV64
-#endif
-
 /*
  * Where refusal means an errno: a system call younger than every one that the profile names answers
  * ENOSYS, so that a C library tries the older one; with EPERM it would give up. (The x32 numbers of
  * x86-64 start at 2^30 and are left to the filter.) Placed before the compiled program.
  */
-static size_t put_prelude(struct sock_filter *p, uint32_t default_action, int newest)
+static size_t put_prelude(struct sock_filter *p, scmp_filter_ctx ctx, uint32_t default_action, const struct youngest *young)
 {
 	size_t n = 0;
 
 #ifdef NATIVE_AUDIT_ARCH
-	if ((default_action & 0xffff0000u) != SCMP_ACT_ERRNO(0) || newest <= 0)
+	unsigned char over = 0; /* length of the part for 32-bit programs */
+
+	if ((default_action & 0xffff0000u) != SCMP_ACT_ERRNO(0) || young->native <= 0)
 		return 0;
+#ifdef NARROW_ARCH
+	if (young->narrow > 0 && seccomp_arch_exist(ctx, NARROW_ARCH) == 0)
+		over = 4;
+#endif
 	p[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, arch));
 	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_AUDIT_ARCH, 0, 4);
 	p[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr));
-	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2, 0);
-	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)newest, 0, 1);
+	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2 + over, 0);
+	p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)young->native, 0, 1 + over);
 	p[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SCMP_ACT_ERRNO(ENOSYS));
+#ifdef NARROW_ARCH
+	if (over) {
+		p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NARROW_AUDIT_ARCH, 0, 3);
+		p[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr));
+		p[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)young->narrow, 0, 1);
+		p[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SCMP_ACT_ERRNO(ENOSYS));
+	}
+#endif
 #endif
 	return n;
 }
 
 int seccomp_compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len, struct err *e)
 {
-	struct sock_filter prelude[8];
-	int newest = 0;
+	struct sock_filter prelude[12];
+	struct youngest young = { 0 };
 	uint32_t action = 0;
 	struct jnode rules = json_get(seccomp, "syscalls");
 	cleanup_fd int out = -1;
@@ -269,13 +301,13 @@ int seccomp_compile(const struct jnode *seccomp, char **ret_bpf, size_t *ret_len
 	for (size_t i = 0; r == 0 && i < json_count(&rules); i++) {
 		struct jnode item = json_item(&rules, i);
 
-		r = add_rule(ctx, &item, action, &newest, e);
+		r = add_rule(ctx, &item, action, &young, e);
 	}
 	if (r == 0) {
 		out = memfd_create("seccomp", MFD_CLOEXEC);
 		r = out < 0 ? -errno : 0;
 		if (r == 0)
-			r = io_write_all(out, prelude, put_prelude(prelude, action, newest) * sizeof(prelude[0]), e);
+			r = io_write_all(out, prelude, put_prelude(prelude, ctx, action, &young) * sizeof(prelude[0]), e);
 		if (r == 0)
 			r = seccomp_export_bpf(ctx, out);
 		if (r < 0)
@@ -336,7 +368,7 @@ void seccomp_cache_name(const json_t *seccomp, char ret[80])
 	const struct scmp_version *v = seccomp_version();
 	struct sha256 h;
 	char head[64];
-	int n = snprintf(head, sizeof(head), "3 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
+	int n = snprintf(head, sizeof(head), "4 %u.%u.%u %x ", v->major, v->minor, v->micro, seccomp_arch_native());
 
 	sha256_init(&h);
 	sha256_add(&h, head, (size_t)n);
@@ -456,13 +488,11 @@ void seccomp_filter_free(struct seccomp_filter *f)
 
 int seccomp_load_filter(const struct seccomp_filter *f, struct err *e)
 {
-	unsigned int listen = f->notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
-	long r;
-
 	if (!f->needed)
 		return 0;
-	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags | listen, &f->prog);
-	if (r < 0)
+	if (f->notify)
+		return seccomp_notify_load(f, e);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &f->prog) < 0)
 		return err_set(e, errno, "load the seccomp filter");
-	return listen ? seccomp_notify_send(f, (int)r, e) : 0;
+	return 0;
 }

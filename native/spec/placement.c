@@ -111,6 +111,9 @@ static int parse_scheduler(const struct jnode *process, struct spec_scheduler *s
 	    (r = parse_i32(&n, "priority", &s->priority, e)) < 0 || (r = json_u64(&n, "runtime", &s->runtime, e)) < 0 ||
 	    (r = json_u64(&n, "deadline", &s->deadline, e)) < 0)
 		return r;
+	/* The kernel would take the nearest one that there is. */
+	if (s->nice < -20 || s->nice > 19)
+		return json_refuse(&n, e, "nice is not -20 to 19");
 	return json_u64(&n, "period", &s->period, e);
 }
 

@@ -252,8 +252,11 @@ export class Bundle implements AsyncDisposable {
     if (left.length > 0) throw new Error(`left behind: ${left.join(", ")}`);
   }
 
+  /** A bigint in the specification is the number it is: 2^64 - 1 is RLIM_INFINITY, and no double. */
   write(): void {
-    writeFileSync(join(this.folder, "config.json"), JSON.stringify(this.spec));
+    const big = (_key: string, value: unknown) => (typeof value === "bigint" ? `bigint ${value}` : value);
+    const text = JSON.stringify(this.spec, big).replaceAll(/"bigint (\d+)"/g, "$1");
+    writeFileSync(join(this.folder, "config.json"), text);
   }
 
   private createArgs(options: readonly string[]): string[] {
