@@ -10,7 +10,9 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { Bundle, type Spec } from "../integration/oci/bundle.ts";
-import { type Runtime, type RuntimeName, runtimes } from "./runtimes.ts";
+import { removeCgroups } from "../support/host.ts";
+import { waitFor } from "../support/wait.ts";
+import { ours, type Runtime, type RuntimeName, runtimes } from "./runtimes.ts";
 
 /** JSON without undefined: what can be compared and written down. */
 export type Answer =
@@ -22,6 +24,8 @@ export type Answer =
   | { readonly [key: string]: Answer };
 
 export interface Question {
+  /** What stands before each runtime's own command: a namespace to call it from. */
+  readonly before?: readonly string[];
   /** Changes the bundle's specification before anything runs. */
   readonly change?: (spec: Spec, bundle: Bundle) => void;
   /** Does something and says what came of it. Ids and paths: see `plain`. */
@@ -43,18 +47,31 @@ export function compare(title: string, question: Question): void {
   it(title, async () => {
     const answers = {} as Record<RuntimeName, Answer>;
     for (const runtime of runtimes) {
-      await using bundle = new Bundle((spec, b) => {
-        spec.ociVersion = "1.0.2"; // the newest that Debian's crun knows
-        question.change?.(spec, b);
-      }, runtime.command);
+      await using bundle = new Bundle(
+        (spec, b) => {
+          spec.ociVersion = "1.0.2"; // the newest that Debian's crun knows
+          question.change?.(spec, b);
+        },
+        [...(question.before ?? []), ...runtime.command],
+      );
       try {
         answers[runtime.name] = await question.observe(bundle, runtime);
       } catch (cause) {
         throw new Error(`${runtime.name}: ${cause instanceof Error ? cause.message : cause}`, { cause });
       }
+      if (runtime !== ours) await clear(bundle);
     }
     record(answers, question.differs);
     judge(answers, question);
+  });
+}
+
+/** What the others leave, and when it goes, is not asked. Ours is, at the bundle's end. */
+async function clear(bundle: Bundle): Promise<void> {
+  bundle.oci(["delete", "--force", bundle.id]);
+  await waitFor("the end of another runtime's cgroups", () => {
+    removeCgroups(bundle.cgroup);
+    return bundle.traces().every((path) => !path.startsWith("/sys/fs/cgroup/"));
   });
 }
 

@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { binary } from "../integration/oci/bundle.ts";
 
 export type RuntimeName = "kobako-oci" | "runc" | "crun";
 
@@ -21,7 +22,7 @@ const hideUnified = [
   "/usr/bin/unshare",
   "--mount",
   "--propagation",
-  "private",
+  "slave", // of what the question's own mounts are
   "/bin/sh",
   "-c",
   'umount /sys/fs/cgroup/unified && exec /usr/bin/crun "$@"',
@@ -37,7 +38,7 @@ function runcPath(): string {
   return execFileSync(join(top, "hack/tools"), ["runc"], { encoding: "utf8" }).trim();
 }
 
-export const ours: Runtime = { name: "kobako-oci", command: [join(top, "build/bin/kobako-oci")] };
+export const ours: Runtime = { name: "kobako-oci", command: [binary] };
 export const runtimes: readonly Runtime[] = [
   ours,
   { name: "runc", command: [runcPath()] },

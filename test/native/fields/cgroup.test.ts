@@ -5,11 +5,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "vitest";
-import { readCgroupLayout } from "../../src/cgroup/layout.ts";
-import type { Bundle } from "../integration/oci/bundle.ts";
-import { removeCgroups } from "../support/host.ts";
-import { type Answer, compare } from "./compare.ts";
-import { ours } from "./runtimes.ts";
+import { readCgroupLayout } from "../../../src/cgroup/layout.ts";
+import type { Bundle } from "../../integration/oci/bundle.ts";
+import { type Answer, compare } from "../compare.ts";
+import { sleeping } from "./field.ts";
 
 const layout = readCgroupLayout();
 
@@ -25,7 +24,8 @@ function disk(): { major: number; minor: number } {
 /** The lines, sorted, of a limit file of the bundle's cgroup; null where the kernel has none of the name. */
 function read(bundle: Bundle, file: string): string | null {
   const controller = file.split(".", 1)[0] ?? "";
-  const mount = layout.version === 1 ? layout.controllers.get(controller) : layout.unified;
+  // What no v1 hierarchy has may be in the v2 tree beside them.
+  const mount = layout.controllers.get(controller) ?? layout.unified;
   try {
     return readFileSync(join(mount ?? "/nowhere", bundle.cgroup, file), "utf8")
       .trim()
@@ -56,14 +56,9 @@ function field({ title, resources, v1, v2, expected, differs }: Field): void {
       s.process.args = ["/bin/sleep", "1000"];
       s.linux.resources = resources;
     },
-    observe: (b, runtime) => {
+    observe: (b) => {
       const { code } = b.create();
       if (code === 0) return files.map((file) => read(b, file));
-      // Others leave the cgroup of a create that failed; ours is asked for what it left at the bundle's end.
-      if (runtime !== ours) {
-        b.oci(["delete", "--force", b.id]);
-        removeCgroups(b.cgroup);
-      }
       return "refused";
     },
     ...(expected === undefined ? {} : { expected }),
@@ -101,6 +96,33 @@ describe("cpu", () => {
     v1: [],
     v2: [],
     expected: "refused",
+  });
+  field({
+    title: "burst",
+    resources: { cpu: { quota: 50_000, period: 100_000, burst: 20_000 } },
+    v1: ["cpu.cfs_burst_us"],
+    v2: ["cpu.max.burst"],
+    expected: ["20000"],
+  });
+  field({
+    title: "idle",
+    resources: { cpu: { idle: 1 } },
+    v1: ["cpu.idle"],
+    v2: ["cpu.idle"],
+    expected: ["1"],
+  });
+  field({
+    title: "idle that is neither 0 nor 1",
+    resources: { cpu: { idle: 7 } },
+    v1: [],
+    v2: [],
+    expected: "refused",
+  });
+  field({
+    title: "realtimeRuntime and realtimePeriod",
+    resources: { cpu: { realtimeRuntime: 7000, realtimePeriod: 500_000 } },
+    v1: ["cpu.rt_runtime_us", "cpu.rt_period_us"],
+    expected: ["7000", "500000"],
   });
   field({
     title: "cpus and mems",
@@ -161,6 +183,43 @@ describe("memory", () => {
   });
 });
 
+describe("memory that old kernels and v1 know", () => {
+  field({
+    title: "kernel",
+    resources: { memory: { kernel: mib(64) } },
+    v1: [],
+    v2: [],
+    expected: "refused",
+    differs: "kernels have no such limit any more: the container would run without it",
+  });
+  field({
+    title: "kernel -1: no limit",
+    resources: { memory: { kernel: -1 } },
+    v1: [],
+    v2: [],
+    expected: [],
+  });
+  field({
+    title: "kernelTCP",
+    resources: { memory: { kernelTCP: mib(64) } },
+    v1: ["memory.kmem.tcp.limit_in_bytes"],
+    expected: [String(mib(64))],
+  });
+  for (const useHierarchy of [true, false])
+    field({ title: `useHierarchy ${useHierarchy}`, resources: { memory: { useHierarchy } }, v1: [], v2: [] });
+  for (const checkBeforeUpdate of [true, false])
+    compare(`checkBeforeUpdate ${checkBeforeUpdate}: a limit below what is used`, {
+      change: sleeping,
+      observe: (b) => {
+        b.create();
+        b.start();
+        const limits = { memory: { limit: 4096, swap: 4096, checkBeforeUpdate } };
+        return b.oci(["update", "-r", "-", b.id], JSON.stringify(limits)).code;
+      },
+      ...(checkBeforeUpdate ? { expected: 1 } : {}),
+    });
+});
+
 describe("pids", () => {
   field({
     title: "limit",
@@ -198,6 +257,30 @@ describe("blockIO", () => {
     expected: [layout.version === 1 ? `${key} 100` : `${key} rbps=max wbps=max riops=max wiops=100`],
   });
   field({
+    title: "throttleWriteBpsDevice",
+    resources: { blockIO: { throttleWriteBpsDevice: [{ ...device, rate: mib(2) }] } },
+    v1: ["blkio.throttle.write_bps_device"],
+    v2: ["io.max"],
+    expected: [
+      layout.version === 1 ? `${key} ${mib(2)}` : `${key} rbps=max wbps=${mib(2)} riops=max wiops=max`,
+    ],
+  });
+  field({
+    title: "throttleReadIOPSDevice",
+    resources: { blockIO: { throttleReadIOPSDevice: [{ ...device, rate: 90 }] } },
+    v1: ["blkio.throttle.read_iops_device"],
+    v2: ["io.max"],
+    expected: [layout.version === 1 ? `${key} 90` : `${key} rbps=max wbps=max riops=90 wiops=max`],
+  });
+  // Weights are BFQ's: without that scheduler on a disk there is no file for them.
+  for (const [title, blockIO] of [
+    ["weight", { weight: 300 }],
+    ["leafWeight", { leafWeight: 300 }],
+    ["weightDevice: weight", { weightDevice: [{ ...device, weight: 300 }] }],
+    ["weightDevice: leafWeight", { weightDevice: [{ ...device, leafWeight: 300 }] }],
+  ] as const)
+    field({ title, resources: { blockIO }, v1: ["blkio.bfq.weight"] });
+  field({
     title: "a throttle for a device that is not there",
     resources: { blockIO: { throttleReadBpsDevice: [{ major: 4000, minor: 77, rate: 5 }] } },
     v1: [],
@@ -227,12 +310,38 @@ describe.runIf(layout.version === 1)("devices", () => {
   });
 });
 
+const besides = "a controller that only the v2 tree beside the v1 hierarchies has is used there";
+
 describe("hugepageLimits, rdma, network, unified", () => {
   field({
     title: "hugepageLimits",
     resources: { hugepageLimits: [{ pageSize: "2MB", limit: mib(4) }] },
+    v1: ["hugetlb.2MB.max"],
     v2: ["hugetlb.2MB.max"],
     expected: [String(mib(4))],
+    ...(layout.version === 1 ? { differs: besides } : {}),
+  });
+  field({
+    title: "hugepageLimits of a size that there is not",
+    resources: { hugepageLimits: [{ pageSize: "3MB", limit: mib(4) }] },
+    v1: [],
+    v2: [],
+    expected: "refused",
+  });
+  // Neither has a controller here.
+  for (const [title, resources] of [
+    ["rdma: hcaHandles", { rdma: { mlx5_0: { hcaHandles: 3 } } }],
+    ["rdma: hcaObjects", { rdma: { mlx5_0: { hcaObjects: 3 } } }],
+    ["network: classID", { network: { classID: 1_048_577 } }],
+    ["network: priorities", { network: { priorities: [{ name: "lo", priority: 3 }] } }],
+  ] as const)
+    field({ title, resources, v1: [], v2: [], expected: "refused" });
+  field({
+    title: "unified: a controller of the v2 tree beside v1",
+    resources: { unified: { "hugetlb.2MB.max": String(mib(6)) } },
+    v1: ["hugetlb.2MB.max"],
+    expected: [String(mib(6))],
+    differs: besides,
   });
   field({
     title: "unified without a v2 tree that has the controller",
