@@ -13,6 +13,7 @@ import { registryHosts } from "./config/registry-hosts.ts";
 import { version } from "./config/version.ts";
 import type { Container } from "./container/container.ts";
 import { ExecBases } from "./container/exec.ts";
+import { Checkpoints } from "./container/checkpoint.ts";
 import { ContainerLifecycle } from "./container/lifecycle.ts";
 import { containerRows } from "./container/rows.ts";
 import { readHostFacts } from "./container/spec/host.ts";
@@ -64,6 +65,7 @@ export interface Node extends AsyncDisposable {
   readonly images: Images;
   readonly layers: LayerStore;
   readonly snapshots: Snapshotter;
+  readonly checkpoints: Checkpoints;
   readonly cgroups: Cgroups;
   readonly places: CgroupPlaces;
   readonly podsFolder: string;
@@ -114,6 +116,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const cgroups = new Cgroups(undefined, driver === "systemd" ? stopUnit : undefined);
   const layers = new LayerStore({ root: join(root, "layers"), unpackBinary: programs.unpack, log });
   const snapshots = new Snapshotter({ root: join(root, "snapshots"), unpackBinary: programs.unpack, log });
+  const checkpoints = new Checkpoints({ folder: join(root, "checkpoints"), snapshots, log, nowNs });
   // Before the spawner, whose programs go on when it ends: a reset would meet a folder that is being freed.
   undo.defer(async () => {
     await Promise.all([layers.close(), snapshots.close()]);
@@ -128,7 +131,12 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     log,
   });
   undo.defer(() => network.close());
-  await Promise.all([layers.open(), snapshots.open(), network.open(AbortSignal.timeout(pluginPatienceMs))]);
+  await Promise.all([
+    layers.open(),
+    snapshots.open(),
+    checkpoints.open(),
+    network.open(AbortSignal.timeout(pluginPatienceMs)),
+  ]);
 
   const images = new Images({
     layers,
@@ -183,6 +191,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     images,
     layers,
     snapshots,
+    checkpoints,
     snapshotOptions: (handler) => runtimeOf(config(), handler).snapshotOptions,
     specs: new SpecMaker({
       host: readHostFacts(cgroups.facts),
@@ -223,6 +232,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     images,
     layers,
     snapshots,
+    checkpoints,
     cgroups,
     places,
     podsFolder,

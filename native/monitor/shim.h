@@ -6,7 +6,7 @@
  *   daemon                      monitor                           shim
  *     run {argv: start}  ------->  in a cgroup of its own  ------>  (its parent ends: it is ours to reap)
  *     create_io          ------->  FIFOs, log
- *     call {Create, Start} ----->  by a runner, to its end ----->
+ *     call {Create, ..}   ------>  by a runner, to its end ----->
  *     other calls        ---------------------------------------->
  *                                                          <------  TaskStart, TaskExit
  *     <---- exit (when the output is read to its end, and the record is on disk)

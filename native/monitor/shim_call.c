@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls to the shim that must not end with the daemon that asks for them: some shims give up what they do when the
- * connection of its caller ends, and a container half created or half started stays so. A runner makes the call, on a
+ * connection of its caller ends, and a container half created, started or paused stays so. A runner makes the call, on a
  * connection of its own; a later daemon waits for it with `settle`.
  * The bytes of the call are the daemon's; here they are a frame, sent, and the frame that answers it.
  */

@@ -24,6 +24,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Collection } from "../store/collection.ts";
 import type { ContainerConfig, ContainerResources } from "./config.ts";
+import type { Checkpoints } from "./checkpoint.ts";
 import { type Container, containerName } from "./container.ts";
 import { Endings, isAlive, latest } from "./endings.ts";
 import { refusedCreation, refusedLimit } from "./refusal.ts";
@@ -47,6 +48,7 @@ export interface ContainerLifecycleDeps {
   readonly images: Images;
   readonly layers: LayerStore;
   readonly snapshots: Snapshotter;
+  readonly checkpoints: Pick<Checkpoints, "undo">;
   /** More mount options of a root filesystem, by the handler's configuration. */
   readonly snapshotOptions: (handler: string) => readonly string[];
   readonly specs: SpecMaker;
@@ -290,6 +292,7 @@ export class ContainerLifecycle implements SandboxContainers {
     );
     for (const id of known.keys())
       if (this.#deps.containers.find(id) === undefined) await connection.delete(id, signal);
+      else await this.#deps.checkpoints.undo(id, connection);
   }
 
   #agree(container: Container, status: ContainerStatus | undefined): void {

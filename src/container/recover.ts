@@ -16,6 +16,7 @@ import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Snapshotter } from "../snapshot/snapshotter.ts";
 import type { Collection } from "../store/collection.ts";
+import type { Checkpoints } from "./checkpoint.ts";
 import type { Container } from "./container.ts";
 import type { ContainerLifecycle } from "./lifecycle.ts";
 
@@ -33,6 +34,7 @@ export interface RecoverDeps {
   readonly sandboxLifecycle: SandboxLifecycle;
   readonly containerLifecycle: ContainerLifecycle;
   readonly snapshots: Snapshotter;
+  readonly checkpoints: Checkpoints;
   readonly network: Network;
   readonly cgroups: CgroupTree & {
     /** Processes in and below the cgroup, none when it does not exist. */
@@ -140,6 +142,7 @@ async function collectGarbage(deps: RecoverDeps): Promise<void> {
       if (!pins.has(join(folder, name))) await deps.unpin(join(folder, name), signal);
     }
   });
+  await step("checkpoints", () => deps.checkpoints.sweep((id) => containers.find(id) !== undefined));
   await step("snapshots", async () => {
     for (const id of snapshots.list()) if (containers.find(id) === undefined) await snapshots.remove(id);
   });

@@ -280,6 +280,12 @@ export interface RuntimeSandbox {
    * Not there, or undefined: the cgroup tells.
    */
   usage?(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined>;
+  /**
+   * Writes the state of a running container's processes into files below `path`, an empty folder; it runs on, or stays
+   * paused. Goes to its end also when the daemon dies. Not there: the handler can't.
+   * @throws `failed-precondition` or `unimplemented` in the words of who was to do it.
+   */
+  checkpoint?(containerId: string, path: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
   reopenLog(containerId: string, signal: AbortSignal): Promise<void>;
   /** Counters of the pod's network namespace. */
   netStats(signal: AbortSignal): Promise<readonly InterfaceCounters[]>;

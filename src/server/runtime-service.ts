@@ -11,6 +11,7 @@ import {
   type RuntimeHandlerInit,
   type runtimeService,
 } from "../../cri-api/index.ts";
+import type { Checkpoints } from "../container/checkpoint.ts";
 import type { Container } from "../container/container.ts";
 import { type ExecBases, execSync } from "../container/exec.ts";
 import type { ContainerLifecycle } from "../container/lifecycle.ts";
@@ -48,6 +49,7 @@ export interface RuntimeServiceDeps {
   readonly sandboxLifecycle: SandboxLifecycle;
   readonly containerLifecycle: ContainerLifecycle;
   readonly execBases: ExecBases;
+  readonly checkpoints: Checkpoints;
   readonly handlers: ReadonlyMap<string, RuntimeHandler>;
   readonly defaultHandler: string;
   readonly network: Network;
@@ -233,14 +235,17 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
       return {};
     },
 
+    async checkpointContainer(request, signal) {
+      const timeoutMs = limitMs(request.timeout);
+      const { container, connection } = containerLifecycle.running(get(request.containerId));
+      await deps.checkpoints.save(container, connection, request.location, timeoutMs, signal);
+      return {};
+    },
+
     async execSync(request, signal) {
-      if (request.timeout < 0n)
-        throw new RuntimeError(
-          "invalid-argument",
-          `timeout ${request.timeout} is negative: give seconds, 0 for no limit`,
-        );
+      const timeoutMs = limitMs(request.timeout);
       const target = containerLifecycle.running(get(request.containerId));
-      const result = await execSync(target, execBases, request.cmd, milliseconds(request.timeout), signal);
+      const result = await execSync(target, execBases, request.cmd, timeoutMs, signal);
       return { stdout: result.stdout, stderr: result.stderr, exitCode: result.end.exitCode };
     },
   };
@@ -249,6 +254,13 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
 /** Seconds of the wire to milliseconds; more than a day is a day. */
 function milliseconds(seconds: bigint): number {
   return Number(seconds > 86_400n ? 86_400n : seconds) * 1000;
+}
+
+/** Of a call that names its own time. @throws RuntimeError `invalid-argument`. */
+function limitMs(seconds: bigint): number {
+  if (seconds < 0n)
+    throw new RuntimeError("invalid-argument", `timeout ${seconds} is negative: give seconds, or 0`);
+  return milliseconds(seconds);
 }
 
 function sandboxMatches(sandbox: Sandbox, filter: PodSandboxFilter | undefined): boolean {

@@ -379,11 +379,7 @@ describe("containers that cannot be", () => {
 describe("methods of later work", () => {
   it("answer UNIMPLEMENTED by their name", async () => {
     const { client } = node().daemon;
-    await fails(
-      client.checkpointContainer({ containerId: id("a") }),
-      status.UNIMPLEMENTED,
-      /CheckpointContainer/i,
-    );
+    await fails(client.checkpointPod({ podSandboxId: id("a") }), status.UNIMPLEMENTED, /CheckpointPod/i);
     await fails(client.listMetricDescriptors({}), status.UNIMPLEMENTED, /ListMetricDescriptors/i);
   });
 });

@@ -1,7 +1,7 @@
 /** Containerd's and gVisor's real shims, as they can be run on this machine. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const tools = new URL("../../hack/tools", import.meta.url).pathname;
 
@@ -50,13 +50,24 @@ export function runscShim(folder: string): RunscShim {
   return { shim: wrapper, runsc, config };
 }
 
-/** The real shims as handlers of a node: `gvisor`, `runc-shim`, and `block`, which is the second with block devices. */
-export function shimHandlers(folder: string): string {
+/** A PATH on which there is a CRIU that works here, beside what else is needed. */
+export function criuPath(): string {
+  const criu = execFileSync(new URL("../../hack/criu", import.meta.url).pathname, {
+    encoding: "utf8",
+  }).trim();
+  return `${dirname(criu)}:/usr/sbin:/usr/bin:/sbin:/bin`;
+}
+
+/**
+ * The real shims as handlers of a node: `gvisor`, `runc-shim`, and `block`, which is the second with block devices.
+ * `path`: what the second finds programs on.
+ */
+export function shimHandlers(folder: string, path?: string): string {
   const gvisor = runscShim(join(folder, "runsc"));
   const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
   const ofRunc = `type = "shim-v2"
 path = "${runcShim}"
-options = { binary_name = "${runc}", root = "${folder}/runc" }
+options = { binary_name = "${runc}", root = "${folder}/runc"${path === undefined ? "" : `, env_PATH = "${path}"`} }
 `;
   return `
 [runtimes.gvisor]

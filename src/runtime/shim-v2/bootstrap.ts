@@ -5,6 +5,7 @@
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import { BootstrapParams, BootstrapResult, type AnyInit } from "../../ttrpc/message.ts";
 import { version as ownVersion } from "../../config/version.ts";
+import { searchPath } from "../../process/tool.ts";
 
 export interface ShimIdentity {
   /** Of the sandbox. */
@@ -23,9 +24,6 @@ export interface ShimAddress {
   /** A path, or "\0name" for an abstract socket. */
   readonly path: string;
 }
-
-/** Programs that shims run are found here: runc, runsc, qemu. */
-export const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export function shimArguments(shim: ShimIdentity, action: "start" | "delete", bundle?: string): string[] {
   return [

@@ -4,13 +4,12 @@
  * has for it; the device ends by itself with its last user (native/monitor/shim_disk.c).
  * Sources: Kata src/runtime/pkg/containerd-shim-v2 create.go, checkAndMount; containerd's devmapper snapshotter.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import { toolPath } from "../../process/tool.ts";
 import type { MountInit } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import { text } from "../monitor/protocol.ts";
-import { searchPath, shown } from "./bootstrap.ts";
+import { shown } from "./bootstrap.ts";
 import type { ShimProgram } from "./program.ts";
 
 export interface Disk {
@@ -25,6 +24,7 @@ export interface Disk {
   readonly root: { readonly uid: number; readonly gid: number; readonly mode: number };
 }
 
+const what = 'rootfs = "block"';
 /** Its filesystem has no journal: after a crash of the host nobody mounts it again. */
 const features = ["-m", "0", "-O", "^has_journal"];
 
@@ -38,7 +38,7 @@ export async function blockMount(
   const { uid, gid, mode } = root;
   const owner = `root_owner=${uid}:${gid}`;
   const size = `${Math.floor(bytes / 1024)}k`;
-  const mkfs = [tool("mkfs.ext4"), "-q", "-F", ...features, "-E", owner, "-d", folder, image, size];
+  const mkfs = [toolPath("mkfs.ext4", what), "-q", "-F", ...features, "-E", owner, "-d", folder, image, size];
   const made = await program.tool(mkfs, { container }, signal);
   if (made.code !== 0) {
     const why = /allocat|no (?:free )?space|inode|too (?:small|big|large)/i.test(made.stderr.toString())
@@ -48,7 +48,7 @@ export async function blockMount(
   }
   // What an overlay has not: mkfs made it.
   const stdin = `rmdir /lost+found\nset_inode_field / mode 0${(mode & 0o177777).toString(8)}\n`;
-  const set = await program.tool([tool("debugfs"), "-w", "-f", "-", image], { stdin }, signal);
+  const set = await program.tool([toolPath("debugfs", what), "-w", "-f", "-", image], { stdin }, signal);
   if (set.code !== 0) throw new RuntimeError("internal", `root folder of a filesystem: ${shown(set.stderr)}`);
   const answer = await monitor.request(
     "disk",
@@ -56,14 +56,4 @@ export async function blockMount(
     signal,
   );
   return { type: "ext4", source: text(answer, "device"), options: [] };
-}
-
-function tool(name: string): string {
-  const path = searchPath
-    .split(":")
-    .map((folder) => join(folder, name))
-    .find((at) => existsSync(at));
-  if (path === undefined)
-    throw new RuntimeError("failed-precondition", `rootfs = "block" needs ${name}, of e2fsprogs`);
-  return path;
 }

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import { searchPath } from "../../process/tool.ts";
 import { DeleteResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxNamespaces } from "../handler.ts";
@@ -11,7 +12,6 @@ import { asObject, integer, text, type Wire } from "../monitor/protocol.ts";
 import {
   bootstrapInput,
   parseBootstrap,
-  searchPath,
   type ShimIdentity,
   shimArguments,
   shimEnvironment,

@@ -1,4 +1,5 @@
-/** What shims and their runtimes refuse, by their words: each has its own, and no status. Pure. */
+/** What shims and their runtimes refuse, by their words: each has its own, and no status. */
+import { readFileSync } from "node:fs";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 
 /** Whether a runtime says that the program can't be executed: each has words of its own for it. */
@@ -32,4 +33,19 @@ export function isFinished(error: RuntimeError): boolean {
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n").join(" ").slice(0, 1000);
+}
+
+/**
+ * What CRIU complained of last, in its log: runc's shim leaves a copy when it failed. What only says that it failed,
+ * and what it goes on without, is passed over, as by native/runtime/criu.c.
+ */
+export function criuComplaint(log: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(log, "utf8");
+  } catch {
+    return undefined; // it was not even started
+  }
+  const said = [...text.matchAll(/Error \([^)]*\): (.*)/g)].map(([, what = ""]) => what);
+  return said.findLast((what) => !/FAILED|failed with|RLIMIT_NOFILE/.test(what))?.slice(0, 500);
 }

@@ -4,7 +4,7 @@
  * Never: takes a pid that a shim tells for a process of this host, unless that process is in the container's cgroup.
  */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { OciResources } from "../../oci/runtime-spec.ts";
@@ -37,7 +37,7 @@ import { parseUsage } from "./metrics.ts";
 import { shimBundle } from "./program.ts";
 import type { ShimRecord } from "./record.ts";
 import { killedCode, tellExit } from "./recovery.ts";
-import { asked, errorLine, isFinished, isProgramFault } from "./refusal.ts";
+import { asked, criuComplaint, errorLine, isFinished, isProgramFault } from "./refusal.ts";
 import { overlayMount } from "./rootfs.ts";
 import { shimSpec } from "./spec.ts";
 import { ShimStreams } from "./streams.ts";
@@ -271,9 +271,23 @@ export class ShimSandbox implements RuntimeSandbox {
     await asked(this.#life.live().resume(containerId, signal));
   }
 
-  /** Writes the container's state below `path`. @throws `unimplemented` where the shim can't. */
-  async checkpoint(containerId: string, path: string, signal: AbortSignal): Promise<void> {
-    await this.#life.live().checkpoint({ id: containerId, path }, signal);
+  async checkpoint(id: string, path: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#options.diskBytes !== undefined)
+      throw new RuntimeError("unimplemented", 'with rootfs = "block" what a container wrote is not saved');
+    const bundle = shimBundle(join(this.identity.runDir, id.slice(0, 16)), id);
+    // Where runc's shim has CRIU's log, as containerd's bundles have it.
+    mkdirSync(join(bundle, "work"), { recursive: true, mode: 0o700 });
+    try {
+      await this.#life.live().checkpoint({ id, path }, timeoutMs, signal);
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      const name = basename(this.#options.program);
+      if (error.kind === "unimplemented")
+        throw new RuntimeError("unimplemented", `${name} makes no checkpoints`, { cause: error });
+      if (error.kind !== "internal") throw error;
+      const why = criuComplaint(join(bundle, "criu-dump.log")) ?? errorLine(error);
+      throw new RuntimeError("failed-precondition", `checkpoint: ${why}`, { cause: error });
+    }
   }
 
   async usage(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {

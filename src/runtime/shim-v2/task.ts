@@ -109,14 +109,20 @@ export class Task {
     const any = api.anyJson(api.typeUrl.resources, resources);
     await this.#call("Update", api.UpdateTaskRequest, Empty, { id, resources: any }, signal);
   }
+  /** To its end, as `resume`: half of one leaves runc's shim in the belief that nothing is paused. */
   async pause(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call("Pause", api.TaskRequest, Empty, { id }, signal);
+    await this.#by(this.#lasting(id), "Pause", api.TaskRequest, Empty, { id }, signal);
   }
   async resume(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call("Resume", api.TaskRequest, Empty, { id }, signal);
+    await this.#by(this.#lasting(id), "Resume", api.TaskRequest, Empty, { id }, signal);
   }
-  async checkpoint(request: api.CheckpointTaskRequestInit, signal: AbortSignal): Promise<void> {
-    await this.#call("Checkpoint", api.CheckpointTaskRequest, Empty, request, signal);
+  async checkpoint(
+    request: api.CheckpointTaskRequestInit,
+    forMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const caller = this.#lasting(request.id ?? "");
+    await this.#by(caller, "Checkpoint", api.CheckpointTaskRequest, Empty, request, signal, forMs);
   }
   /** Numbers in the shim's own counting: they are pids of the host only for some. */
   async pids(id: string, signal: AbortSignal): Promise<number[]> {

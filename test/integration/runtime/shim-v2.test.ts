@@ -87,7 +87,7 @@ describe("a shim as those of VMs", () => {
       memoryLimitBytes: 8192n,
       processes: 2n,
     });
-    await expect(sandbox.checkpoint(made.id, "/tmp", within())).rejects.toMatchObject({
+    await expect(sandbox.checkpoint(made.id, "/tmp", 1000, within())).rejects.toMatchObject({
       kind: "unimplemented",
     });
     using streams = await sandbox.attach({ containerId: made.id, stdin: false }, within());
