@@ -49,6 +49,13 @@ int announce(const struct options *o, pid_t pid, struct err *e);
 int console_connect(const char *path, int *ret_fd, struct err *e);
 
 /*
+ * Before a process is made that will be attended to: a signal that comes meanwhile is its, and does not end us and leave
+ * it alone. Its runner releases them first, or the process would have them blocked.
+ */
+void hold_signals(void);
+void release_signals(void);
+
+/*
  * Waits for a child of ours and passes signals on to it; with a terminal (master >= 0) its bytes and size too.
  * Returns its exit status as a shell gives it (128 + signal).
  */

@@ -183,6 +183,7 @@ static int exec_in_runner(const struct container_exec *req, pid_t *ret_pid, stru
 	pid = fork();
 	if (pid == 0) {
 		trace_as("runner");
+		release_signals();
 		close(pair[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		container_exec(req, &a.pid, &a.err);
@@ -274,6 +275,8 @@ int command_exec(const struct options *o, struct err *e)
 	req.trusted = true;
 	req.preserve_fds = preserved.count;
 	req.cgroups = cgroups;
+	if (!o->detach)
+		hold_signals();
 	if (traced("run the program", exec_in_runner(&req, &pid, e)) < 0)
 		return -1;
 	if (traced("pid file", announce(o, pid, e)) < 0 || (peer >= 0 && io_recv_fd(peer, &master, e) < 0)) {

@@ -53,6 +53,7 @@ static int create_in_runner(const struct container_create *req, struct container
 	pid = fork();
 	if (pid == 0) {
 		trace_as("runner");
+		release_signals();
 		close(pair[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		container_create(req, &a.created, &a.err);
@@ -251,6 +252,8 @@ int command_run(const struct options *o, struct err *e)
 		err_set(e, errno, "become a subreaper");
 		return -1;
 	}
+	if (!o->detach)
+		hold_signals();
 	if (create(o, o->detach, &s, &master, e) < 0)
 		return -1;
 	if (start(&s, e) < 0) {

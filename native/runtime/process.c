@@ -175,19 +175,45 @@ static void drain(int master)
 		;
 }
 
-int attend_process(pid_t pid, int master)
+/* All but what says that we are broken ourselves. */
+static sigset_t passed_on(void)
 {
-	cleanup_fd int signals = -1;
-	struct termios before;
-	bool raw = master >= 0 && tcgetattr(0, &before) == 0, child = true;
-	sigset_t all, old;
-	int status = 255 << 8;
+	sigset_t all;
 
 	sigfillset(&all);
 	sigdelset(&all, SIGSEGV);
 	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGABRT);
-	sigprocmask(SIG_BLOCK, &all, &old);
+	return all;
+}
+
+static sigset_t callers_mask;
+static bool holding;
+
+void hold_signals(void)
+{
+	sigset_t all = passed_on();
+
+	holding = sigprocmask(SIG_BLOCK, &all, &callers_mask) == 0;
+}
+
+void release_signals(void)
+{
+	if (holding)
+		sigprocmask(SIG_SETMASK, &callers_mask, NULL);
+	holding = false;
+}
+
+int attend_process(pid_t pid, int master)
+{
+	cleanup_fd int signals = -1;
+	struct termios before;
+	bool raw = master >= 0 && tcgetattr(0, &before) == 0, child = true;
+	sigset_t all = passed_on();
+	int status = 255 << 8;
+
+	if (!holding)
+		hold_signals();
 	signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (raw) {
 		struct termios now = before;
@@ -216,7 +242,7 @@ int attend_process(pid_t pid, int master)
 		drain(master);
 	if (raw)
 		tcsetattr(0, TCSANOW, &before);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	release_signals();
 	return exit_code(status);
 }
 

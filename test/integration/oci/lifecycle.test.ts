@@ -39,6 +39,28 @@ describe("lifecycle", () => {
     expect(b.traces()).toEqual([]);
   });
 
+  it("a signal to run that comes before its program runs does not end it and leave the container alone", async () => {
+    await using b = new Bundle((s) => {
+      // The hook's parent is the runner, and that one's is `run`.
+      const line = "kill -TERM $(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)";
+      s.hooks = {
+        createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", line], env: ["PATH=/usr/bin:/bin"] }],
+      };
+    });
+    // Passed on to PID 1 of a namespace, which has not asked for it: nothing.
+    expect(b.sh("grep SigBlk /proc/self/status; exit 7")).toEqual({
+      code: 7,
+      stdout: "SigBlk:\t0000000000000000\n",
+      stderr: "",
+    });
+    expect(b.traces()).toEqual([]);
+    b.spec.hooks = {};
+    b.spec.process.args = ["/bin/sleep", "1000"];
+    expect(b.create().code).toBe(0);
+    expect(b.start().code).toBe(0);
+    expect(b.exec(["/bin/grep", "SigBlk", "/proc/self/status"]).stdout).toBe("SigBlk:\t0000000000000000\n");
+  });
+
   it("an id is taken once, and a failed second create leaves the first alone", async () => {
     await using b = new Bundle((s) => {
       s.process.args = ["/bin/sleep", "1000"];
