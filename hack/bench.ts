@@ -189,7 +189,7 @@ async function main(): Promise<void> {
     options: {
       endpoint: { type: "string", multiple: true },
       peer: { type: "string", multiple: true },
-      pods: { type: "string", default: "30" },
+      pods: { type: "string" },
       "at-once": { type: "string", default: "8" },
       execs: { type: "string", default: "50" },
       json: { type: "string" },
@@ -202,23 +202,24 @@ async function main(): Promise<void> {
       handler: { type: "string", multiple: true },
       handlers: { type: "boolean", default: false },
       runtimes: { type: "boolean", default: false },
-      rounds: { type: "string", default: "200" },
+      rounds: { type: "string" },
       kubelet: { type: "boolean", default: false },
       "idle-pods": { type: "string", default: "10" },
       "idle-seconds": { type: "string", default: "120" },
     },
   });
-  if (values.runtimes) return await runtimes(Number(values.rounds), values.docs);
+  if (values.runtimes) return await runtimes(Number(values.rounds ?? 200), values.docs);
   if (values.kubelet)
     return await underKubelet(Number(values["idle-pods"]), Number(values["idle-seconds"]), values.docs);
   const json = values.json ?? join(root, `build/bench/${new Date().toISOString().replaceAll(":", "")}.json`);
+  const byHandler = values.handler ?? (values.handlers ? handlerNames : []);
   const counts = {
-    pods: Number(values.pods),
+    pods: Number(values.pods ?? (byHandler.length > 0 ? 15 : 30)),
     atOnce: Number(values["at-once"]),
     execs: Number(values.execs),
   };
-  if (values.handlers || values.handler !== undefined)
-    return await handlers(values.handler ?? handlerNames, counts, Number(values.rounds), json, values.docs);
+  if (byHandler.length > 0)
+    return await handlers(byHandler, counts, Number(values.rounds ?? 30), json, values.docs);
   const peers = values.peer ?? [];
   const unknown = peers.find((name) => name !== "containerd");
   if (unknown !== undefined) throw new Error(`--peer ${unknown}: only containerd is known`);
