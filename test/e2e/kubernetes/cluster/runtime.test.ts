@@ -67,6 +67,56 @@ describe.concurrent("RuntimeClass", () => {
   });
 });
 
+describe.concurrent("user namespaces (hostUsers: false)", () => {
+  it("each pod has ids of its own, volumes keep their owners, probes, exec and its address are as in any pod", async () => {
+    const volumes = [
+      { name: "disk", emptyDir: {} },
+      { name: "token", emptyDir: { medium: "Memory" } },
+    ];
+    const volumeMounts = [
+      { name: "disk", mountPath: "/disk" },
+      { name: "token", mountPath: "/memory" },
+    ];
+    const probe = { exec: { command: ["/bin/sh", "-c", "test $(id -u) = 0"] }, periodSeconds: 1 };
+    const web = {
+      hostUsers: false,
+      securityContext: { fsGroup: 2000 },
+      volumes,
+      containers: [
+        shell(
+          `mkdir /www; echo served >/www/index.html; httpd -p 8080 -h /www; touch /disk/made; ${sleeps}`,
+          {
+            volumeMounts,
+            readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 },
+            livenessProbe: probe,
+          },
+        ),
+        shell(sleeps, { name: "user", volumeMounts, securityContext: { runAsUser: 1000, runAsGroup: 1000 } }),
+      ],
+    };
+    const pods = await Promise.all([namespace().running(web), namespace().running(web)]);
+    const firsts = await Promise.all(
+      pods.map(async ({ name }) => {
+        const [inside, outside, length] = (await namespace().sh(name, "cat /proc/self/uid_map"))
+          .trim()
+          .split(/\s+/);
+        expect([inside, length]).toEqual(["0", "65536"]);
+        return outside;
+      }),
+    );
+    expect(new Set([...firsts, "0"]).size).toBe(3);
+    const { name, status } = pods[0];
+    const token = "/var/run/secrets/kubernetes.io/serviceaccount";
+    expect(
+      await namespace().sh(name, "stat -c %u:%g / /etc/hosts /disk/made /memory; cat /etc/hosts >/dev/null"),
+    ).toBe("0:0\n0:0\n0:2000\n0:2000");
+    expect(await namespace().sh(name, `wc -c <${token}/namespace`)).toBe(String(namespace().name.length));
+    await namespace().sh(name, "echo x >/disk/by-user; echo y >/memory/by-user", "user");
+    expect(await namespace().sh(name, "stat -c %u:%g /disk/by-user")).toBe("1000:2000");
+    expect(await namespace().output(`wget -qO- http://${status?.podIP}:8080/`)).toBe("served");
+  });
+});
+
 describe.concurrent("images", () => {
   it("one that is not there: ErrImagePull, then ImagePullBackOff", async () => {
     const image = "registry.kobako.test/missing:1";
