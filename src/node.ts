@@ -30,6 +30,7 @@ import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
 import type { RuntimeHandler } from "./runtime/handler.ts";
 import { makeHandlers } from "./runtime/handlers.ts";
+import { UserNamespaces } from "./runtime/user-namespaces.ts";
 import { type CgroupPlaces, cgroupPlaces } from "./sandbox/cgroup-places.ts";
 import { Connections } from "./sandbox/connections.ts";
 import { KeyedLock } from "./sandbox/keyed-lock.ts";
@@ -258,7 +259,10 @@ async function handlersOf(
   });
   return await makeHandlers(settings, {
     monitorBinary: programs.monitor,
-    imageFolders: [join(config.root, "layers"), join(config.root, "snapshots")],
+    userNamespaces: new UserNamespaces(programs.monitor, [
+      join(config.root, "layers"),
+      join(config.root, "snapshots"),
+    ]),
     logFlush: flushInterval === 0 ? undefined : { intervalMs: flushInterval, bytes: flushBytes },
     cacheFolder,
     log,

@@ -283,8 +283,6 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	    traced("join namespaces", join_namespaces(c, e)) < 0 ||
 	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
 		return -e->code;
-	if (s->ns[NS_USER].present && !c->late && userns_own_stdio(&s->idmaps, s->process.uid, req->stdio, e) < 0)
-		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socket pair");
 	c->sync = pair[0];

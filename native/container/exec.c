@@ -414,7 +414,7 @@ static int set_up(struct execution *x, const struct container_exec *req, struct 
 		if (x->stdio[i] < 0)
 			return err_set(e, errno, "open /dev/null");
 	}
-	if (userns_own_stdio(&x->spec.idmaps, x->process.uid, req->stdio, e) < 0 || process_initial_cpus(&x->process, e) < 0)
+	if (process_initial_cpus(&x->process, e) < 0)
 		return -e->code;
 	if (traced("join namespaces", join_namespaces(x, req, e)) < 0 || clone_child(x, req, foreign_ok, e) < 0)
 		return -e->code;

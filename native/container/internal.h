@@ -188,11 +188,6 @@ int userns_check_maps(const struct spec_idmaps *m, int proc, struct err *e);
 bool process_may_setgroups(int proc);
 /* Whether they have the same lines in the same order. */
 bool userns_same_maps(const struct spec_idmaps *a, const struct spec_idmaps *b);
-/*
- * From outside: pipes become those of user `uid` of the namespace, who may then open /dev/stdout again. Inside nobody
- * can give away what belongs to a user without a number there.
- */
-int userns_own_stdio(const struct spec_idmaps *m, uint32_t uid, const int stdio[3], struct err *e);
 
 /* --- ns.c --------------------------------------------------------------------------------------- */
 /* Opens a namespace by path and checks that it is one of this kind. */

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -226,22 +225,4 @@ static bool same_lines(const struct spec_idmap *a, size_t a_count, const struct 
 bool userns_same_maps(const struct spec_idmaps *a, const struct spec_idmaps *b)
 {
 	return same_lines(a->uids, a->uid_count, b->uids, b->uid_count) && same_lines(a->gids, a->gid_count, b->gids, b->gid_count);
-}
-
-int userns_own_stdio(const struct spec_idmaps *m, uint32_t uid, const int stdio[3], struct err *e)
-{
-	for (size_t i = 0; i < m->uid_count; i++) {
-		const struct spec_idmap *line = &m->uids[i];
-
-		if (uid < line->inside || uid - line->inside >= line->size)
-			continue;
-		for (int fd = 0; fd < 3; fd++) {
-			struct stat st;
-
-			if (stdio[fd] >= 0 && fstat(stdio[fd], &st) == 0 && S_ISFIFO(st.st_mode) &&
-			    fchown(stdio[fd], line->outside + (uid - line->inside), (gid_t)-1) < 0)
-				return err_set(e, errno, "give descriptor %d to user %u of the user namespace", fd, uid);
-		}
-	}
-	return 0;
 }

@@ -53,7 +53,7 @@ static int run_create(const struct oci_create *w, int cgroup_fd, struct runner_r
 {
 	const struct member *m = w->m;
 	char pid_file[PATH_MAX];
-	const char *argv[] = { "create", "--bundle", m->bundle, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
+	const char *argv[] = { "create", "--bundle", pod.user_fd >= 0 ? OCI_OPEN_BUNDLE : m->bundle, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
 	struct oci_run run = { argv,
 			       { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 			       m->bundle,
@@ -106,7 +106,7 @@ int oci_create_begin(struct member *m, struct json_view params, const struct std
 {
 	struct oci_create work = { m, stdio, json_view_get(params, "shares"), json_view_get(params, "cgroup"), start_fd };
 	int keep[] = { stdio->theirs[0], stdio->theirs[1], stdio->theirs[2], m->mntns_fd, pod.net_fd,
-		       pod.ipc_fd,	 pod.uts_fd,	   pod.pid_fd,	     pod.shm_fd, start_fd };
+		       pod.ipc_fd,	 pod.uts_fd,	   pod.pid_fd,	     pod.shm_fd, pod.user_fd, start_fd };
 	char cgroup[RUNNER_CGROUP_MAX];
 
 	/* Known before it is there: whoever cleans up after a runner that was killed needs it. */

@@ -5,6 +5,12 @@
 
 #include "monitor/member_oci.h"
 
+/*
+ * Where, in the mount namespace of a container with a user namespace, its bundle is for root of that. One for all:
+ * outside it is empty.
+ */
+#define OCI_OPEN_BUNDLE "/run/kobako-bundle"
+
 struct oci_create {
 	struct member *m;
 	const struct stdio *stdio;

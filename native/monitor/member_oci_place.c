@@ -100,7 +100,8 @@ static int bind_namespaces(const char *bundle, struct err *e)
 	const struct {
 		const char *kind;
 		int fd;
-	} list[] = { { "net", pod.net_fd }, { "ipc", pod.ipc_fd }, { "uts", pod.uts_fd }, { "pid", pod.pid_fd } };
+	} list[] = { { "net", pod.net_fd }, { "ipc", pod.ipc_fd }, { "uts", pod.uts_fd }, { "pid", pod.pid_fd },
+		     { "user", pod.user_fd } };
 	char path[PATH_MAX], source[64];
 
 	snprintf(path, sizeof(path), "%s/ns", bundle);
@@ -121,6 +122,25 @@ static int bind_namespaces(const char *bundle, struct err *e)
 			return err_set(e, errno, "bind the pod's namespace to \"%s\"", path);
 	}
 	return 0;
+}
+
+/*
+ * In a user namespace the program goes to the root filesystem as root of that, for whom the folders above the bundle
+ * are closed. So the bundle becomes this root's and is also found at a place to which the way is open: a folder that is
+ * empty for everybody outside this mount namespace.
+ */
+static int open_the_way(const char *bundle, struct err *e)
+{
+	cleanup_fd int tree = -1;
+
+	if (mkdir(OCI_OPEN_BUNDLE, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make folder \"%s\"", OCI_OPEN_BUNDLE);
+	if (lchown(bundle, pod.id_map.outside, pod.id_map.outside) < 0)
+		return err_set(e, errno, "give \"%s\" to root of the pod's user namespace", bundle);
+	tree = sys_open_tree(AT_FDCWD, bundle, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (tree < 0)
+		return err_set(e, errno, "clone \"%s\"", bundle);
+	return attach(tree, true, OCI_OPEN_BUNDLE, e);
 }
 
 int oci_make_place(const struct oci_create *w, const char *cgroup, int *ret_cgroup, struct err *e)
@@ -144,5 +164,5 @@ int oci_make_place(const struct oci_create *w, const char *cgroup, int *ret_cgro
 	for (int i = 0; i < count; i++)
 		if (attach(shares[i].tree, shares[i].dir, shares[i].target, e) < 0)
 			return -e->code;
-	return 0;
+	return pod.user_fd >= 0 ? open_the_way(w->m->bundle, e) : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/io.h"
 #include "monitor/member_create.h"
+#include "monitor/pod.h"
 
 static void close_all(int *fds, int count)
 {
@@ -36,7 +37,10 @@ static int set_nonblocking(int fd)
 	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/* The two ends of a pipe are open files of their own: only ours is non-blocking. */
+/*
+ * The two ends of a pipe are open files of their own: only ours is non-blocking. With a user namespace the pipe is its
+ * root's from the beginning: who has no number there gives nothing away, and /dev/stdout could not be opened again.
+ */
 static int open_pipe(struct stdio *s, int i, struct err *e)
 {
 	int ends[2];
@@ -45,6 +49,8 @@ static int open_pipe(struct stdio *s, int i, struct err *e)
 		return err_set(e, errno, "pipe");
 	s->theirs[i] = ends[i == 0 ? 0 : 1];
 	s->ours[i] = ends[i == 0 ? 1 : 0];
+	if (pod.own_user && fchown(s->theirs[i], pod.id_map.outside, pod.id_map.outside) < 0)
+		return err_set(e, errno, "give a pipe to root of the pod's user namespace");
 	return set_nonblocking(s->ours[i]) < 0 ? err_set(e, errno, "pipe") : 0;
 }
 

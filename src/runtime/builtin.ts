@@ -50,7 +50,7 @@ import {
 } from "./monitor/protocol.ts";
 import { openPort } from "./monitor/port.ts";
 import { openStreams } from "./monitor/streams.ts";
-import { UserNamespaces } from "./user-namespaces.ts";
+import type { UserNamespaces } from "./user-namespaces.ts";
 
 /** Longest answer line of a starting monitor. */
 const maxAnswerBytes = 16 << 10;
@@ -61,8 +61,7 @@ export interface BuiltinHandlerOptions {
   readonly monitorBinary: string;
   /** Undefined: each line of a log is written at once. */
   readonly logFlush?: LogFlush | undefined;
-  /** Folders on the filesystems of image layers and of snapshots, neither in the other. */
-  readonly imageFolders: readonly [layers: string, snapshots: string];
+  readonly userNamespaces: UserNamespaces;
 }
 
 type OnEvent = (event: SandboxEvent) => void;
@@ -79,7 +78,7 @@ export class BuiltinHandler implements RuntimeHandler {
     this.name = options.name;
     this.#monitorBinary = options.monitorBinary;
     this.#logFlush = options.logFlush;
-    this.#userNamespaces = new UserNamespaces(options.monitorBinary, options.imageFolders);
+    this.#userNamespaces = options.userNamespaces;
   }
 
   async info(signal: AbortSignal): Promise<HandlerInfo> {

@@ -9,8 +9,8 @@ import type { HandlerSettings, HandlerTools } from "./settings.ts";
 type Make = (settings: HandlerSettings, tools: HandlerTools) => Promise<RuntimeHandler>;
 
 const makers: Readonly<Record<HandlerType, Make>> = {
-  builtin: async ({ name }, { monitorBinary, logFlush, imageFolders }) =>
-    new BuiltinHandler({ name, monitorBinary, logFlush, imageFolders }),
+  builtin: async ({ name }, { monitorBinary, logFlush, userNamespaces }) =>
+    new BuiltinHandler({ name, monitorBinary, logFlush, userNamespaces }),
   oci: async (settings, tools) =>
     new (await import("./oci/handler.ts")).OciHandler({ ...settings, ...tools }),
   "shim-v2": async (settings, tools) =>

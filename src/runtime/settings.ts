@@ -2,6 +2,7 @@
 import type { Log } from "../log/log.ts";
 import type { HandlerType } from "./handler.ts";
 import type { LogFlush } from "./monitor/protocol.ts";
+import type { UserNamespaces } from "./user-namespaces.ts";
 
 /** One `[runtimes.NAME]`, as far as it concerns the handler itself. */
 export interface HandlerSettings {
@@ -23,8 +24,7 @@ export interface HandlerTools {
   readonly monitorBinary: string;
   /** Undefined: each line of a log is written at once. */
   readonly logFlush?: LogFlush | undefined;
-  /** On the filesystems of image layers and of snapshots, neither in the other. */
-  readonly imageFolders: readonly [layers: string, snapshots: string];
+  readonly userNamespaces: UserNamespaces;
   /** A folder below which programs keep what all pods of one handler may use; a reboot empties it. */
   readonly cacheFolder: string;
   readonly log: Log;
@@ -32,4 +32,7 @@ export interface HandlerTools {
 
 /** For a handler whose containers are made by a program of somebody else. */
 export type ProgramHandlerOptions = Omit<HandlerSettings, "type"> &
-  Omit<HandlerTools, "imageFolders" | "cacheFolder">;
+  Omit<HandlerTools, "userNamespaces" | "cacheFolder"> & {
+    /** undefined: none are offered. */
+    readonly userNamespaces?: UserNamespaces | undefined;
+  };

@@ -1,6 +1,6 @@
 /**
- * Whether the bundled runtime can make pods with user namespaces on this machine: the kernel and the filesystems of
- * images decide (an overlay of id-mapped layers, Linux 5.19). Asked once, when somebody first wants to know.
+ * Whether pods with user namespaces can be made on this machine: the kernel and the filesystems of images decide (an
+ * overlay of id-mapped layers, Linux 5.19). Tried once for all handlers, when somebody first wants to know.
  */
 import { errorText } from "../errors/runtime-error.ts";
 import { abandoned } from "../process/abandoned.ts";

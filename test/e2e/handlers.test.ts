@@ -188,7 +188,7 @@ describe("a node with several handlers", () => {
     const offered = new Map(answer.runtimeHandlers.map(({ name, features }) => [name, features]));
     expect([...offered.keys()]).toEqual(["", ...handlers, "fragile"]);
     expect(offered.get("")).toEqual(offered.get("builtin"));
-    expect(offered.get("runc")).toMatchObject({ recursiveReadOnlyMounts: true, userNamespaces: false });
+    expect(offered.get("runc")).toMatchObject({ recursiveReadOnlyMounts: true, userNamespaces: true });
     const listed = await command("runtime", "list");
     expect(listed.stdout).toMatch(/^runc +oci +runc version \S+ +\/\S+runc\S*$/m);
     rmSync(fragile);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SandboxEvent } from "../handler.ts";
 import { BuiltinHandler } from "../builtin.ts";
+import { UserNamespaces } from "../user-namespaces.ts";
 import { collectExec } from "../exec-output.ts";
 import { MonitorConnection } from "./client.ts";
 import { encodeMessage, encodeStreamHeader, FrameReader, maxMessageBytes, streamId } from "./frames.ts";
@@ -125,7 +126,7 @@ describe("BuiltinHandler.connect", () => {
   const handler = new BuiltinHandler({
     name: "builtin",
     monitorBinary: "/nonexistent",
-    imageFolders: ["/nonexistent/layers", "/nonexistent/snapshots"],
+    userNamespaces: new UserNamespaces("/nonexistent", ["/", "/"]),
   });
   const status = { pod: { pid_mode: "container", pause_pid: null }, containers: [] };
 

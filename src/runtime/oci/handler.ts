@@ -81,7 +81,20 @@ export class OciHandler implements RuntimeHandler {
 
   async info(signal: AbortSignal): Promise<HandlerInfo> {
     const { version, ociVersion, features, missing } = await this.#info.get(signal);
-    return { version, ociVersion, features, missing };
+    const why = await this.#withoutUserNamespaces(features.userNamespaces, signal);
+    return {
+      version,
+      ociVersion,
+      features: { ...features, userNamespaces: why === "" },
+      missing: why === "" ? missing : [...missing, `user namespaces: ${why}`],
+    };
+  }
+
+  /** Why it has none; "" when it has: the program maps volumes, the monitor maps image layers. */
+  async #withoutUserNamespaces(mapsMounts: boolean, signal: AbortSignal): Promise<string> {
+    if (!mapsMounts || this.#o.userNamespaces === undefined)
+      return "the program does not say that it maps mounts (features: linux.mountExtensions.idmap)";
+    return await this.#o.userNamespaces.missing(signal);
   }
 
   async startSandbox(

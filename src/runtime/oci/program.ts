@@ -99,7 +99,8 @@ async function askProgram(path: string, signal: AbortSignal): Promise<Program> {
     ociVersion: offered?.ociVersionMax ?? said.spec ?? oldestVersion,
     features: {
       recursiveReadOnlyMounts,
-      userNamespaces: false,
+      // gVisor's containers are in a user namespace of its own making.
+      userNamespaces: kind !== "runsc" && (offered?.mapsMounts ?? false),
     },
     missing: [
       ...(offered === undefined
@@ -124,10 +125,16 @@ export function parseVersion(
   return { kind, text: first.trim(), spec: /^spec: (\d+\.\d+\.\d+)/m.exec(text)?.[1] };
 }
 
-/** Source: runtime-spec features.md. Pure; undefined for what is none. */
-export function parseFeatures(
-  json: string,
-): { ociVersionMin: string; ociVersionMax: string; mountOptions: readonly string[] } | undefined {
+export interface Features {
+  readonly ociVersionMin: string;
+  readonly ociVersionMax: string;
+  readonly mountOptions: readonly string[];
+  /** It can id-map mounts: what volumes of a pod with a user namespace need. */
+  readonly mapsMounts: boolean;
+}
+
+/** Source: runtime-spec features.md and features-linux.md. Pure; undefined for what is none. */
+export function parseFeatures(json: string): Features | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -135,12 +142,18 @@ export function parseFeatures(
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { ociVersionMin, ociVersionMax, mountOptions } = value as Record<string, unknown>;
+  const { ociVersionMin, ociVersionMax, mountOptions, linux } = value as Record<string, unknown>;
   const isVersion = (text: unknown): text is string =>
     typeof text === "string" && /^\d+\.\d+\.\d+/.test(text);
   if (!isVersion(ociVersionMin) || !isVersion(ociVersionMax)) return undefined;
   const options = Array.isArray(mountOptions) ? mountOptions : [];
-  return { ociVersionMin, ociVersionMax, mountOptions: options.filter((one) => typeof one === "string") };
+  const { mountExtensions } = (linux ?? {}) as { mountExtensions?: { idmap?: { enabled?: unknown } } | null };
+  return {
+    ociVersionMin,
+    ociVersionMax,
+    mountOptions: options.filter((one) => typeof one === "string"),
+    mapsMounts: mountExtensions?.idmap?.enabled === true,
+  };
 }
 
 /** Below 0: `a` is older. What follows a third number ("-rc.1") does not count. */

@@ -77,7 +77,9 @@ function planNamespaces(
   { namespaces, request, kind }: ExternalRequest,
 ): readonly OciNamespace[] {
   const at = (name: string) => `${request.bundle}/ns/${name}`;
-  const all: OciNamespace[] = [...own];
+  const all = own.map(
+    (one): OciNamespace => (one.type === "user" ? { type: "user", path: at("user") } : one),
+  );
   if (namespaces.network === "pod") all.push({ type: "network", path: at("net") });
   if (kind === "runsc") return all; // what else there is is its sandbox's own
   if (namespaces.ipc === "pod") all.push({ type: "ipc", path: at("ipc") });
