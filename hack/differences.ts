@@ -1,10 +1,15 @@
-/** hack/differences: runs the vitest project `native` and makes docs/oci-differences.md of its answers. */
+/**
+ * hack/differences: runs the vitest project `native` and makes docs/oci-differences.md of its answers; the options in
+ * docs/oci-runtime.md it writes before.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Answer, Recorded } from "../test/native/compare.ts";
 import { runtimes, versionLine } from "../test/native/runtimes.ts";
+import { writeMarked } from "./marked.ts";
+import { optionsPage, optionsPart, optionsReference } from "./oci-options.ts";
 import { run } from "./run.ts";
 import { markdownTable } from "./text-table.ts";
 
@@ -83,6 +88,9 @@ ${likeRunc.length === 0 ? "None." : three(likeRunc)}
 ${likeCrun.length === 0 ? "None." : three(likeCrun)}
 `;
 }
+
+writeMarked(optionsPage, optionsPart, optionsReference());
+if (process.argv.includes("--options")) process.exit(0);
 
 const folder = mkdtempSync(join(tmpdir(), "kobako-differences-"));
 try {

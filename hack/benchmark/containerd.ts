@@ -36,8 +36,21 @@ export interface PeerRuntime {
   readonly path: string;
   /** What a shim that is not runc's reads its configuration from. */
   readonly configPath?: string | undefined;
+  /** The table `containerd` of the CRI plugin that names it, instead of one made of `path`. */
+  readonly table?: {
+    readonly default_runtime_name: string;
+    readonly runtimes: Readonly<Record<string, { readonly options: object }>>;
+  };
   /** A mount that it can't do with: containerd is started where it is not. */
   readonly hide?: string | undefined;
+}
+
+/** The same with the runtimes' states in `root`: their default is every containerd's. */
+function withRoot(table: NonNullable<PeerRuntime["table"]>, root: string) {
+  const runtimes = Object.entries(table.runtimes).map(
+    ([name, entry]) => [name, { ...entry, options: { ...entry.options, Root: root } }] as const,
+  );
+  return { ...table, runtimes: Object.fromEntries(runtimes) };
 }
 
 /**
@@ -129,7 +142,7 @@ export async function startContainerd(
         "io.containerd.cri.v1.runtime": {
           restrict_oom_score_adj: true,
           cni: { bin_dirs: [at("bin")], conf_dir: at("cni.d") },
-          containerd: {
+          containerd: (runtime?.table && withRoot(runtime.table, join(state.path, "runc"))) ?? {
             default_runtime_name: "runc",
             runtimes: {
               runc:

@@ -11,6 +11,7 @@ import {
 import { type Peer, startContainerd } from "../../../hack/benchmark/containerd.ts";
 import { busyboxEntries } from "../../support/busybox.ts";
 import { type CriClient, criClient } from "../../support/cri-client.ts";
+import { engineSettings } from "../../support/documented.ts";
 import { removeCgroups } from "../../support/host.ts";
 import { buildImage } from "../../support/image-builder.ts";
 import { Registry } from "../../support/registry.ts";
@@ -33,7 +34,9 @@ describe("containerd", () => {
 
   beforeAll(async () => {
     registry = await Registry.start();
-    peer = await startContainerd(registry, [], { name: "kobako-oci", path: kobakoOci });
+    const { plugins } = engineSettings("/etc/containerd/config.toml", kobakoOci);
+    const table = plugins["io.containerd.cri.v1.runtime"].containerd;
+    peer = await startContainerd(registry, [], { name: "kobako-oci", path: kobakoOci, table });
     client = criClient(peer.endpoint);
     logs = await tempDir("logs");
     image = await registry.push("busybox", "1", await buildImage({ layers: [busyboxEntries()] }));

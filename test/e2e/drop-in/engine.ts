@@ -2,14 +2,16 @@
  * podman and docker with kobako-oci as their only runtime, each on folders, sockets and cgroups of its own and without
  * networks of their making. The packages come from hack/engines.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
+import { mountPoints } from "../../../hack/leftovers.ts";
 import { busyboxEntries } from "../../support/busybox.ts";
 import { removeCgroups } from "../../support/host.ts";
 import { tarOf } from "../../support/image-builder.ts";
+import { engineSettings } from "../../support/documented.ts";
 import { program } from "../../support/programs.ts";
 import { endChild } from "../../support/registry.ts";
 import { ownName } from "../../support/run.ts";
@@ -19,9 +21,6 @@ import { waitFor } from "../../support/wait.ts";
 export const kobakoOci = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
 export const image = "busybox:test";
 export type EngineName = "podman" | "docker";
-
-/** The name under which the engines know kobako-oci. */
-export const runtimeName = "kobako";
 
 const path = "/usr/sbin:/usr/bin:/sbin:/bin";
 const callTimeoutMs = 60_000;
@@ -45,6 +44,13 @@ export interface Engine extends AsyncDisposable {
 export async function startEngine(name: EngineName): Promise<Engine> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await tempDir(name));
+  // podman's storage is a mount of its own; the clean-up of a container that ended late leaves it.
+  undo.defer(() => {
+    for (const point of mountPoints()
+      .filter((path) => path.startsWith(`${folder.path}/`))
+      .toReversed())
+      spawnSync("umount", ["--lazy", point]);
+  });
   const cgroupParent = `/${ownName()}`;
   undo.defer(async () => {
     await waitFor("its cgroups to be empty", () => {
@@ -98,10 +104,9 @@ async function podman(folder: string): Promise<Started> {
     stringify({
       containers: { default_ulimits: ulimits },
       engine: {
-        runtime: runtimeName,
+        ...engineSettings("/etc/containers/containers.conf", kobakoOci).engine,
         cgroup_manager: "cgroupfs",
         events_logger: "file",
-        runtimes: { [runtimeName]: [kobakoOci] },
       },
     }),
   );
@@ -125,8 +130,7 @@ async function docker(folder: string, cgroupParent: string, undo: AsyncDisposabl
       "exec-root": at("exec"),
       pidfile: at("docker.pid"),
       hosts: [socket],
-      runtimes: { [runtimeName]: { path: kobakoOci } },
-      "default-runtime": runtimeName,
+      ...engineSettings("/etc/docker/daemon.json", kobakoOci),
       "cgroup-parent": cgroupParent,
       "exec-opts": ["native.cgroupdriver=cgroupfs"],
       // The machine's firewall and links are not the test's.

@@ -1,7 +1,7 @@
 /** kobako-oci in the place of runc under podman and docker: what their users do all day. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitFor } from "../../support/wait.ts";
-import { type Engine, type EngineName, image, kobakoOci, runtimeName, startEngine } from "./engine.ts";
+import { type Engine, type EngineName, image, kobakoOci, startEngine } from "./engine.ts";
 
 const minuteMs = 60_000;
 const mib = 1 << 20;
@@ -30,11 +30,11 @@ describe.each<EngineName>(["podman", "docker"])("%s", (name) => {
   it("uses kobako-oci", async () => {
     const container = await running();
     const used = await inspect(container, name === "podman" ? ".OCIRuntime" : ".HostConfig.Runtime");
-    expect(used).toBe(runtimeName);
+    expect(used).toBe("kobako");
     const known =
       name === "podman"
         ? await engine.must(["info", "-f", "{{.Host.OCIRuntime.Path}}"])
-        : await engine.must(["info", "-f", `{{(index .Runtimes "${runtimeName}").Path}}`]);
+        : await engine.must(["info", "-f", `{{(index .Runtimes "kobako").Path}}`]);
     expect(known).toBe(kobakoOci);
   });
 
