@@ -116,3 +116,18 @@ describe.each(["gvisor", "runc-shim"])("a pod of the handler %s", (runtimeHandle
     expect(found?.state).toBe(PodSandboxState.SANDBOX_READY);
   });
 });
+
+it("a container on a block device uses what it wrote, not what its image holds", async () => {
+  const { daemon, image } = node();
+  const sandbox = await runPod(daemon, pod(daemon), "block");
+  const settings = container(image, { command: sh("dd if=/dev/zero of=/f bs=1M count=8; sync; sleep 1000") });
+  const containerId = await startContainer(daemon, sandbox, settings);
+  const used = async () => {
+    const { stats } = await daemon.client.containerStats({ containerId });
+    return Number(stats?.writableLayer?.usedBytes?.value ?? 0n);
+  };
+  await waitFor("the file on the disk", async () => (await used()) >= 8 << 20);
+  expect(await used()).toBeLessThan(10 << 20);
+  await daemon.restart("SIGKILL");
+  expect(await used()).toBeGreaterThanOrEqual(8 << 20);
+});

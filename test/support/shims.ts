@@ -52,9 +52,8 @@ export function runscShim(folder: string): RunscShim {
 
 /** A PATH on which there is a CRIU that works here, beside what else is needed. */
 export function criuPath(): string {
-  const criu = execFileSync(new URL("../../hack/criu", import.meta.url).pathname, {
-    encoding: "utf8",
-  }).trim();
+  const trixie = new URL("../../hack/trixie", import.meta.url).pathname;
+  const criu = execFileSync(trixie, ["criu"], { encoding: "utf8" }).trim();
   return `${dirname(criu)}:/usr/sbin:/usr/bin:/sbin:/bin`;
 }
 

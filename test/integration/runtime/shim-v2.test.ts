@@ -197,7 +197,7 @@ describe("a shim that misbehaves", () => {
   });
 
   it("and does not answer a call is given up after its time", async () => {
-    const { start } = setUp("hangs-later", { sandbox_container: "false" }, 1500);
+    const { start } = setUp("hangs-later", { sandbox_container: "false" }, 5_000);
     await using pod = await start();
     await expect(pod.create()).rejects.toMatchObject({ kind: "deadline-exceeded" });
   });
