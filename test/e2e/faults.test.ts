@@ -42,7 +42,7 @@ import {
   runPod,
   startContainer,
 } from "../support/pods.ts";
-import { Dice, scale } from "../support/scale.ts";
+import { Dice, rounds, scale } from "../support/scale.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
@@ -69,12 +69,12 @@ describe("the daemon dies", () => {
     "A1: kill -9 while pods are idle: served again in time, containers untouched",
     async () => {
       const { daemon } = node();
-      const pods = scale(10, 110);
+      const pods = rounds(10, 110);
       await Promise.all(Array.from({ length: pods }, () => running()));
       const before = await vitals(daemon);
       expect(before).toHaveLength(pods);
       const times: number[] = [];
-      for (let round = 0; round < scale(5, 50); round++) {
+      for (let round = 0; round < rounds(5, 50); round++) {
         await daemon.restart("SIGKILL");
         times.push(await expectServes(daemon, 5000));
         expectUndisturbed(before);
@@ -91,7 +91,7 @@ describe("the daemon dies", () => {
     async () => {
       const { daemon } = node();
       const dice = new Dice();
-      for (let round = 0; round < scale(20, 500); round++) {
+      for (let round = 0; round < rounds(20, 500); round++) {
         const config = pod(daemon);
         const call = cutOff(daemon.client.runPodSandbox({ config }));
         await delay(dice.between(0, round % 4 === 0 ? 200 : 15));
@@ -118,7 +118,7 @@ describe("the daemon dies", () => {
       const { daemon, image } = node();
       const dice = new Dice();
       const sandbox = await runPod(daemon);
-      for (let round = 0; round < scale(20, 500); round++) {
+      for (let round = 0; round < rounds(20, 500); round++) {
         const config = container(image);
         let answered: string | undefined;
         const call = cutOff(

@@ -11,15 +11,17 @@ import {
   vitals,
 } from "../support/oracle.ts";
 import { container, counter, logFile, runPod, startContainer } from "../support/pods.ts";
-import { scale } from "../support/scale.ts";
+import { rounds } from "../support/scale.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { killDuring, onePod } from "../support/work.ts";
 
 const node = useNode();
 
+const kills = rounds(50, 1000);
+
 it(
-  "50 times kill -9 during work: no container disturbed, no line or exit code lost, no leak",
+  `${kills} times kill -9 during work: no container disturbed, no line or exit code lost, no leak`,
   async () => {
     const { daemon, image } = node();
     const witnesses = [];
@@ -38,7 +40,7 @@ it(
     await killDuring(node(), {
       workers: 3,
       work: (dice) => onePod(node(), dice.between(0, 120)),
-      kills: scale(50, 1000),
+      kills,
       pauseMs: 250,
       afterEach: () => expectUndisturbed(before),
     });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ContainerState } from "../../cri-api/index.ts";
 import { CriError } from "../support/cri-client.ts";
 import { container, containerStatus, exited, pod, runPod, startContainer } from "../support/pods.ts";
-import { scale } from "../support/scale.ts";
+import { rounds, scale } from "../support/scale.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 
@@ -33,7 +33,7 @@ describe("one container, many callers", () => {
       const { daemon, image } = node();
       const { client } = daemon;
       const sandbox = await runPod(daemon, pod(daemon));
-      for (let round = 0; round < scale(15, 500); round++) {
+      for (let round = 0; round < rounds(15, 500); round++) {
         const containerId = await startContainer(
           daemon,
           sandbox,
@@ -64,7 +64,7 @@ describe("one container, many callers", () => {
     async () => {
       const { daemon, image } = node();
       const { client } = daemon;
-      for (let round = 0; round < scale(5, 200); round++) {
+      for (let round = 0; round < rounds(5, 200); round++) {
         const sandbox = await runPod(daemon, pod(daemon));
         await startContainer(daemon, sandbox, container(image));
         const podSandboxId = sandbox.id;
@@ -112,7 +112,7 @@ describe("a caller that leaves", () => {
     async (afterMs) => {
       const { daemon, image } = node();
       const { client } = daemon;
-      for (let round = 0; round < scale(3, 50); round++) {
+      for (let round = 0; round < rounds(3, 50); round++) {
         const config = pod(daemon);
         const patience = { timeoutMs: afterMs };
         const left = [code.DEADLINE_EXCEEDED, code.CANCELLED];

@@ -1,9 +1,16 @@
 /** How often and how many: small for hack/test, full for hack/soak (KOBAKO_SOAK=1). */
+import { slowness } from "./slowness.ts";
+
 export const soak = process.env.KOBAKO_SOAK === "1";
 
 /** `small` in hack/test, `full` in hack/soak. */
 export function scale(small: number, full: number): number {
   return soak ? full : small;
+}
+
+/** How often a thing is done again: as `scale`, but a quarter of `small` on a machine that is many times as slow. */
+export function rounds(small: number, full: number): number {
+  return soak ? full : Math.ceil(slowness < 5 ? small : small / 4);
 }
 
 /**
