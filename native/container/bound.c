@@ -22,6 +22,7 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 		.has_capabilities = p->caps.present,
 		.no_new_privileges = p->no_new_privileges,
 		.cgroup_namespace = s->ns[NS_CGROUP].present,
+		.user_namespace = s->ns[NS_USER].present,
 		.has_seccomp = s->seccomp != NULL,
 		.uid = p->uid,
 		.rlimit_count = (uint32_t)p->rlimit_count,
@@ -39,7 +40,7 @@ void bound_from_spec(const struct spec *s, unsigned int seccomp_flags, struct co
 
 	*ret = (struct container_bound){ 0 };
 	/* What is rare is read from the spec again. */
-	if (s->rdt.present || s->ns[NS_USER].present || s->ns[NS_TIME].present || s->memory_policy.present ||
+	if (s->rdt.present || s->ns[NS_TIME].present || s->memory_policy.present ||
 	    p->exec_cpus_initial.present || p->exec_cpus_final.present)
 		return;
 	if (json_object_get(s->seccomp, "listenerPath")) /* the agent is told of each exec, with what the spec says */
@@ -86,6 +87,7 @@ int bound_to_spec(const struct container_bound *b, struct spec *ret, struct err 
 			.selinux_label = *b->selinux ? b->selinux : NULL,
 		},
 		.ns[NS_CGROUP].present = b->cgroup_namespace,
+		.ns[NS_USER].present = b->user_namespace,
 		.personality = (long)b->personality,
 	};
 	return 0;

@@ -79,7 +79,7 @@ struct container_create {
  */
 struct container_bound {
 	bool usable; /* false: something of it had no room here; execs read the spec */
-	bool has_capabilities, no_new_privileges, cgroup_namespace, has_seccomp, has_oom_score_adj;
+	bool has_capabilities, no_new_privileges, cgroup_namespace, user_namespace, has_seccomp, has_oom_score_adj;
 	uint32_t uid, rlimit_count, seccomp_flags;
 	int64_t oom_score_adj, personality, umask; /* umask -1: none asked for */
 	uint64_t bounding, effective, inheritable, permitted, ambient;

@@ -20,6 +20,7 @@ import {
   type UserNamespaceInit,
 } from "../../cri-api/index.ts";
 import { ask, crictlPortForward } from "../support/crictl-session.ts";
+import { kobako } from "../support/daemon.ts";
 import { namespaceInode } from "../support/host.ts";
 import { containerPid, expectAgreement, expectUndisturbed, vitals } from "../support/oracle.ts";
 import {
@@ -342,6 +343,27 @@ describe("a pod with a user namespace", () => {
     } finally {
       execFileSync("umount", [plain]);
     }
+  });
+
+  it("kobako cp makes files of its root, also in a volume that is mapped", async () => {
+    await using dir = await tempDir();
+    const maps = { uidMappings: mapping(), gidMappings: mapping() };
+    const { daemon, id } = await inPod({
+      container: { mounts: [{ hostPath: dir.path, containerPath: "/v", ...maps }] },
+    });
+    const address = `unix://${daemon.socket}`;
+    const cp = (...args: string[]) =>
+      execFileSync(kobako, ["--address", address, "cp", ...args], { env: {} });
+    mkdirSync(join(dir.path, "from"));
+    writeFileSync(join(dir.path, "from/file"), "content");
+    cp(join(dir.path, "from"), `${id}:/copied`);
+    cp(join(dir.path, "from/file"), `${id}:/v/made`);
+    const script = "stat -c %u:%g /copied /copied/file /v/made; cat /copied/file";
+    expect(await output(daemon, id, script)).toBe("0:0\n0:0\n0:0\ncontent");
+    expect(owner(join(dir.path, "made"))).toEqual([0, 0]);
+    await output(daemon, id, "echo back >/back; chown 1000 /back");
+    cp(`${id}:/back`, join(dir.path, "back"));
+    expect(owner(join(dir.path, "back"))).toEqual([0, 0]);
   });
 
   it("a privileged container has all rights inside, and the host's devices only as nobody", async () => {

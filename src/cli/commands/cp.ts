@@ -5,7 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { runtimeService } from "../../../cri-api/index.ts";
 import type { Context } from "../cli.ts";
@@ -43,16 +43,18 @@ export async function cp(context: Context, from: string, to: string): Promise<nu
       exitCode.usage,
     );
   using daemon = new Daemon(context.address);
-  const roots: number[] = [];
+  const roots: Root[] = [];
   try {
     for (const { container } of places)
-      roots.push(container === undefined ? openFolder("/") : await openRoot(daemon, container));
+      roots.push(
+        container === undefined ? { folder: openFolder("/"), owner: 0 } : await openRoot(daemon, container),
+      );
     return await copy(
       places.map(({ path }) => path),
       roots,
     );
   } finally {
-    for (const root of roots) closeSync(root);
+    for (const { folder } of roots) closeSync(folder);
   }
 }
 
@@ -60,13 +62,21 @@ function openFolder(path: string): number {
   return openSync(path, constants.O_DIRECTORY | openPath);
 }
 
+interface Root {
+  /** By descriptor. */
+  readonly folder: number;
+  /** Whose new files are: root of the container's user namespace, by its number here. */
+  readonly owner: number;
+}
+
 /** The root of a container as it sees it, with its volumes. @throws CliError */
-async function openRoot(daemon: Daemon, ref: string): Promise<number> {
+async function openRoot(daemon: Daemon, ref: string): Promise<Root> {
   const { id } = await findContainer(daemon, ref);
   const pid = await pidOf(daemon, id, ref);
-  let root: number;
+  let root: Root;
   try {
-    root = openFolder(`/proc/${pid}/root`);
+    const owner = rootOf(readFileSync(`/proc/${pid}/uid_map`, "utf8"));
+    root = { folder: openFolder(`/proc/${pid}/root`), owner };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "EACCES" || code === "EPERM")
@@ -78,9 +88,18 @@ async function openRoot(daemon: Daemon, ref: string): Promise<number> {
     if ((await pidOf(daemon, id, ref)) === pid) return root;
     throw new CliError(`container ${ref} was restarted just now: try again`);
   } catch (error) {
-    closeSync(root);
+    closeSync(root.folder);
     throw error;
   }
+}
+
+/** Who is 0 in a user namespace. Source: user_namespaces(7). */
+function rootOf(uidMap: string): number {
+  const lines = uidMap
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return lines.find(([inside]) => inside === 0)?.[1] ?? 0;
 }
 
 async function pidOf(daemon: Daemon, containerId: string, ref: string): Promise<number> {
@@ -91,10 +110,14 @@ async function pidOf(daemon: Daemon, containerId: string, ref: string): Promise<
   return pid;
 }
 
-async function copy(paths: readonly string[], roots: readonly number[]): Promise<number> {
+async function copy(paths: readonly string[], roots: readonly Root[]): Promise<number> {
   // build/lib/kobako/kobako.mjs stands beside build/bin, in packages likewise.
   const program = join(dirname(dirname(dirname(import.meta.filename))), "bin/kobako-copy");
-  const child = spawn(program, paths, { stdio: ["ignore", "inherit", "inherit", ...roots], env: {} });
+  const owner = roots.at(-1)?.owner ?? 0;
+  const child = spawn(program, owner === 0 ? paths : [...paths, String(owner)], {
+    stdio: ["ignore", "inherit", "inherit", ...roots.map(({ folder }) => folder)],
+    env: {},
+  });
   const [code] = (await once(child, "close")) as [number | null];
   return code === 0 ? exitCode.ok : exitCode.failed;
 }
