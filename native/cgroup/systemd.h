@@ -3,8 +3,7 @@
  * The systemd driver: a container's cgroup is a transient scope that systemd makes and delegates.
  *
  * systemd is the one writer of its tree: the scope is asked for over D-Bus (systemd's private socket, else the system
- * bus; the user's instance for a user other than root), with the limits as properties so that systemd does not take
- * them back; files that no property stands for are written into the delegated cgroup afterwards (cgroup_apply).
+ * bus; never a user's instance), with the limits as properties so that systemd does not take them back; files that no property stands for are written into the delegated cgroup afterwards (cgroup_apply).
  * A scope begins with a process: the caller gives one that only waits, and ends it when the container's is there.
  * Every call opens its own connection and waits 30 s at most. Source: org.freedesktop.systemd1(5).
  */
@@ -30,7 +29,7 @@ int systemd_unit(const char *cgroups_path, const char *id, struct systemd_unit *
 /* The unit whose cgroup the path is: ".../a-b.slice/NAME.scope" is NAME.scope in a-b.slice. */
 int systemd_unit_of_path(const char *path, struct systemd_unit *ret, struct err *e);
 
-/* 0, or ENOTSUP with what to do instead, where systemd is not PID 1's program. */
+/* 0, or what to do instead: ENOTSUP where systemd is not PID 1's program, EPERM for a caller who is not root. */
 int systemd_running(struct err *e);
 
 /*

@@ -60,7 +60,7 @@ int command_features(const struct options *o, struct err *e)
 	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb sb sb} s{s{sb}}} s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
 			mount_options, "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
-			"v2", 1, "systemd", 1, "systemdUser", 1, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
+			"v2", 1, "systemd", 1, "systemdUser", 0, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
 			"operators", names(container_seccomp_operator), "archs", strings(architectures), "knownFlags", names(container_seccomp_flag),
 			"supportedFlags", names(container_seccomp_flag), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
 			"enabled", 1, "schemata", 1, "monitoring", 1, "mountExtensions", "idmap", "enabled", 1, "annotations",

@@ -18,6 +18,7 @@ struct rule {
 
 #define AT(member) offsetof(struct options, member)
 #define STARTS (FOR_CREATE | FOR_RUN)
+#define IMAGES (FOR_CHECKPOINT | FOR_RESTORE)
 
 static const struct rule rules[] = {
 	{ "root", NULL, TEXT, AT(root), FOR_GLOBAL, "folder of the containers' state (default: /run/kobako-oci)" },
@@ -84,23 +85,23 @@ static const struct rule rules[] = {
 	{ "l3-cache-schema", NULL, TEXT, AT(l3_cache_schema), FOR_UPDATE, "schema of the L3 cache (linux.intelRdt.l3CacheSchema)" },
 	{ "mem-bw-schema", NULL, TEXT, AT(mem_bw_schema), FOR_UPDATE, "schema of memory bandwidth (linux.intelRdt.memBwSchema)" },
 
-	{ "image-path", NULL, TEXT, AT(image_path), FOR_CHECKPOINT | FOR_RESTORE, "folder of the images (default: ./checkpoint)" },
-	{ "work-path", NULL, TEXT, AT(work_path), FOR_CHECKPOINT | FOR_RESTORE, "folder for CRIU's log and work files" },
+	{ "image-path", NULL, TEXT, AT(image_path), IMAGES, "folder of the images (default: ./checkpoint)" },
+	{ "work-path", NULL, TEXT, AT(work_path), IMAGES, "folder for CRIU's log and work files" },
 	{ "parent-path", NULL, TEXT, AT(parent_path), FOR_CHECKPOINT, "images of an earlier --pre-dump, relative to --image-path" },
 	{ "leave-running", NULL, FLAG, AT(leave_running), FOR_CHECKPOINT, "the container runs on" },
-	{ "tcp-established", NULL, FLAG, AT(tcp_established), FOR_CHECKPOINT | FOR_RESTORE, "open TCP connections too" },
+	{ "tcp-established", NULL, FLAG, AT(tcp_established), IMAGES, "open TCP connections too" },
 	{ "tcp-skip-in-flight", NULL, FLAG, AT(tcp_skip_in_flight), FOR_CHECKPOINT, "leave connections out that are being made" },
 	{ "link-remap", NULL, FLAG, AT(link_remap), FOR_CHECKPOINT, "link unlinked files back" },
-	{ "ext-unix-sk", NULL, FLAG, AT(ext_unix_sk), FOR_CHECKPOINT | FOR_RESTORE, "unix sockets to outside too" },
-	{ "shell-job", NULL, FLAG, AT(shell_job), FOR_CHECKPOINT | FOR_RESTORE, "jobs of a shell on a terminal too" },
-	{ "lazy-pages", NULL, FLAG, AT(lazy_pages), FOR_CHECKPOINT | FOR_RESTORE, "memory comes later, by userfaultfd" },
+	{ "ext-unix-sk", NULL, FLAG, AT(ext_unix_sk), IMAGES, "unix sockets to outside too" },
+	{ "shell-job", NULL, FLAG, AT(shell_job), IMAGES, "jobs of a shell on a terminal too" },
+	{ "lazy-pages", NULL, FLAG, AT(lazy_pages), IMAGES, "memory comes later, by userfaultfd" },
 	{ "status-fd", NULL, TEXT, AT(status_fd), FOR_CHECKPOINT, "descriptor that is written a 0 byte when lazy pages are ready" },
 	{ "page-server", NULL, TEXT, AT(page_server), FOR_CHECKPOINT, "ADDRESS:PORT that memory is sent to" },
-	{ "file-locks", NULL, FLAG, AT(file_locks), FOR_CHECKPOINT | FOR_RESTORE, "file locks too" },
+	{ "file-locks", NULL, FLAG, AT(file_locks), IMAGES, "file locks too" },
 	{ "pre-dump", NULL, FLAG, AT(pre_dump), FOR_CHECKPOINT, "memory only; the container runs on" },
-	{ "manage-cgroups-mode", NULL, TEXT, AT(cgroups_mode), FOR_CHECKPOINT | FOR_RESTORE, "soft (default), full, strict or ignore" },
-	{ "empty-ns", NULL, LIST, AT(empty_ns), FOR_CHECKPOINT | FOR_RESTORE, "make this namespace, empty: network" },
-	{ "auto-dedup", NULL, FLAG, AT(auto_dedup), FOR_CHECKPOINT | FOR_RESTORE, "free memory images while they are read" },
+	{ "manage-cgroups-mode", NULL, TEXT, AT(cgroups_mode), IMAGES, "soft (default), full, strict or ignore" },
+	{ "empty-ns", NULL, LIST, AT(empty_ns), IMAGES, "make this namespace, empty: network" },
+	{ "auto-dedup", NULL, FLAG, AT(auto_dedup), IMAGES, "free memory images while they are read" },
 	{ "lsm-profile", NULL, TEXT, AT(lsm_profile), FOR_RESTORE, "apparmor:NAME or selinux:LABEL" },
 	{ "lsm-mount-context", NULL, TEXT, AT(lsm_mount_context), FOR_RESTORE, "SELinux context of mounts" },
 };

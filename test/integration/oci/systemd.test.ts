@@ -3,6 +3,7 @@
  * kernel has of them, and what is left. With v2 the limits are tried where the machine's v2 tree has the controllers
  * (hack/guest); elsewhere the unit alone.
  */
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readCgroupLayout } from "../../../src/cgroup/layout.ts";
@@ -277,6 +278,20 @@ describe("kobako-oci --systemd-cgroup, refused", () => {
     expect(r.output).toContain(`"${path}" is not "slice:prefix:name"`);
     expect(r.output).toMatch(/create 1\nnot-found\n$/);
     b.spec.linux.cgroupsPath = `/none-${b.id}`;
+  });
+
+  it("of a caller other than root: the error says so, as features does", async () => {
+    await using b = sleeping((s) => {
+      s.linux.namespaces.push({ type: "user" });
+    });
+    execFileSync("chown", ["-R", "4711", b.folder]);
+    const features = JSON.parse(b.oci(["features"]).stdout) as { linux: { cgroup: object } };
+    expect(features.linux.cgroup).toMatchObject({ systemd: true, systemdUser: false });
+    const args = ["--systemd-cgroup", "create", "-b", b.folder, b.id];
+    const r = b.through('exec setpriv --reuid 4711 --clear-groups "$@"', args);
+    expect(r.code).toBe(1);
+    expect(r.stderr).toContain("the systemd cgroup driver serves root alone: leave --systemd-cgroup out");
+    expect(b.traces()).toEqual([]);
   });
 
   it("on a machine without systemd: the error says what to do instead", async (t) => {
