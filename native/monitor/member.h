@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/err.h"
 #include "container/container.h"
 #include "monitor/conn.h"
 #include "monitor/cri_log.h"
@@ -72,6 +73,9 @@ struct member {
 	/* With an external runtime. */
 	bool recorded;            /* its program knows the container: it must be deleted there */
 	bool forgetting;          /* that deletion is under way */
+	bool ending;              /* sandboxed: its program is asked to end it */
+	bool end_asked;           /* sandboxed: it was, for the deletion under way */
+	struct err end_error;     /* what it said then; code 0: nothing */
 	bool end_waits;           /* init ended while its start was under way */
 	int end_status;
 	int64_t end_ns;

@@ -8,9 +8,12 @@
 #include "monitor/member.h"
 #include "monitor/member_oci.h"
 #include "monitor/member_oom.h"
+#include "monitor/shutdown.h"
 
 /* A process in D state can't be killed: then delete answers, and may be asked again. */
 #define DELETE_LIMIT_MS 30000
+/* A program that can't end a container in its sandbox may just have missed its end, which is heard soon then. */
+#define END_HEARD_MS 1000
 
 static void on_delete_retry(struct timer *t)
 {
@@ -39,27 +42,37 @@ static void answer_delete(struct member *m, const struct err *e)
 	}
 }
 
-/* Processes may be on their way out, or (D state) never go. */
-static void delete_later(struct member *m, struct err *e)
+/* It stays, and may be deleted later. */
+static void give_up(struct member *m, struct err *e)
 {
-	if (loop_now_ms() < m->delete_deadline_ms) {
-		retry_delete(m);
-		return;
-	}
-	m->deleting = false;
+	m->deleting = m->end_asked = false;
 	err_wrap(e, "delete container %s", m->id);
 	answer_delete(m, e);
 	pod_member_gone(); /* a shutdown doesn't wait for this one any more */
+}
+
+/* Processes may be on their way out, or (D state) never go. */
+static void delete_later(struct member *m, struct err *e)
+{
+	if (loop_now_ms() < m->delete_deadline_ms)
+		retry_delete(m);
+	else
+		give_up(m, e);
 }
 
 static void forgotten(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
 	struct member *m = owner;
 
+	struct err e = report->e;
+
 	if (fd >= 0)
 		close(fd);
-	m->forgetting = m->recorded = false;
-	if (m->deleting)
+	m->forgetting = false;
+	m->recorded = e.code && !shutdown_under_way(); /* the whole sandbox ends then */
+	if (m->deleting && m->recorded)
+		give_up(m, &e);
+	else if (m->deleting)
 		member_delete_step(m);
 }
 
@@ -74,14 +87,50 @@ bool member_forget(struct member *m)
 	return m->forgetting;
 }
 
+static void asked_to_end(void *owner, const struct runner_report *report, int fd, const struct text *body)
+{
+	struct member *m = owner;
+
+	if (fd >= 0)
+		close(fd);
+	m->ending = false;
+	m->end_error = report->e;
+	if (m->end_error.code)
+		m->delete_deadline_ms = loop_now_ms() + END_HEARD_MS;
+	else
+		m->paused = false;
+	member_delete_step(m);
+}
+
+/* The stand-in is not what runs: it ends when the program has ended that. */
+static void end_in_sandbox(struct member *m)
+{
+	struct err e;
+
+	if (m->end_asked) {
+		e = m->end_error;
+		if (!e.code)
+			err_set(&e, EBUSY, "its init does not end");
+		delete_later(m, &e);
+	} else if (oci_kill_begin(m, SIGKILL, true, asked_to_end, m, &e) < 0) {
+		give_up(m, &e);
+	} else {
+		m->ending = m->end_asked = true;
+	}
+}
+
 /* Each step is done when it is reached, also for the second time. */
 void member_delete_step(struct member *m)
 {
 	bool has_cgroup = m->cgroup && m->cgroup[0];
 	struct err e = { 0 };
 
-	if (!m->deleting || (m->busy != BUSY_NOT && m->busy != BUSY_STARTING))
+	if (!m->deleting || m->ending || (m->busy != BUSY_NOT && m->busy != BUSY_STARTING))
 		return; /* its runner is under way: called again when that is done */
+	if (m->pid && oci.sandboxed && m->state == MEMBER_RUNNING && !shutdown_under_way()) {
+		end_in_sandbox(m);
+		return;
+	}
 	if (m->pid) {
 		kill(m->pid, SIGKILL);
 		member_kill_rest(m);

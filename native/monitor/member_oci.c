@@ -207,8 +207,12 @@ static int delete_work(void *arg, struct runner_report *report, int *fd, struct 
 	/* Its processes are gone already, and its mounts go with their namespace: what is left is its record. */
 	if (oci_enter(m, &report->e) == 0)
 		oci_go_on(m);
-	if (report->e.code || oci_run(&run, NULL, report) < 0)
+	if (report->e.code || oci_run(&run, NULL, report) < 0) {
 		oci_note("delete a container", &report->e);
+		/* In a sandbox it may still run, and nobody else can end it there. */
+		if (oci.sandboxed && oci_has_state(m->id))
+			return -report->e.code;
+	}
 	if (oci_remove_state(m->id, &e) < 0)
 		oci_note("delete a container", &e);
 	return 0;

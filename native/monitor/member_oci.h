@@ -40,7 +40,10 @@ void oci_kill_exec(const struct member *m, unsigned int number);
 /* Ends and removes everything that the program may have left of m, also half made. */
 int oci_clean_up_begin(struct member *m, runner_done done, struct err *e);
 
-/* The program's own end of a container whose init is gone. Never fails: what it can't do is done without it. */
+/*
+ * The program's own end of a container whose init is gone. What it can't do is done without it; it fails only in a
+ * sandbox, where nobody else can end what may still run.
+ */
 int oci_delete_begin(struct member *m, runner_done done, struct err *e);
 
 struct oci_exec {

@@ -38,7 +38,7 @@ static bool start_answered(struct member *m)
 	loop_close(&m->start);
 	r = member_not_busy(m);
 	if (result < 0) {
-		reply_error(r, KIND_FAILED_PRECONDITION, &e);
+		reply_error(r, e.code == ETIMEDOUT ? KIND_DEADLINE_EXCEEDED : KIND_FAILED_PRECONDITION, &e);
 		return true;
 	}
 	m->started_ns = now_ns();

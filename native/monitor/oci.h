@@ -32,7 +32,7 @@
 struct oci_program {
 	char *path;          /* absolute; NULL: the runtime that is linked in */
 	char **args;         /* before the command; ends with NULL */
-	char *root;          /* where it keeps its state, as args say it: <root>/<id> of a container */
+	char *root;          /* where it keeps its state, as args say it */
 	char *hide;          /* a mount that it must not see; NULL: none */
 	uint64_t timeout_ms; /* of one run */
 	bool systemd;        /* it has systemd make its cgroups: scopes in a slice */
@@ -64,6 +64,8 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 /* Pure: the reason in what a program wrote to its log and standard error (JSON lines or text), and its kind. */
 void oci_reason(const char *text, size_t len, char *ret, size_t size, enum error_kind *ret_kind);
 
+/* oci_files.c */
+
 /* In the runner that ran the program: the number in a pid file, of a process that the program left behind. */
 int oci_read_pid(const char *path, pid_t *ret, struct err *e);
 
@@ -78,7 +80,7 @@ int oci_console_take(int sock, int *ret_master, struct err *e);
  */
 int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e);
 
-/* Removes <root>/<id> with all that is in it; nothing there is success. */
+/* Removes what the program keeps of a container; nothing there is success. */
 int oci_remove_state(const char *id, struct err *e);
 bool oci_has_state(const char *id);
 

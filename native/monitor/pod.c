@@ -380,6 +380,9 @@ void pod_give_back(struct pod *p)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	/* Its program may not have ended the sandbox. */
+	if (oci.sandboxed && p->pod_cgroup)
+		cgroup_kill_all(p->pod_cgroup, &ignored);
 	systemd_end_waiter(&p->waiter);
 	if (p->pinned)
 		pod_unpin(p->netns_pin, &ignored);
