@@ -42,6 +42,13 @@ function also(s: Spec, ...more: string[]): void {
   s.process.capabilities = { bounding: all, permitted: all, effective: all };
 }
 
+/** A user namespace whose root is 100000: all of it may be had there. */
+function ownUsers(s: Spec): void {
+  const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  s.linux.namespaces.push({ type: "user" });
+  Object.assign(s.linux, { uidMappings: map, gidMappings: map });
+}
+
 function withVolume(...options: string[]): (s: Spec) => void {
   return (s) => {
     s.process.args = ["/bin/sleep", "1000"];
@@ -131,12 +138,20 @@ bothWays("volumes", (way) => {
 });
 
 bothWays("the kernel's files", (way) => {
-  it.each([true, false])(
-    "M14: the cgroup tree is the container's own and read-only (own namespace: %s)",
-    async (own) => {
+  it.each([
+    [true, false],
+    [false, false],
+    [true, true],
+  ])(
+    "M14: the cgroup tree is the container's own and read-only (own namespace: %s, of users: %s)",
+    async (own, users) => {
       await using b = way.bundle((s) => {
         s.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"] });
         if (!own) s.linux.namespaces = s.linux.namespaces.filter(({ type }) => type !== "cgroup");
+        if (users) {
+          ownUsers(s);
+          also(s, "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE");
+        }
       });
       const r = b.sh(
         "cd /sys/fs/cgroup; find . -name release_agent | wc -l; mkdir memory/x pids/x x 2>&1; [ -d memory ] && cd memory; mount -o remount,rw $PWD 2>&1",

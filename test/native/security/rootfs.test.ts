@@ -163,6 +163,61 @@ bothWays("masks and written values", (way) => {
     expect(readFileSync("/proc/sys/kernel/core_pattern", "utf8")).toBe(before);
   });
 
+  it("M4: paths are masked by the null device while a neighbour swaps the container's /dev/null", async () => {
+    const pattern = readFileSync("/proc/sys/kernel/core_pattern", "utf8");
+    await using b = way.bundle((s, bundle) => {
+      imageDev(s);
+      mkdirSync(join(bundle.folder, "volume"));
+      symlinkSync("/proc/sys/kernel/core_pattern", join(bundle.folder, "volume/link"));
+      expect(
+        spawnSync("mknod", ["-m", "666", join(bundle.folder, "volume/null"), "c", "1", "3"]).status,
+      ).toBe(0);
+      s.mounts.push({ destination: "/dev", type: "bind", source: "volume", options: ["rbind"] });
+    });
+    let made = 0;
+    {
+      await using _swap = new Swap(way, join(b.folder, "volume/null"), join(b.folder, "volume/link"));
+      for (let i = 0; i < times(40, 500); i++) {
+        // With the link in its place the create is refused; else what is masked is masked by the host's device.
+        const r = b.sh("stat -c %t,%T /proc/keys; wc -c </proc/keys");
+        if (r.code === 0) made++;
+        if (r.stdout !== "") expect(r.stdout).toBe("1,3\n0\n");
+      }
+    }
+    expect(made).toBeGreaterThan(0);
+    expect(readFileSync("/proc/sys/kernel/core_pattern", "utf8")).toBe(pattern);
+    expect(b.traces()).toEqual([]);
+  });
+
+  it("M6: a sysctl lands in procfs while a neighbour swaps what procfs is mounted on", async () => {
+    const host = readFileSync(portStart, "utf8");
+    const file = "sys/net/ipv4/ip_unprivileged_port_start";
+    await using b = way.bundle((s, bundle) => {
+      mkdirSync(join(bundle.folder, "volume/inner"), { recursive: true });
+      mkdirSync(join(bundle.folder, "volume/fake/sys/net/ipv4"), { recursive: true });
+      writeFileSync(join(bundle.folder, "volume/fake", file), "of the neighbour\n");
+      symlinkSync("fake", join(bundle.folder, "volume/link"));
+      s.mounts.push(
+        { destination: "/shared", type: "bind", source: "volume", options: ["rbind"] },
+        { destination: "/shared/inner", type: "proc", source: "proc" },
+      );
+      s.linux.sysctl = { "net.ipv4.ip_unprivileged_port_start": "81" };
+    });
+    let made = 0;
+    {
+      await using _swap = new Swap(way, join(b.folder, "volume/inner"), join(b.folder, "volume/link"));
+      for (let i = 0; i < times(40, 500); i++) {
+        const r = b.sh(`cat ${portStart}`);
+        if (r.code === 0) made++;
+        if (r.stdout !== "") expect(r.stdout).toBe("81\n");
+      }
+    }
+    expect(made).toBeGreaterThan(0);
+    expect(readFileSync(join(b.folder, "volume/fake", file), "utf8")).toBe("of the neighbour\n");
+    expect(readFileSync(portStart, "utf8")).toBe(host);
+    expect(b.traces()).toEqual([]);
+  });
+
   it("M6: a sysctl lands in procfs and in the container's namespace, not in files of the image", async () => {
     const host = readFileSync(portStart, "utf8");
     await using b = way.bundle((s, bundle) => {
