@@ -36,6 +36,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "cgroup-path": ["native/cgroup"],
   "container-seccomp": ["native/container"],
   "monitor-request": ["native/monitor"],
+  "unpack-layer": ["native/unpack"],
 };
 
 interface Outcome {
