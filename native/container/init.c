@@ -157,11 +157,9 @@ static int hooks_before_pivot(struct init *in, struct err *e)
 		return -e->code;
 	}
 	in->pid = state.pid = m.pid;
-	/* Told when the container starts: it is created then. */
-	state.status = "created";
+	/* Agents know a container from an exec by this status, as in the specification's example. */
 	if (seccomp_notify_describe(in->spec, &state, m.pid, in->identity.seccomp, e) < 0)
 		return -e->code;
-	state.status = "creating";
 	return hooks_run(in->spec, HOOK_CREATE_CONTAINER, &state, e);
 }
 

@@ -86,7 +86,7 @@ describe("a seccomp agent", () => {
         fds: ["seccompFd"],
         pid,
         metadata: "for whom",
-        state: { ...state, status: "created" },
+        state: { ...state, status: "creating" },
       });
 
       const r = b.exec(["/bin/sh", "-c", "mkdir /refused-too; mkdir /tmp/also && ls -d /made /tmp/also"]);

@@ -132,6 +132,13 @@ describe("cpu", () => {
     expected: ["0", "0"],
   });
   field({
+    title: "mems that are not there",
+    resources: { cpu: { mems: "40" } },
+    v1: [],
+    v2: [],
+    expected: "refused",
+  });
+  field({
     title: "cpus that are not there",
     resources: { cpu: { cpus: "4000" } },
     v1: [],
@@ -291,10 +298,13 @@ describe("blockIO", () => {
 
 // v2 has a program and no list: what it does is asked in test/guest and test/integration/oci.
 describe.runIf(layout.version === 1)("devices", () => {
+  const usual = ["c 136:* rwm", "c 5:0 rwm", "c 5:2 rwm", ...[3, 5, 7, 8, 9].map((n) => `c 1:${n} rwm`)];
+  const list = (...more: string[]) => ["b *:* m", "c *:* m", ...usual, ...more].toSorted().join("\n");
   field({
     title: "the list of a container that asks for nothing",
     resources: {},
     v1: ["devices.list"],
+    expected: [list()],
     differs: "the default devices of the specification; both others allow /dev/net/tun (10:200) besides",
   });
   field({
@@ -306,6 +316,7 @@ describe.runIf(layout.version === 1)("devices", () => {
       ],
     },
     v1: ["devices.list"],
+    expected: [list("c 10:229 rw")],
     differs: "as above: no /dev/net/tun",
   });
 });

@@ -1,6 +1,8 @@
 /** The linux object of config.json but for resources and seccomp, and what stands beside it at the top. */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, readFileSync, readlinkSync } from "node:fs";
-import { describe } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { type Answer, compare } from "../compare.ts";
 import { field, refused, set, sleeping } from "./field.ts";
 
@@ -20,12 +22,14 @@ const userMaps = { uidMappings: map(0, 100_000, 65_536), gidMappings: map(0, 200
 const spaces = (text: string) => text.replaceAll(/ +/g, " ");
 
 describe("ociVersion", () => {
-  for (const version of ["1.0.0", "1.0.2-dev", "1.2.0", "1.99.0", "2.0.0", "0.9.0", "one", ""])
+  const taken = ["1.0.0", "1.0.2-dev", "1.2.0", "1.99.0"];
+  for (const version of [...taken, "2.0.0", "0.9.0", "one", ""])
     field(`"${version}"`, {
       change: (s) => {
         s.ociVersion = version;
       },
       show: "echo yes",
+      expected: taken.includes(version) ? "yes\n" : refused,
     });
 });
 
@@ -187,6 +191,7 @@ describe("linux.sysctl", () => {
         s.linux.sysctl = { [name]: value };
       },
       show: `cat /proc/sys/${name.replaceAll(".", "/")}`,
+      expected: name === "kernel.domainname" ? `${value}\n` : refused,
     });
   for (const type of ["network", "ipc"])
     field(`without a ${type} namespace of its own`, {
@@ -218,8 +223,8 @@ describe("linux.devices", () => {
     ["an unbuffered device", device({ type: "u", minor: 7 }), "character special file 666 0:0 1,7\n"],
     ["a block device", device({ type: "b", major: 7, minor: 2 }), "block special file 666 0:0 7,2\n"],
     ["a FIFO", { path: "/dev/x", type: "p", fileMode: 0o600 }, "fifo 600 0:0 0,0\n"],
-    ["in a folder that is missing", device({ path: "/dev/deep/x" })],
-    ["outside of /dev", device({ path: "/tmp/x" })],
+    ["in a folder that is missing", device({ path: "/dev/deep/x" }), "character special file 666 0:0 1,3\n"],
+    ["outside of /dev", device({ path: "/tmp/x" }), "character special file 666 0:0 1,3\n"],
     ["a type that is none", device({ type: "d" }), refused],
     ["without numbers", { path: "/dev/x", type: "c" }, refused, "they are required; 0:0 is nothing's number"],
     ["a path that is not absolute", device({ path: "dev/x" }), refused],
@@ -287,6 +292,48 @@ describe("linux.cgroupsPath", () => {
     });
 });
 
+describe("linux.netDevices", () => {
+  // A network namespace that stands for the host's: nothing of the machine is moved.
+  const host = `kobako-fields-${randomBytes(4).toString("hex")}`;
+  const ip = (...args: string[]) => execFileSync("ip", ["-n", host, ...args]);
+  beforeAll(() => void execFileSync("ip", ["netns", "add", host]));
+  afterAll(() => void execFileSync("ip", ["netns", "del", host]));
+  let links = 0;
+  const cases: readonly [string, (name: string) => Record<string, unknown>, Answer][] = [
+    [
+      "a link is moved with its addresses and renamed",
+      (name) => ({ [name]: { name: "eth7" } }),
+      ["eth7 UP", "eth7 192.0.2.7/24", "eth7 2001:db8::7/64"],
+    ],
+    ["one that is not there", () => ({ nobody: {} }), refused],
+    ["a name that is taken", (name) => ({ [name]: { name: "lo" } }), refused],
+    ["a name that is none", (name) => ({ [name]: { name: "a/b" } }), refused],
+  ];
+  for (const [title, netDevices, expected] of cases)
+    field(title, {
+      before: ["/usr/bin/nsenter", `--net=/run/netns/${host}`],
+      change: (s) => {
+        const name = `one${links++}`; // the last one goes with its container, some time
+        ip("link", "add", name, "type", "veth", "peer", "name", `peer${name}`);
+        ip("addr", "add", "192.0.2.7/24", "dev", name);
+        ip("addr", "add", "2001:db8::7/64", "nodad", "dev", name);
+        set(s.linux, { netDevices: netDevices(name) });
+      },
+      show: "busybox ip -o link show; busybox ip -o addr show",
+      answer: (out) => [
+        ...Array.from(
+          out.matchAll(/^\d+: (eth\d+)@?\S*: <[^>]*\b(UP)\b/gm),
+          ([, name, up]) => `${name} ${up}`,
+        ),
+        ...Array.from(
+          out.matchAll(/^\d+: (eth\d+) +inet6? (\S+).* scope global/gm),
+          ([, name, address]) => `${name} ${address}`,
+        ),
+      ],
+      expected,
+    });
+});
+
 describe("annotations", () => {
   compare("are told by state", {
     change: (s) => {
@@ -315,6 +362,7 @@ describe("fields that can't be had here", () => {
   });
   field("linux.mountLabel without SELinux", {
     change: (s) => set(s.linux, { mountLabel: "system_u:object_r:container_file_t:s0" }),
+    expected: refused,
   });
   field("a member that nobody knows", {
     change: (s) => set(s.linux, { wish: { a: 1 } }),

@@ -1,5 +1,5 @@
 /** root, mounts and linux.rootfsPropagation, field by field: what /proc/self/mountinfo in the container says. */
-import { chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "vitest";
 import type { Bundle, Spec } from "../../integration/oci/bundle.ts";
@@ -92,8 +92,14 @@ describe("root", () => {
 });
 
 describe("mounts[].options", () => {
-  const plain = ["ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "relatime", "norelatime"];
-  const times = ["noatime", "atime", "strictatime", "nostrictatime", "nodiratime", "diratime"];
+  // What mountinfo then has; relatime unless the access times are said.
+  const flags: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(["rw", "suid", "dev", "exec", "diratime"].map((o) => [o, "relatime"])),
+    ...Object.fromEntries(["relatime", "norelatime", "atime", "nostrictatime"].map((o) => [o, "relatime"])),
+    ...Object.fromEntries(["ro", "nosuid", "nodev", "noexec", "nodiratime"].map((o) => [o, `${o},relatime`])),
+    noatime: "noatime",
+    strictatime: "",
+  };
   for (const [title, make] of [
     ["tmpfs", (o: string) => tmpfs(o, o)],
     ["bind", (o: string) => bind(o, "bind", o)],
@@ -101,9 +107,10 @@ describe("mounts[].options", () => {
     field(`flags of a ${title} mount`, {
       change: (s, b) => {
         volume(b);
-        s.mounts.push(...[...plain, ...times].map(make));
+        s.mounts.push(...Object.keys(flags).map(make));
       },
       ...mountinfo,
+      expected: flags,
     });
   for (const quiet of [["async", "nomand", "nolazytime"], ["noiversion", "loud", "silent"], ["defaults"]])
     field(`${quiet.join(", ")}: what is so anyway`, {
@@ -147,15 +154,32 @@ describe("mounts[].options", () => {
     change: (s) => s.mounts.push(tmpfs("a", "wish")),
     expected: refused,
   });
-  const recursive = ["rro", "rnosuid", "rnodev", "rnoexec", "rnoatime", "rnodiratime", "rnosymfollow"];
+  const recursive = {
+    rro: "ro,relatime",
+    rnosuid: "nosuid,relatime",
+    rnodev: "nodev,relatime",
+    rnoexec: "noexec,relatime",
+    rnoatime: "noatime",
+    rnodiratime: "nodiratime,relatime",
+    rnosymfollow: "relatime,nosymfollow",
+  };
   field("the recursive ones hold for mounts below", {
     before: inner,
     change: (s, b) => {
       volume(b);
-      s.process.env.push(`VOLUME=${b.folder}/volume`);
-      s.mounts.push(...[...recursive, "ro"].map((o) => bind(o, "rbind", o)));
+      s.mounts.push(...[...Object.keys(recursive), "ro"].map((o) => bind(o, "rbind", o)));
     },
     ...mountinfo,
+    expected: {
+      ...Object.fromEntries(
+        Object.entries(recursive).flatMap(([o, f]) => [
+          [o, f],
+          [`${o}/inner`, f],
+        ]),
+      ),
+      ro: "ro,relatime",
+      "ro/inner": "relatime",
+    },
   });
   field("ro of a read-only source, rw of it", {
     before: readOnly,
@@ -164,6 +188,7 @@ describe("mounts[].options", () => {
       s.mounts.push(bind("ro", "bind", "ro"), bind("rw", "bind", "rw"), bind("nothing", "bind"));
     },
     ...mountinfo,
+    expected: { ro: "ro,relatime", rw: "relatime", nothing: "ro,relatime" },
   });
   const alone = ["private", "slave", "unbindable"].flatMap((o) => [o, `r${o}`]);
   const together = ["shared", "rshared"];
@@ -233,6 +258,8 @@ describe("mounts[].options", () => {
 });
 
 describe("mounts[].destination, type and source", () => {
+  // v1: a folder with a mount for each hierarchy.
+  const cgroupType = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "cgroup2\n" : "tmpfs\n";
   field("a folder and a file are bound, targets that are missing are made", {
     change: (s, b) => {
       volume(b);
@@ -283,12 +310,14 @@ describe("mounts[].destination, type and source", () => {
   });
   field("mounts are made in their order", {
     change: (s) => s.mounts.push(tmpfs("a", "size=1m"), tmpfs("a/b", "size=2m"), tmpfs("a", "size=3m")),
-    show: "grep ' /m/' /proc/self/mountinfo | sed 's/.* \\(.m[^ ]*\\) .*size=\\([0-9]*k\\).*/\\1 \\2/'",
+    show: "awk '$5 ~ /^.m./ {print $5, $NF}' /proc/self/mountinfo",
+    expected: "/m/a rw,size=1024k\n/m/a/b rw,size=2048k\n/m/a rw,size=3072k\n",
   });
   for (const type of ["mqueue", "devpts", "proc", "sysfs", "cgroup", "nofs"])
     field(`type: ${type}`, {
       change: (s) => s.mounts.push({ destination: "/m/x", type, source: type }),
       show: "grep ' /m/x ' /proc/self/mountinfo | sed 's/.* - \\([^ ]*\\) .*/\\1/'",
+      expected: type === "nofs" ? refused : type === "cgroup" ? cgroupType : `${type}\n`,
     });
 });
 
@@ -297,7 +326,10 @@ describe("mounts[].uidMappings, mounts[].gidMappings", () => {
   const mapped = (s: Spec, option: string, members: Record<string, unknown>) =>
     s.mounts.push({ ...bind("v", "rbind", option), ...members });
   const owners = { show: "stat -c %u:%g /m/v/file /m/v/inner/file 2>/dev/null" };
-  for (const option of ["idmap", "ridmap"])
+  for (const [option, below] of [
+    ["idmap", "0:0"],
+    ["ridmap", "65534:65534"], // nobody's: root is not mapped
+  ] as const)
     field(`${option}: owners are shown as others`, {
       before: inner,
       change: (s, b) => {
@@ -305,6 +337,7 @@ describe("mounts[].uidMappings, mounts[].gidMappings", () => {
         mapped(s, option, { uidMappings: map(5, 1005), gidMappings: map(6, 1006) });
       },
       ...owners,
+      expected: `1005:1006\n${below}\n`,
     });
   field("idmap without mappings and without a user namespace", {
     change: (s, b) => {

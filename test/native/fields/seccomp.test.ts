@@ -1,11 +1,13 @@
 /** linux.seccomp, by action, flag, comparison and architecture: what the kernel then answers (amd64). */
-import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "vitest";
 import { program } from "../../support/programs.ts";
+import { waitFor } from "../../support/wait.ts";
 import { type Answer, compare, type Question } from "../compare.ts";
-import { refused } from "./field.ts";
+import { refused, sleeping } from "./field.ts";
 
 const amd64 = process.arch === "x64";
 const [getppid, getuid, mkdir, personality] = [110, 102, 83, 135];
@@ -277,5 +279,56 @@ describe.runIf(amd64)("linux.seccomp.listenerPath, listenerMetadata", () => {
   calls("metadata without a socket", { ...profile(rule("LOG")), listenerMetadata: "x" }, [getppid], {
     expected: refused,
     differs: "the specification forbids it: it would reach nobody",
+  });
+
+  /** The container process state (config-linux.md). */
+  interface Told {
+    readonly fds: string[];
+    readonly pid: number;
+    readonly metadata: string;
+    readonly state: { readonly id: string; readonly pid: number; readonly status: string };
+  }
+  compare("the agent is sent the descriptor with the state, as the container's own", {
+    change: (s, b) => {
+      sleeping(s);
+      s.linux.seccomp = { ...notify, listenerPath: join(b.folder, "agent"), listenerMetadata: "for whom" };
+    },
+    observe: async (b) => {
+      const source = join(import.meta.dirname, "../../fixtures/programs/seccomp-agent.c");
+      const [file, log] = [join(b.folder, "seccomp-agent"), join(b.folder, "agent.log")];
+      execFileSync("cc", ["-O1", "-o", file, source]);
+      const agent = spawn(file, [join(b.folder, "agent")], {
+        stdio: ["ignore", openSync(log, "w"), "ignore"],
+      });
+      const gone = once(agent, "exit");
+      const lines = () => readFileSync(log, "utf8").trim().split("\n");
+      try {
+        await waitFor("the agent", () => lines()[0] === "ready");
+        b.create();
+        const created = lines().length > 1;
+        b.start();
+        const told = () => JSON.parse(lines().slice(1).join("\n")) as Told; // crun's has several lines
+        const { fds, pid, metadata, state } = await waitFor("the state", told, { retryErrors: true });
+        return {
+          told: created ? "at create" : "at start",
+          fds,
+          metadata,
+          pid: pid === b.pid() && pid === state.pid,
+          id: state.id === b.id,
+          status: state.status,
+        };
+      } finally {
+        agent.kill();
+        await gone;
+      }
+    },
+    expected: {
+      told: "at start",
+      fds: ["seccompFd"],
+      metadata: "for whom",
+      pid: true,
+      id: true,
+      status: "creating",
+    },
   });
 });

@@ -1,4 +1,4 @@
-/** Rows M2-M8 of the security bar: what an image or a neighbour puts in the way of mounts, masks and devices. */
+/** Rows M2-M8 and M11 of the security bar: what an image or a neighbour puts in the way of mounts, masks, devices, HOME. */
 import { mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -334,4 +334,32 @@ bothWays("/dev", (way) => {
     b.oci(["delete", "--force", b.id]);
     expect(b.sh("test -e /dev/console || echo none").stdout).toBe("none\n");
   });
+});
+
+bothWays("/etc/passwd of an image", (way) => {
+  const root = (home: string) => `root:x:0:0::${home}:/bin/sh\n`;
+  const cases: readonly [string, (at: string, b: Bundle) => void, string][] = [
+    ["a file", (at) => writeFileSync(at, root("/home/inside")), "/home/inside"],
+    ["not there", () => {}, "/"],
+    ["a FIFO", (at) => void spawnSync("mkfifo", [at]), "/"],
+    ["a device without end", (at) => void spawnSync("mknod", [at, "c", "1", "5"]), "/"],
+    ["a folder", (at) => void mkdirSync(at), "/"],
+    ["a link to a file of the machine", (at, b) => symlinkSync(join(b.folder, "passwd"), at), "/"],
+    ["a link inside", (at) => symlinkSync("/tmp/passwd", at), "/linked"],
+    ["a line longer than any", (at) => writeFileSync(at, `${"x".repeat(12 << 20)}\n${root("/late")}`), "/"],
+    ["a home that is no path", (at) => writeFileSync(at, root("../up")), "/"],
+    ["a user that is no number", (at) => writeFileSync(at, root("/x").replace(":0:", ":0x0:")), "/"],
+    ["lines that are cut", (at) => writeFileSync(at, `root:x:0\n:\n${root("/third")}`), "/third"],
+  ];
+  it.each(cases)(
+    "M11: %s: HOME is the user's of a plain file in the rootfs, or /",
+    async (_what, make, home) => {
+      await using b = way.bundle((_s, bundle) => {
+        writeFileSync(join(bundle.folder, "passwd"), root("/of-the-machine"));
+        writeFileSync(join(bundle.rootfs, "tmp/passwd"), root("/linked"));
+        make(join(bundle.rootfs, "etc/passwd"), bundle);
+      });
+      expect(b.sh("echo $HOME")).toMatchObject({ code: 0, stdout: `${home}\n`, stderr: "" });
+    },
+  );
 });
