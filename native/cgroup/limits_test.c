@@ -262,6 +262,57 @@ static void test_ignored(const struct cgroup_host *host)
 	json_decref(doc);
 }
 
+/*
+ * Controllers that hardly any machine has any more: what would be written, into files that stand for the kernel's. Each row
+ * is one write.
+ */
+static const struct {
+	enum cgroup_controller controller;
+	int (*apply)(struct limits *l, const struct jnode *resources);
+	const char *resources, *file, *text;
+} rare[] = {
+	{ CG_RDMA, limits_rdma, "{'rdma': {'mlx5_0': {'hcaHandles': 3}}}", "rdma.max", "mlx5_0 hca_handle=3 hca_object=max" },
+	{ CG_RDMA, limits_rdma, "{'rdma': {'mlx5_1': {'hcaObjects': 4}}}", "rdma.max", "mlx5_1 hca_handle=max hca_object=4" },
+	{ CG_NET_CLS, limits_network, "{'network': {'classID': 1048577}}", "net_cls.classid", "1048577" },
+	{ CG_NET_PRIO, limits_network, "{'network': {'priorities': [{'name': 'eth0', 'priority': 3}]}}", "net_prio.ifpriomap", "eth0 3" },
+	{ CG_BLKIO, limits_blkio, "{'blockIO': {'leafWeight': 300}}", "blkio.leaf_weight", "300" },
+	{ CG_BLKIO, limits_blkio, "{'blockIO': {'weightDevice': [{'major': 8, 'minor': 16, 'leafWeight': 200}]}}", "blkio.leaf_weight_device",
+	  "8:16 200" },
+	{ CG_BLKIO, limits_blkio, "{'blockIO': {'weightDevice': [{'major': 8, 'minor': 16, 'weight': 200}]}}", "blkio.bfq.weight_device",
+	  "8:16 200" },
+	{ CG_MEMORY, limits_memory, "{'memory': {'kernelTCP': 4096}}", "memory.kmem.tcp.limit_in_bytes", "4096" },
+};
+
+static void test_rare(void)
+{
+	char folder[] = "/tmp/kobako-limits-test-XXXXXX", name[300], text[200];
+
+	if (!mkdtemp(folder))
+		abort();
+	for (size_t i = 0; i < sizeof(rare) / sizeof(rare[0]); i++) {
+		struct cgroup_host host = { .count = 1 };
+		struct err e = { 0 };
+		struct limits l = { .host = &host, .path = path, .e = &e };
+		json_t *doc = parse(rare[i].resources);
+		struct jnode top = json_top(doc, "linux.resources");
+
+		host.list[0].controllers = UINT32_C(1) << rare[i].controller;
+		memset(l.dirs, 0xff, sizeof(l.dirs));
+		l.dirs[0] = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		snprintf(name, sizeof(name), "%s/%s", folder, rare[i].file);
+		close(open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+		text[0] = '\0';
+		CHECK(rare[i].apply(&l, &top) == 0, "%s: %s", rare[i].resources, e.step);
+		CHECK(io_read_small_at(l.dirs[0], rare[i].file, text, sizeof(text)) >= 0 && !strcmp(text, rare[i].text),
+		      "%s: %s holds \"%s\"", rare[i].resources, rare[i].file, text);
+		tried++;
+		unlink(name);
+		close(l.dirs[0]);
+		json_decref(doc);
+	}
+	rmdir(folder);
+}
+
 /* What v1 reads of a rule "a": all devices, whatever stands beside it. Written so that it means what it says. */
 static void test_device_list(const struct cgroup_host *host)
 {
@@ -325,6 +376,7 @@ int main(void)
 	test_limits(host, version);
 	test_refused(version);
 	test_ignored(host);
+	test_rare();
 	test_device_list(host);
 	test_delegation(host, version);
 	CHECK(tried > 40, "%d rows only", tried);

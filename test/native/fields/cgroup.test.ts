@@ -213,7 +213,13 @@ describe("memory that old kernels and v1 know", () => {
     expected: [String(mib(64))],
   });
   for (const useHierarchy of [true, false])
-    field({ title: `useHierarchy ${useHierarchy}`, resources: { memory: { useHierarchy } }, v1: [], v2: [] });
+    field({
+      title: `useHierarchy ${useHierarchy}`,
+      resources: { memory: { useHierarchy } },
+      v1: [],
+      v2: [],
+      expected: useHierarchy ? [] : "refused",
+    });
   for (const checkBeforeUpdate of [true, false])
     compare(`checkBeforeUpdate ${checkBeforeUpdate}: a limit below what is used`, {
       change: sleeping,
@@ -279,14 +285,19 @@ describe("blockIO", () => {
     v2: ["io.max"],
     expected: [layout.version === 1 ? `${key} 90` : `${key} rbps=max wbps=max riops=90 wiops=max`],
   });
-  // Weights are BFQ's: without that scheduler on a disk there is no file for them.
+  // Weights are BFQ's, which has none for leaves, nor for a device that it does not schedule.
   for (const [title, blockIO] of [
     ["weight", { weight: 300 }],
     ["leafWeight", { leafWeight: 300 }],
     ["weightDevice: weight", { weightDevice: [{ ...device, weight: 300 }] }],
     ["weightDevice: leafWeight", { weightDevice: [{ ...device, leafWeight: 300 }] }],
   ] as const)
-    field({ title, resources: { blockIO }, v1: ["blkio.bfq.weight"] });
+    field({
+      title,
+      resources: { blockIO },
+      v1: ["blkio.bfq.weight"],
+      expected: title === "weight" ? ["300"] : "refused",
+    });
   field({
     title: "a throttle for a device that is not there",
     resources: { blockIO: { throttleReadBpsDevice: [{ major: 4000, minor: 77, rate: 5 }] } },
