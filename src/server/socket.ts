@@ -71,7 +71,7 @@ export async function bindSocket(server: Server, path: string): Promise<BoundSoc
   };
 }
 
-/** How long the name may be fought over. */
+/** How long the name may be fought over. The first turn is ours, and one more try follows each, however slow. */
 const publishTimeoutMs = 5_000;
 /** A mark of a removal under way that is older belongs to a process that died in it. */
 const oldMarkMs = 10_000;
@@ -83,12 +83,13 @@ const oldMarkMs = 10_000;
  */
 async function publish(from: string, path: string): Promise<void> {
   const end = performance.now() + publishTimeoutMs;
-  while (performance.now() < end) {
+  for (let late = false; ; late = performance.now() >= end) {
     try {
       return await link(from, path);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
     }
+    if (late) throw new RuntimeError("unavailable", `socket ${path} is fought over by several servers`);
     const dead = await identity(path);
     await refuseTaken(path);
     // The same before and after: so it is the one that was asked.
@@ -109,7 +110,6 @@ async function publish(from: string, path: string): Promise<void> {
       await rmdir(mark);
     }
   }
-  throw new RuntimeError("unavailable", `socket ${path} is fought over by several servers`);
 }
 
 /** Tells one file from every other that ever had the name: inode numbers are used again, with a later time. */

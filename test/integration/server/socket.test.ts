@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { runtimeService } from "../../../cri-api/index.ts";
 import { createLogger } from "../../../src/log/log.ts";
 import { type RunningServer, startServer } from "../../../src/server/grpc-server.ts";
@@ -96,6 +96,20 @@ describe("the socket", () => {
     expect(await answers(path)).toBe(true);
     await server.close(0);
     expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  it("of a dead server is replaced also by one that is too slow to do it in time", async () => {
+    await using folder = await tempDir("socket");
+    const path = join(folder.path, "k.sock");
+    const script = `require("node:net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
+    await once(spawn(process.execPath, ["-e", script, path]), "exit");
+    // Each look at the clock is a minute after the one before.
+    let now = performance.now();
+    using clock = vi.spyOn(performance, "now").mockImplementation(() => (now += 60_000));
+    const server = await start(path);
+    clock.mockRestore();
+    expect(await answers(path)).toBe(true);
+    await server.close(0);
   });
 
   it("of a living server is not stolen, and the refusal says what to do", async () => {
