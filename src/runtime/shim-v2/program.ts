@@ -30,6 +30,9 @@ export interface ShimProgramOptions {
   readonly timeoutMs: number;
 }
 
+/** For what copies an image on a slow disk; a kubelet waits two minutes for CreateContainer. */
+const toolMs = 110_000;
+
 /** How a program ended and what it said. */
 export interface Run {
   readonly code: number;
@@ -99,6 +102,7 @@ export class ShimProgram {
         stdin: Buffer.from(stdin).toString("hex"),
         ...(container === undefined ? {} : { container }),
       },
+      toolMs,
       signal,
     );
   }
@@ -120,13 +124,13 @@ export class ShimProgram {
             }
           : {}),
       },
+      this.#options.timeoutMs,
       signal,
     );
   }
 
-  async #ask(order: Wire, signal: AbortSignal): Promise<Run> {
-    const limit = { limit_ms: this.#options.timeoutMs };
-    const answer = await this.#monitor.request("run", { ...order, ...limit }, signal);
+  async #ask(order: Wire, limitMs: number, signal: AbortSignal): Promise<Run> {
+    const answer = await this.#monitor.request("run", { ...order, limit_ms: limitMs }, signal);
     return {
       code: integer(answer, "exit_code"),
       stdout: Buffer.from(text(answer, "stdout"), "hex"),
