@@ -16,7 +16,8 @@ const node = useNode({ config: shimHandlers(fileDir("shims")) });
 it.each(["runc-shim", "gvisor", "block"])(
   "kill -9 during work of %s: no line or exit code lost, no leak",
   async (handler) => {
-    const work = { workers: 2, kills: scale(12, 300), pauseMs: 700 };
+    // Long enough for a sandbox of gVisor's to be made now and then.
+    const work = { workers: 2, kills: scale(12, 150), pauseMs: 2000 };
     await killDuring(node(), { ...work, work: (dice) => onePod(node(), dice.between(0, 100), handler) });
     await expectServes(node().daemon);
     await expectAgreement(node().daemon);
