@@ -7,6 +7,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -73,6 +74,7 @@ describe("a root filesystem as block device", () => {
       expect([uid, gid, bits & 0o7777]).toEqual([5, 6, 0o1777]);
       expect(statSync(join(pod.folder, `${made.id}-disk`))).toMatchObject({ size: diskBytes });
       expect(statSync(join(pod.folder, `${made.id}-disk`)).blocks * 512).toBeLessThan(16 << 20);
+      execFileSync("e2fsck", ["-fn", join(pod.folder, `${made.id}-disk`)], { stdio: "pipe" });
       // What is written stays with the container.
       writeFileSync(join(guest, "new"), "by the guest");
       expect(existsSync(join(layer, "new"))).toBe(false);
@@ -91,6 +93,15 @@ describe("a root filesystem as block device", () => {
     const made = await pod.create({ command: ["/bin/true"] });
     const { uid, gid, mode } = statSync(join(made.bundle, made.id, "guest"));
     expect([uid, gid, mode & 0o7777]).toEqual([7, 8, 0o1751]);
+  });
+
+  it("keeps what the image has in a folder of the filesystem's own name", async () => {
+    const { handler } = fake("v3");
+    await using pod = await TestPod.start(handler);
+    mkdirSync(join(pod.folder, "layer/lost+found"));
+    writeFileSync(join(pod.folder, "layer/lost+found/found"), "");
+    const made = await pod.create({ command: ["/bin/true"] });
+    expect(readdirSync(join(made.bundle, made.id, "guest/lost+found"))).toEqual(["found"]);
   });
 
   it("that the image does not fit into is refused, and nothing is left", async () => {
