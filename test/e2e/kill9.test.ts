@@ -3,6 +3,7 @@
  * notice; no log line, exit code or repeat of a call may be lost; nothing may be left behind.
  */
 import { expect, it } from "vitest";
+import { NamespaceMode, type NamespaceOptionInit } from "../../cri-api/index.ts";
 import {
   expectAgreement,
   expectCounting,
@@ -19,6 +20,12 @@ import { killDuring, onePod } from "../support/work.ts";
 const node = useNode();
 
 const kills = rounds(50, 1000);
+const ids = [{ hostId: 2_000_000, containerId: 0, length: 65_536 }];
+/** Its own users, and one reaping process for its containers: all that a pod can have made for it. */
+const withUserNamespace: NamespaceOptionInit = {
+  pid: NamespaceMode.POD,
+  usernsOptions: { mode: NamespaceMode.POD, uids: ids, gids: ids },
+};
 
 it(
   `${kills} times kill -9 during work: no container disturbed, no line or exit code lost, no leak`,
@@ -39,7 +46,8 @@ it(
 
     await killDuring(node(), {
       workers: 3,
-      work: (dice) => onePod(node(), dice.between(0, 120)),
+      work: (dice) =>
+        onePod(node(), dice.between(0, 120), "", dice.between(0, 2) === 0 ? withUserNamespace : undefined),
       kills,
       pauseMs: 250,
       afterEach: () => expectUndisturbed(before),

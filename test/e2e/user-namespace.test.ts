@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   type LinuxContainerSecurityContextInit,
+  MountPropagation,
   NamespaceMode,
   type NamespaceOptionInit,
   type PodSandboxConfigInit,
@@ -327,6 +328,33 @@ describe("a pod with a user namespace", () => {
     expect((await containerStatus(daemon, id)).mounts[0]).toMatchObject(maps);
   });
 
+  it("a volume receives what the host mounts in it later, and what the pod mounts stays in the pod", async () => {
+    await using dir = await tempDir();
+    const at = (name: string) => join(dir.path, name);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "mode=0755", "volume", dir.path]);
+    try {
+      execFileSync("mount", ["--make-shared", dir.path]);
+      for (const name of ["late", "own"]) mkdirSync(at(name));
+      const propagation = MountPropagation.PROPAGATION_HOST_TO_CONTAINER;
+      const { daemon, id } = await inPod({
+        container: { mounts: [{ hostPath: dir.path, containerPath: "/v", propagation }] },
+        security: { capabilities: { addCapabilities: ["SYS_ADMIN"] }, seccomp: { profileType: 1 } },
+      });
+      execFileSync("mount", ["-t", "tmpfs", "late", at("late")]);
+      await output(
+        daemon,
+        id,
+        "mount -t tmpfs own /v/own; umount /v/late || true; grep -q ' /v/own ' /proc/mounts",
+      );
+      const mounts = readFileSync("/proc/self/mounts", "utf8");
+      expect(mounts).toContain(` ${at("late")} `);
+      expect(mounts).not.toContain(` ${at("own")} `);
+      await daemon.removeAllPods();
+    } finally {
+      execFileSync("umount", ["-R", dir.path]);
+    }
+  });
+
   it("a volume whose filesystem can't be mapped fails the container with its name, and nothing is left", async () => {
     const { daemon, image, sandbox, security } = await inPod();
     await using dir = await tempDir();
@@ -440,6 +468,12 @@ describe("a pod with a user namespace", () => {
       gidMappings: mapping(1),
     };
     await expect(create({ mounts: [foreign] })).rejects.toThrow(/not the pod's range/);
+    const sending = {
+      hostPath: "/tmp",
+      containerPath: "/v",
+      propagation: MountPropagation.PROPAGATION_BIDIRECTIONAL,
+    };
+    await expect(create({ mounts: [sending] })).rejects.toThrow(/bidirectional propagation/);
     const plain = await runPod(daemon);
     await expect(
       createContainer(

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { expect } from "vitest";
-import { ContainerState } from "../../cri-api/index.ts";
+import { ContainerState, type NamespaceOptionInit } from "../../cri-api/index.ts";
 import { CriError } from "./cri-client.ts";
 import type { TestNode } from "./node.ts";
 import { persist } from "./persist.ts";
@@ -16,12 +16,17 @@ export async function onePod(
   { daemon, image }: TestNode,
   exitCode: number,
   runtimeHandler = "",
+  namespaceOptions?: NamespaceOptionInit,
 ): Promise<void> {
   const { client } = daemon;
-  const config = pod(daemon);
+  const config = pod(daemon, namespaceOptions && { linux: { securityContext: { namespaceOptions } } });
   const { podSandboxId } = await persist(() => client.runPodSandbox({ config, runtimeHandler }));
   const text = `echo one; echo two; exit ${exitCode}`;
-  const settings = container(image, { command: ["/bin/sh", "-c", text], metadata: { name: "work" } });
+  const settings = container(image, {
+    command: ["/bin/sh", "-c", text],
+    metadata: { name: "work" },
+    ...(namespaceOptions && { security: { namespaceOptions } }),
+  });
   const { containerId } = await persist(() =>
     client.createContainer({ podSandboxId, config: settings, sandboxConfig: config }),
   );

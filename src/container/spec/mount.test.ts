@@ -79,6 +79,16 @@ describe("mounts of a request", () => {
     ]);
   });
 
+  it("of a pod with a user namespace receive the host's mounts, and send none", () => {
+    const namespaces = { network: "pod", pid: "container", ipc: "pod", targetId: "", user: "pod" } as const;
+    const inPod = { pod: { namespaces: { ...namespaces, idMap: { hostId: 1, length: 9 } } } };
+    const security = { namespaces: { ...namespaces, user: undefined } };
+    const plan = (propagation: "slave" | "shared") =>
+      planned([mount("/m", "/a", { propagation })], { propagation: "shared" }, { ...inPod, security });
+    expect(optionsOf(plan("slave"), "/m")).toContain("rslave");
+    expect(() => plan("shared")).toThrow(invalid(/"\/m" has bidirectional propagation/));
+  });
+
   it("replace one of ours at the same place", () => {
     for (const path of [
       "/etc/hosts",

@@ -204,8 +204,17 @@ function checkPropagation(mount: ContainerMount, source: MountSource): void {
   );
 }
 
-/** A volume of other owners than the pod's would give its files to strangers. */
-function checkIdMap({ containerPath, idMap }: ContainerMount, pod: IdMap | undefined): void {
+/**
+ * A volume of other owners than the pod's would give its files to strangers; one that sends its mounts would let root of
+ * the user namespace mount on the host, and unmount there.
+ */
+function checkIdMap({ containerPath, idMap, propagation }: ContainerMount, pod: IdMap | undefined): void {
+  if (pod !== undefined && propagation === "shared") {
+    throw new RuntimeError(
+      "invalid-argument",
+      `mount at "${containerPath}" has bidirectional propagation: a pod with a user namespace does not mount on the host`,
+    );
+  }
   if (idMap === undefined || sameIdMap(idMap, pod)) return;
   const reason = pod === undefined ? "the pod has no user namespace" : "it is not the pod's range";
   throw new RuntimeError(
