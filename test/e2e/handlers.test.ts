@@ -17,7 +17,6 @@ import {
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, describe, expect, it } from "vitest";
-import { ContainerState } from "../../cri-api/index.ts";
 import { CriError } from "../support/cri-client.ts";
 import { kobako } from "../support/daemon.ts";
 import {
@@ -274,10 +273,7 @@ describe("a node with several handlers", () => {
       const { info } = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id, verbose: true });
       const { pid } = JSON.parse(info.info ?? "{}") as { pid: number };
       process.kill(pid, "SIGKILL");
-      const ended = await waitFor(`the end of ${handler}'s container`, async () => {
-        const { status: now } = await daemon.client.containerStatus({ containerId: id });
-        return now?.state === ContainerState.CONTAINER_EXITED ? now : undefined;
-      });
+      const ended = await exited(daemon, id, 30_000);
       expect([handler, ended.reason, ended.exitCode]).toEqual([handler, "MonitorLost", 137]);
     }
   });
