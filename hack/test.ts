@@ -95,7 +95,7 @@ async function fuzz(): Promise<void> {
   mkdirSync(folder);
   await must(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", folder]);
   try {
-    const { code, output } = await run([join(root, "hack/fuzz"), "--check", "6"], {
+    const { code, output } = await run([join(root, "hack/fuzz"), "--check", "4"], {
       env: { TMPDIR: folder },
     });
     console.log(output.trimEnd());

@@ -77,9 +77,9 @@ static const char *home_of_line(char *line, uint32_t uid)
 	return !*end && id == uid && part[5][0] == '/' ? part[5] : NULL;
 }
 
-static void find_home(uint32_t uid, char *ret, size_t size)
+void environment_home(int root, uint32_t uid, char *ret, size_t size)
 {
-	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	cleanup_fd int fd = -1;
 	char line[4096];
 	size_t seen = 0;
 	struct err ignored;
@@ -87,7 +87,7 @@ static void find_home(uint32_t uid, char *ret, size_t size)
 	FILE *f;
 
 	strcpy(ret, "/");
-	if (root < 0 || path_open(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, &ignored) < 0 ||
+	if (path_open(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, &ignored) < 0 ||
 	    fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	f = fdopen(fd, "r");
@@ -117,6 +117,7 @@ int process_environment(struct identity *id, struct err *e)
 {
 	static char home[5 + 4096] = "HOME=";
 	const struct spec_process *p = id->process;
+	cleanup_fd int root = -1;
 	size_t count = 0;
 	int kept;
 
@@ -132,7 +133,10 @@ int process_environment(struct identity *id, struct err *e)
 	for (int i = 0; i < kept; i++)
 		if (!strncmp(id->env[i], home, 5))
 			return 0;
-	find_home(p->uid, home + 5, sizeof(home) - 5);
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_set(e, errno, "open the root");
+	environment_home(root, p->uid, home + 5, sizeof(home) - 5);
 	id->env[kept] = home;
 	return 0;
 }

@@ -133,6 +133,8 @@ int process_session(const struct identity *id, struct err *e);
 int process_chdir(const struct spec_process *p, bool make, struct err *e);
 /* The environment that the program gets, never given back. In the container's root. */
 int process_environment(struct identity *id, struct err *e);
+/* The folder of the user in etc/passwd below `root`, else "/". size: at least 2. */
+void environment_home(int root, uint32_t uid, char *ret, size_t size);
 /* stdio becomes 0..2; pipes and terminals change owner; the controlling terminal is taken. */
 int process_stdio(const int stdio[3], const struct spec_process *p, struct err *e);
 /* Limits, scheduler, groups, user, capabilities, no_new_privs. */

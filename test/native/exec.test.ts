@@ -142,7 +142,10 @@ describe("exec", () => {
         if (options[0] === "-d") await over;
         await waitFor("the pid file", () => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "");
         const pid = Number(readFileSync(pidFile, "utf8"));
-        const alive = readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("read x");
+        // Its arguments are there a moment after the execve(2) that the verb has waited for.
+        const alive = await waitFor("the program", () =>
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("read x"),
+        );
         writeFileSync(join(b.rootfs, "gate"), "done\n");
         await waitFor("its end", () => existsSync(join(b.rootfs, "said")));
         const [code] = (await over) as [number];
