@@ -180,11 +180,13 @@ export function handlerRows(results: readonly HandlerResult[]): { head: string[]
   const compared = (call: string, label: string, own: "podStart" | "exec" | "podRemoval") => [
     row(`${label}, kobako`, ({ ours }) => ms(ours.calls[call])),
     row(`${label}, containerd`, ({ theirs }) => ms(theirs.calls[call])),
-    row("containerd / kobako", ({ ours, theirs }) =>
+    row(`${label}, containerd / kobako`, ({ ours, theirs }) =>
       ((theirs.calls[call]?.p50 ?? Number.NaN) / (ours.calls[call]?.p50 ?? Number.NaN)).toFixed(1),
     ),
-    row("the program's own runs", (result) => ms(result.own?.[own])),
-    row("kobako beyond them", ({ ours, own: program }) => difference(ours.calls[call], program?.[own])),
+    row(`${label}, the program's own runs`, (result) => ms(result.own?.[own])),
+    row(`${label}, kobako beyond them`, ({ ours, own: program }) =>
+      difference(ours.calls[call], program?.[own]),
+    ),
   ];
   return {
     head: ["p50 / p95, ms", ...results.map(({ name }) => name)],
