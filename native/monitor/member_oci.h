@@ -12,8 +12,8 @@
  *
  * A sandboxed runtime (gVisor) shows no process. A stand-in is the container's init to the monitor: forked by create,
  * told to start as an init is, it runs `start` with the container's stdio, then `wait`, and ends as that says. Signals
- * go by `kill`, an exec is the program itself, which ends with it; what it uses is asked by `events --stats`. All of them
- * run in the pod's cgroup.
+ * go by `kill`, an exec is the program itself, which ends with it; what it uses is asked by `events --stats`. All but
+ * that run in the pod's cgroup.
  */
 #ifndef KOBAKO_MONITOR_MEMBER_OCI_H
 #define KOBAKO_MONITOR_MEMBER_OCI_H

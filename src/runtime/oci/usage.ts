@@ -7,10 +7,17 @@ import type { MonitorSandbox } from "../builtin.ts";
 import type { ContainerUsage } from "../handler.ts";
 import { text } from "../monitor/protocol.ts";
 
-/** `sandbox`, asked for the usage of its containers by the program. */
+/** `sandbox`, asked for the usage of its containers by the program: a run of it for each, one after the other. */
 export function withUsage(sandbox: MonitorSandbox): MonitorSandbox {
-  sandbox.usage = async (containerId, signal) =>
-    parseStats(text(await sandbox.request("usage", { container: containerId }, signal), "text"));
+  let last: Promise<unknown> = Promise.resolve();
+  sandbox.usage = (containerId, signal) => {
+    const answer = last.then(async () => {
+      const said = await sandbox.request("usage", { container: containerId }, signal);
+      return parseStats(text(said, "text"));
+    });
+    last = answer.catch(() => undefined);
+    return answer;
+  };
   return sandbox;
 }
 
