@@ -303,7 +303,8 @@ void member_describe(const struct member *m, struct text *t)
 		text_fmt(t, ",\"finished_at_ns\":\"%lld\",\"exit_code\":%d,\"signal\":%d,\"oom_killed\":%s",
 			 (long long)m->finished_ns, m->exit_code, m->signal, m->oom_killed ? "true" : "false");
 	if (m->external) {
-		text_fmt(t, ",\"stdin_closed\":%s,\"orphans\":[", m->stdin_closed ? "true" : "false");
+		text_fmt(t, ",\"ended\":%s,\"stdin_closed\":%s,\"orphans\":[", m->ended ? "true" : "false",
+			 m->stdin_closed ? "true" : "false");
 		session_describe_orphans(m, t);
 		text_str(t, "]");
 	}

@@ -31,6 +31,8 @@ export async function agree(
   for (const row of list(wire, "containers")) {
     const container = asObject(row, "containers");
     const id = text(container, "id");
+    if (container.ended === true && container.started_at_ns === undefined) found.neverRan(id);
+    if (container.ended === true) continue;
     if (container.state !== "created" && container.state !== "running") continue;
     // An earlier daemon may have begun a call that the monitor makes to its end.
     const settled = AbortSignal.any([signal, AbortSignal.timeout(settleMs)]);

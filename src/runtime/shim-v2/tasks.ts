@@ -1,7 +1,7 @@
 /** How a shim's tasks are signalled and ended. */
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import { timestampNs } from "../../ttrpc/message.ts";
-import { killMs } from "./recovery.ts";
+import { killedCode, killMs } from "./recovery.ts";
 import { isFinished } from "./refusal.ts";
 import type { ProcessRef, Task } from "./task.ts";
 
@@ -42,15 +42,20 @@ export async function endTask(
     if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
     throw error;
   };
-  await signalTask(task, { id }, 9, true, signal).catch(gone);
   if (neverRan) {
-    // gVisor can't delete what never ran: its shim waits for output that nobody closes. It ends with the sandbox.
+    // gVisor can't delete what never ran: its shim waits for output that nobody closes, and answers nothing about it
+    // from then on. It ends with the sandbox.
     const soon = AbortSignal.any([signal, AbortSignal.timeout(neverRanMs)]);
-    await task.delete({ id }, soon).catch((error: unknown) => {
+    const given = (error: unknown) => {
       if (!soon.aborted || signal.aborted) gone(error);
-    });
+    };
+    await signalTask(task, { id }, 9, true, soon).catch(given);
+    // Before that: a later daemon must not ask.
+    await ended(killedCode, 0n).catch(gone);
+    await task.delete({ id }, soon).catch(given);
     return;
   }
+  await signalTask(task, { id }, 9, true, signal).catch(gone);
   await task
     .wait({ id }, killMs, signal)
     .then(({ exitStatus, exitedAt }) => ended(exitStatus, timestampNs(exitedAt)))

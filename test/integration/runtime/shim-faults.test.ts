@@ -5,6 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import { connectMonitor } from "../../../src/runtime/builtin.ts";
+import { asObject, list } from "../../../src/runtime/monitor/protocol.ts";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import { cgroups, monitorBinary, type TestContainer, TestPod, within } from "../../contract/handler/pod.ts";
 import { fileDir } from "../../support/file-dir.ts";
@@ -113,6 +115,33 @@ describe.each([
       .poll(async () => (await pod.sandbox.state(within())).containers)
       .toMatchObject([{ id: made.id, phase: "exited", exitCode: 4 }]);
     await expect.poll(() => made.output()).toBe("late\n");
+  });
+
+  it("ends with a container that never ran, also when the daemon is killed in the middle of that", async () => {
+    await using pod = await start();
+    await pod.create({ command: ["/bin/true"] });
+    const { identity } = pod.sandbox;
+    const watcher = await connectMonitor(identity, () => {}, undefined, within());
+    const lost = pod.sandbox.shutdown(within());
+    lost.catch(() => {});
+    // From then on gVisor's shim answers nothing about it any more; another's may be over by now.
+    const ending = async () => {
+      const state = await watcher.request("state", {}, within()).catch(() => undefined);
+      const [first] = state === undefined ? [] : list(state, "containers");
+      return first === undefined || asObject(first, "containers").ended === true;
+    };
+    await expect.poll(ending, { interval: 1 }).toBe(true);
+    watcher.close();
+    pod.sandbox.close();
+    try {
+      await pod.reconnect();
+    } catch (error) {
+      expect(error).toMatchObject({ kind: "not-found" });
+      return;
+    }
+    await pod.sandbox.shutdown(within());
+    expect(await shimProcesses(pod)).toEqual([]);
+    expect(mountsOf(pod)).toEqual([]);
   });
 
   it("runs on after the daemon came back, and ends execs that have lost their client", async () => {
