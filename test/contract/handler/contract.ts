@@ -294,6 +294,8 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       pod.limitMemory(96 << 20);
       await pod.sandbox.start(made.id, within());
       expect(await made.exited()).toMatchObject({ exitCode: 137 });
+      await pod.sandbox.delete(made.id, within()); // also of a sandbox that is gone
+      expect((await pod.sandbox.state(within())).containers).toEqual([]);
     });
 
     it("changes its limits while it runs", async ({ skip }) => {
