@@ -28,7 +28,7 @@ import {
   runPod,
   startContainer,
 } from "../support/pods.ts";
-import { scale } from "../support/scale.ts";
+import { rounds, scale } from "../support/scale.ts";
 import { within } from "../support/slowness.ts";
 import { volatileDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
@@ -149,7 +149,7 @@ describe("rotation", () => {
       );
       const files: string[] = [];
       await waitFor("the first line", () => statSync(log).size > 0);
-      for (let round = 0; round < scale(5, 100); round++) {
+      for (let round = 0; round < rounds(5, 100); round++) {
         files.push(`${log}.${files.length}`);
         renameSync(log, files.at(-1) ?? "");
         const call = daemon.client.reopenContainerLog({ containerId: id }).catch((error: unknown) => {
@@ -173,7 +173,7 @@ describe("a monitor that is killed while 50 MB/s flow (B10)", () => {
     "leaves a log of whole lines, and a daemon at rest",
     async () => {
       const { daemon } = node();
-      for (let round = 0; round < scale(3, 50); round++) {
+      for (let round = 0; round < rounds(3, 50); round++) {
         await using disk = await volatileDir();
         const { sandbox, id, log } = await started(
           `${flow(10, 1)}; while :; do cat /tmp/lines; done`,

@@ -19,7 +19,7 @@ import { descriptors, pssKib } from "../support/host.ts";
 import { expectServes } from "../support/oracle.ts";
 import { container, createContainer, exec, pod, runPod, startContainer } from "../support/pods.ts";
 import { program } from "../support/programs.ts";
-import { Dice, scale } from "../support/scale.ts";
+import { Dice, rounds, scale } from "../support/scale.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
@@ -442,7 +442,7 @@ describe("C5: odd messages", () => {
         never
       >[];
       const counts = new Map<string, number>();
-      const rounds = scale(3000, 1_000_000);
+      const count = rounds(3000, 1_000_000);
       const one = async (round: number) => {
         const seed = dice.pick(seeds);
         const bytes =
@@ -458,7 +458,7 @@ describe("C5: odd messages", () => {
         if (code === "UNKNOWN" || code === "INTERNAL" || code === "DEADLINE_EXCEEDED")
           throw new Error(`seed ${dice.seed}: ${method.path}: ${code} for ${bytes.toString("hex")}`);
       };
-      for (let round = 0; round < rounds; round += 20)
+      for (let round = 0; round < count; round += 20)
         await Promise.all(Array.from({ length: 20 }, (_, i) => one(round + i)));
       client.close();
       expect(daemon.pid).toBe(pid);
