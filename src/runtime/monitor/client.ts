@@ -8,6 +8,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { RuntimeError, errorKind } from "../../errors/runtime-error.ts";
 import { FrameReader, encodeMessage, maxMessageBytes, messageHeaderBytes } from "./frames.ts";
+import { waitPatiently } from "./patience.ts";
 import {
   deadlineMs,
   errorOf,
@@ -191,15 +192,15 @@ class Link {
       const settle = (answer: Wire | RuntimeError) => {
         if (!this.#onHello) return;
         this.#onHello = undefined;
-        clearTimeout(timer);
+        stopWaiting();
         signal.removeEventListener("abort", onAbort);
         if (answer instanceof RuntimeError) reject(answer);
         else resolve(answer);
       };
       const onAbort = () => settle(givenUp("hello", signal));
-      const timer = setTimeout(
-        () => settle(new RuntimeError("unavailable", `monitor did not answer within ${helloDeadlineMs} ms`)),
-        helloDeadlineMs,
+      // Of a daemon that starts: whoever is late here is taken for dead, with all that it holds.
+      const stopWaiting = waitPatiently(helloDeadlineMs, () =>
+        settle(new RuntimeError("unavailable", `monitor did not answer within ${helloDeadlineMs} ms`)),
       );
       signal.addEventListener("abort", onAbort, { once: true });
       this.#onHello = settle;
@@ -217,20 +218,18 @@ class Link {
       this.#lastId += 1;
       const id = this.#lastId;
       const frame = encodeMessage({ id, method, params });
-      const timer = setTimeout(
-        () =>
-          settle(
-            new RuntimeError(
-              "deadline-exceeded",
-              `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
-            ),
+      const stopWaiting = waitPatiently(deadlineMs[method], () =>
+        settle(
+          new RuntimeError(
+            "deadline-exceeded",
+            `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
           ),
-        deadlineMs[method],
+        ),
       );
       const onAbort = () => settle(givenUp(method, signal));
       const settle = (answer: Wire | RuntimeError) => {
         if (!this.#inFlight.delete(id)) return;
-        clearTimeout(timer);
+        stopWaiting();
         signal.removeEventListener("abort", onAbort);
         if (answer instanceof RuntimeError) reject(answer);
         else resolve(answer);
