@@ -4,7 +4,7 @@
  * Keeps in a pod's folder: `runtime.json` (what a later daemon must know), `rt/` (the program's own state); in the cache
  * folder what crun keeps from one container to the next.
  */
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import type {
@@ -166,7 +166,8 @@ export class OciHandler implements RuntimeHandler {
   #shareCache(folder: string): void {
     const shared = join(this.#o.cacheFolder, this.name);
     for (const path of [folder, shared]) mkdirSync(path, { recursive: true, mode: 0o700 });
-    symlinkSync(shared, join(folder, ".cache"));
+    const link = join(folder, ".cache");
+    if (!existsSync(link)) symlinkSync(shared, link); // a sandbox may be tried twice in one folder
   }
 
   #startMember(spec: SandboxSpec, { path, kind }: Program, systemdCgroup: boolean): Wire {
