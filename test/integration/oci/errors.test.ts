@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { waitFor } from "../../support/wait.ts";
 import { Bundle, type Spec } from "./bundle.ts";
 
 type Change = (s: Spec, b: Bundle) => void;
@@ -258,14 +259,16 @@ describe("a create that fails", () => {
     },
   );
 
-  it("a device node that may not be made (no CAP_MKNOD): named, nothing stays", async () => {
+  it("a device node that may not be made (no CAP_MKNOD) and that the host has not: named, nothing stays", async () => {
     await using b = new Bundle((s) => {
       s.linux.devices = [{ path: "/dev/x", type: "c", major: 10, minor: 200 }];
     });
     b.write();
     const r = b.through('exec setpriv --bounding-set -mknod "$@"', ["create", "-b", b.folder, b.id]);
     expect(r).toMatchObject({ code: 1, stdout: "" });
-    expect(r.stderr).toContain('make device node "null": operation not permitted');
+    expect(r.stderr).toContain(
+      'device "/dev/x": device node "/dev/x" of the host: no such file or directory',
+    );
     expect([...b.traces(), ...processes(b)]).toEqual([]);
   });
 
@@ -277,6 +280,63 @@ describe("a create that fails", () => {
       code: 0,
       stderr: expect.stringContaining('process.capabilities: "CAP_WHAT"'),
     });
+  });
+});
+
+describe("a start that fails", () => {
+  const cases: readonly [string, Change, string][] = [
+    [
+      "an interpreter that is not there",
+      (s, b) => {
+        writeFileSync(join(b.rootfs, "script"), "#!/no/such\n", { mode: 0o755 });
+        s.process.args = ["/script"];
+      },
+      'exec "/script": its interpreter is missing: no such file or directory (in the rootfs)',
+    ],
+    [
+      "a startContainer hook that fails",
+      (s) => {
+        const args = ["sh", "-c", "echo why >&2; exit 3"];
+        s.hooks = { startContainer: [{ path: "/bin/sh", args }] };
+      },
+      'startContainer hook /bin/sh: exit status 3: "why"',
+    ],
+    [
+      "a poststart hook that fails",
+      (s) => {
+        s.process.args = ["/bin/sleep", "1000"];
+        s.hooks = { poststart: [{ path: "/bin/false" }] };
+      },
+      "poststart hook /bin/false: exit status 1",
+    ],
+  ];
+  it.each(cases)(
+    "%s: named, from inside the container too, and in the log; it ends",
+    async (_title, change, message) => {
+      await using b = new Bundle(change);
+      expect(b.create()).toMatchObject({ code: 0, stderr: "" });
+      const log = join(b.folder, "log");
+      const r = b.oci(["start", b.id], "", ["--log", log, "--log-format", "json"]);
+      expect(r).toMatchObject({ code: 1, stdout: "", stderr: `kobako-oci: container start: ${message}\n` });
+      expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({
+        level: "error",
+        msg: `container start: ${message}`,
+      });
+      await waitFor("its end", () => b.status() === "stopped");
+      expect(b.oci(["delete", b.id])).toMatchObject({ code: 0, stderr: "" });
+      expect([...b.traces(), ...processes(b)]).toEqual([]);
+    },
+  );
+
+  it("of run: nothing stays either", async () => {
+    await using b = new Bundle((s) => {
+      s.hooks = { startContainer: [{ path: "/bin/false" }] };
+    });
+    expect(b.run()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("startContainer hook /bin/false: exit status 1"),
+    });
+    expect([...b.traces(), ...processes(b)]).toEqual([]);
   });
 });
 
