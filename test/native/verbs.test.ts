@@ -75,7 +75,7 @@ describe("list", () => {
       const quiet = plain(b.oci(["list", "-q"]).stdout, b);
       const both = plain(b.oci(["list", "-q", "-f", "json"]).stdout, b);
       b.oci(["delete", "--force", `z-${b.id}`]);
-      return { quiet, both };
+      return { quiet, both: both.startsWith("[") ? "JSON" : both };
     },
   });
 
