@@ -168,7 +168,8 @@ describe("exec", () => {
       const text = stdout
         .replaceAll("\r", "")
         .replace("^@", "")
-        .replaceAll(/\u001b\[[\d;]*m/g, "")
+        .replaceAll("\u001b[1;31m", "")
+        .replaceAll("\u001b[0m", "")
         .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
       return { code, lines: text.trimEnd().split("\n") };
     },
