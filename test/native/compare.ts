@@ -95,6 +95,21 @@ function record(answers: Readonly<Record<RuntimeName, Answer>>, differs: string 
   writeFileSync(join(folder, file), JSON.stringify(recorded));
 }
 
+/**
+ * The lines that script(1) gives of a terminal, without its own end of input. crun takes what comes from the terminal
+ * at times for a line of its log, with colour and time.
+ */
+export function terminalLines(text: string): string[] {
+  return text
+    .replaceAll("\r", "")
+    .replace("^@", "")
+    .replaceAll("\u001b[1;31m", "")
+    .replaceAll("\u001b[0m", "")
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z: /g, "")
+    .trimEnd()
+    .split("\n");
+}
+
 /** Text with what differs by chance replaced: the bundle's id, its folders, its cgroup. */
 export function plain(text: string, bundle: Bundle): string {
   return text

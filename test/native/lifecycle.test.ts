@@ -4,7 +4,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "vitest";
 import { waitFor } from "../support/wait.ts";
-import { compare, plain } from "./compare.ts";
+import { compare, plain, terminalLines } from "./compare.ts";
 
 const sleeper = ["/bin/sleep", "1000"];
 
@@ -135,7 +135,7 @@ describe("run", () => {
       const lines = `#!/bin/sh\nstty rows 17 cols 91\nexec ${quoted}\n`;
       writeFileSync(join(b.folder, "call"), lines, { mode: 0o755 });
       const { code, stdout } = b.through("exec script -qec ./call /dev/null </dev/null", []);
-      return { code, lines: stdout.replaceAll("\r", "").replace("^@", "").trimEnd().split("\n") };
+      return { code, lines: terminalLines(stdout) };
     },
   });
 });
