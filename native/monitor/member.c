@@ -105,7 +105,7 @@ void member_free(struct member *m)
 	output_end(m);
 	loop_close(&m->start);
 	loop_close(&m->in);
-	loop_close(&m->oom);
+	oom_unwatch(m);
 	if (m->mntns_fd >= 0)
 		close(m->mntns_fd);
 	if (m->pidfd >= 0)

@@ -81,6 +81,8 @@ struct member {
 	int64_t end_ns;
 
 	struct watch oom;
+	struct timer oom_look;    /* v1: see member_oom.c */
+	uint64_t oom_look_until_ms;
 	uint64_t oom_kills;       /* told so far */
 	uint64_t oom_kills_at_our_kill; /* at the begin, then at each SIGKILL of ours */
 

@@ -34,6 +34,18 @@ static void tell(struct member *m)
 	conn_event("oom", &t);
 }
 
+/* v1 gives notice before it counts: how long after a notice, and how often, the count is looked at. */
+enum { LOOK_FOR_MS = 2000, LOOK_MS = 5 };
+
+static void look(struct timer *t)
+{
+	struct member *m = container_of(t, struct member, oom_look);
+
+	tell(m);
+	if (loop_now_ms() < m->oom_look_until_ms)
+		loop_timer(t, LOOK_MS);
+}
+
 static void on_oom(struct watch *w, uint32_t events)
 {
 	struct member *m = container_of(w, struct member, oom);
@@ -46,7 +58,8 @@ static void on_oom(struct watch *w, uint32_t events)
 		loop_close(w); /* the cgroup is gone */
 		return;
 	}
-	tell(m);
+	m->oom_look_until_ms = events & EPOLLPRI ? 0 : loop_now_ms() + LOOK_FOR_MS;
+	look(&m->oom_look);
 }
 
 /* The cgroup's own file takes part in epoll: no inotify instance, of which a user has 128. */
@@ -80,6 +93,7 @@ void oom_watch(struct member *m)
 	if (!m->cgroup || !m->cgroup[0])
 		return;
 	m->oom.ready = on_oom;
+	m->oom_look.fire = look;
 	m->oom.fd = open_events(m->cgroup);
 	if (m->oom.fd < 0) {
 		int fd;
@@ -92,6 +106,12 @@ void oom_watch(struct member *m)
 	m->oom_kills = m->oom_kills_at_our_kill = oom_count(m);
 	if (loop_watch(&m->oom, events) < 0)
 		loop_close(&m->oom);
+}
+
+void oom_unwatch(struct member *m)
+{
+	loop_close(&m->oom);
+	loop_timer_stop(&m->oom_look);
 }
 
 void oom_decide(struct member *m)

@@ -10,6 +10,8 @@
 
 /* Watches the container's memory cgroup; each kill is told as an `oom` event. Without one: nothing. */
 void oom_watch(struct member *m);
+/* May be called for what is not watched. */
+void oom_unwatch(struct member *m);
 
 /* Processes that the kernel killed for this container's limit; 0 when nobody counts. */
 uint64_t oom_count(const struct member *m);

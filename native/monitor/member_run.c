@@ -179,7 +179,7 @@ static void end_of_init(struct member *m, int status, int64_t at_ns)
 	m->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	m->exit_code = WIFSIGNALED(status) ? 128 + m->signal : WEXITSTATUS(status);
 	oom_decide(m);
-	loop_close(&m->oom);
+	oom_unwatch(m);
 	member_finish(m);
 }
 

@@ -330,6 +330,16 @@ describe("a container", () => {
     expect(childrenOf(pod.pid)).toEqual([pod.pausePid]);
   });
 
+  it("tells of a process of its that is killed for memory at once, and goes on", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.subscribe();
+    for (let i = 0; i < 3; i++) {
+      const id = await pod.shell(connection, "tail /dev/zero; exec sleep 1000", { memoryBytes: 16 << 20 });
+      await connection.event("oom", id);
+      await connection.request("delete", { container: id });
+    }
+  });
+
   it("is killed for its memory, and says so; one killed by request does not (U3)", async () => {
     await using pod = await MonitorPod.start();
     const connection = await pod.subscribe();
