@@ -76,7 +76,9 @@ export class Task {
     return this.#by(caller, "Start", api.ProcessRequest, api.StartResponse, process, signal);
   }
   delete(process: ProcessRef, signal: AbortSignal): Promise<api.DeleteResponse> {
-    return this.#call("Delete", api.ProcessRequest, api.DeleteResponse, process, signal);
+    // Half of a container's is worse than none: gVisor's shim can't do the rest.
+    const caller = process.execId === undefined ? this.#lasting(process.id) : this.#client;
+    return this.#by(caller, "Delete", api.ProcessRequest, api.DeleteResponse, process, signal);
   }
   /** Settles when the process has ended: `forMs` may be long. */
   wait(process: ProcessRef, forMs: number, signal: AbortSignal): Promise<api.WaitResponse> {
