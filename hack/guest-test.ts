@@ -167,6 +167,7 @@ function writeTable(): void {
   };
   const all = rows.map(([, row]) => row);
   const failed = all.flatMap((row) => row.failed);
+  const without = expand(fullFiles).filter((name) => !rows.some(([recordedName]) => recordedName === name));
   const byReason = Map.groupBy(
     all.flatMap((row) => row.skipped),
     ({ reason }) => reason,
@@ -180,6 +181,7 @@ function writeTable(): void {
       [...rows.map(([name, row]) => cells(name, [row])), cells("all", all)],
     ),
     ...(failed.length > 0 ? ["", "Failed:", "", ...failed.map((name) => `- ${name}`)] : []),
+    ...(without.length > 0 ? ["", `Not run to their end yet: ${without.join(", ")}.`] : []),
     ...(byReason.size > 0
       ? ["", "Skipped:", "", ...[...byReason].map(([reason, skips]) => `- ${skips.length}: ${reason}`)]
       : []),
