@@ -41,7 +41,7 @@ const fullFiles = [
   "test/guest",
   "test/integration/cgroup",
   "test/integration/oci",
-  "test/native/cgroup.test.ts",
+  "test/native/fields/cgroup.test.ts",
   ...["isolation", "kernel"].map((name) => `test/native/security/${name}.test.ts`),
   ...e2e.map((name) => `test/e2e/${name}.test.ts`),
   "test/e2e/streaming",
