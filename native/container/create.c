@@ -169,7 +169,7 @@ static int init_ended(const struct creation *c, struct err *e)
 	uint64_t kills = 0;
 
 	if (e->code == EPIPE && *c->cgroup && cgroup_oom_kills(c->cgroup, &kills, &ignored) == 0 && kills)
-		return err_set(e, ENOMEM, "linux.resources.memory.limit: too low, the container's first process was killed before its program ran");
+		return err_set(e, EINVAL, "linux.resources.memory.limit: too low, the container's first process was killed before its program ran");
 	return err_wrap(e, "set up the container");
 }
 
