@@ -80,6 +80,7 @@ void session_end(struct session *s)
 			break;
 		}
 	loop_timer_stop(&s->limit);
+	loop_timer_stop(&s->in_taken);
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
 	loop_close(&s->out[1].watch);
@@ -207,7 +208,9 @@ static void end_stdin(void *arg)
 	if (s->forgotten)
 		return;
 	if (s->is_exec) {
-		if (!s->tty) /* closing a terminal would hang up on its session */
+		if (s->external)
+			session_external_end_input(s);
+		else if (!s->tty) /* closing a terminal would hang up on its session */
 			loop_close(&s->in);
 	} else if (s->with_stdin && !s->member->stdin_once) {
 		/* Its input goes on for others: who has said all detaches, as from containerd and CRI-O. */

@@ -4,6 +4,9 @@
  * One whose client went away stays until the shim tells its end: `state` names it, so that the next daemon kills it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +20,7 @@
  * What an exec wrote may still be on its way through the shim when its exit comes. The end of the FIFOs is the end
  * of it; where children hold them, silence for so long, or so long in all.
  */
-#define QUIET_MS 1000
+#define QUIET_MS 3000
 #define OUTPUT_LIMIT_MS 10000
 
 static void refuse(struct reply *r, enum error_kind kind, const struct err *e)
@@ -110,6 +113,46 @@ void session_exec_io(struct json_view params, struct reply *r)
 	for (int i = 0; s->conn && i < 2; i++)
 		if (s->out[i].watch.fd >= 0)
 			loop_watch(&s->out[i].watch, EPOLLIN);
+}
+
+/*
+ * A shim opens the FIFO when it comes to it, perhaps after all input has been written and its end been told. With no
+ * end open in between, what was written is gone, and the shim waits for a writer for ever (fifo(7)). So a writing end
+ * stays, which poll(2) finds broken until there is a reader. One that has gone again is not waited for longer than this.
+ */
+#define TAKEN_LIMIT_MS 4096
+
+static void on_in_taken(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, in_taken);
+	struct pollfd p = { .fd = s->in.fd };
+
+	if (s->in.fd < 0)
+		return;
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLERR) && s->in_wait_ms <= TAKEN_LIMIT_MS) {
+		loop_timer(&s->in_taken, s->in_wait_ms);
+		s->in_wait_ms *= 2;
+	} else {
+		loop_close(&s->in);
+	}
+}
+
+void session_external_end_input(struct session *s)
+{
+	char path[32];
+	int writer;
+
+	if (s->tty || s->in.fd < 0 || s->in_wait_ms)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->in.fd);
+	writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	loop_close(&s->in);
+	if (writer < 0)
+		return;
+	s->in.fd = writer;
+	s->in_wait_ms = 1;
+	s->in_taken.fire = on_in_taken;
+	on_in_taken(&s->in_taken);
 }
 
 void session_external_output(struct session *s, bool ended)

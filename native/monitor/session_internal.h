@@ -36,6 +36,8 @@ struct session {
 	char *cgroup;         /* exec: its own; NULL: none */
 	unsigned int number;  /* exec: of its member, from 1 */
 	char *external;       /* exec of a shim: its id there; NULL: it is a child of ours */
+	struct timer in_taken; /* external: looks whether the shim has opened the input that has ended */
+	uint64_t in_wait_ms;
 };
 
 /* A new session of m for the connection of r; NULL: no memory. */
@@ -49,6 +51,9 @@ void session_child_exited(struct child *c, int status, int64_t at_ns);
 
 /* Gives all back. May be called twice: a broken connection ends a session in the middle of a send. */
 void session_end(struct session *s);
+
+/* The input of an external exec has ended: it is closed once the shim has it. */
+void session_external_end_input(struct session *s);
 
 /* Of an external exec that has ended: all that it wrote is sent, unless more may come. */
 void session_external_output(struct session *s, bool ended);

@@ -116,7 +116,7 @@ export class RawConnection {
   async ask(method: string, params: Json = {}): Promise<Json> {
     this.#lastId += 1;
     const id = this.#lastId;
-    if (method === "exec" || method === "attach" || method === "port_forward") this.#switchOn = id;
+    if (["exec", "exec_io", "attach", "port_forward"].includes(method)) this.#switchOn = id;
     this.send({ id, method, params });
     return await this.#until(`answer to ${method}`, () => {
       const at = this.messages.findIndex((message) => message.id === id);

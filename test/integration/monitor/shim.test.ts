@@ -3,6 +3,7 @@
  * monitor calls a shim. What is kept is bounded, what is no protocol is cut, the shim itself is served.
  */
 import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -246,4 +247,57 @@ describe("a call to a shim", () => {
     for (const path of ["/nonexistent", join(pod.folder, "x".repeat(120)), "@nobody"])
       expect(await daemon.refusal("call", call(path))).toBe("unavailable");
   });
+});
+
+/** Whether the process has it open for reading and writing. */
+function holdsBothEnds(pid: number, fifo: string): boolean {
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== fifo) return false;
+      const [, flags = "0"] = /flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8")) ?? [];
+      return (Number.parseInt(flags, 8) & 3) === constants.O_RDWR;
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}
+
+describe("an exec whose process is the shim's", () => {
+  it.each(["", "input"])(
+    "gets all of its input, and the end, however late the shim opens it: %j",
+    async (input) => {
+      await using pod = await start();
+      const daemon = await pod.connect();
+      const container = "late";
+      await daemon.request("prepare", pod.prepareParams(container));
+      await daemon.request("create_io", pod.createParams(container, { args: ["/bin/true"] }));
+      await daemon.request("started", { container });
+      const client = await pod.connect();
+      const io = await client.request("exec_io", { container, exec: "e1", tty: false, stdin: true });
+      const fifo = String(io.stdin);
+      expect(holdsBothEnds(pod.pid, fifo)).toBe(true);
+      if (input !== "") client.sendFrame(0, input);
+      client.sendFrame(0, "");
+      await waitFor("the end of the input", () => !holdsBothEnds(pod.pid, fifo));
+
+      const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        const buffer = Buffer.alloc(64);
+        let read = "";
+        await waitFor("the end of the FIFO", () => {
+          try {
+            const size = readSync(reader, buffer);
+            read += buffer.toString("utf8", 0, size);
+            return size === 0;
+          } catch (error) {
+            if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+            return false;
+          }
+        });
+        expect(read).toBe(input);
+      } finally {
+        closeSync(reader);
+      }
+    },
+  );
 });
