@@ -218,6 +218,18 @@ void reply_error(struct reply *r, enum error_kind kind, const struct err *e)
 	free(r);
 }
 
+void reply_report(void *reply, const struct runner_report *report, int fd, const struct text *body)
+{
+	if (fd >= 0)
+		close(fd);
+	if (report->e.code)
+		reply_error(reply, report->kind, &report->e);
+	else if (body)
+		reply_ok(reply, body->at, body->len);
+	else
+		reply_ok(reply, "{}", 2);
+}
+
 void reply_refuse(struct reply *r, enum error_kind kind, int code, const char *fmt, ...)
 {
 	struct err e = { .code = code };

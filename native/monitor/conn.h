@@ -64,6 +64,8 @@ void conn_close_all(void);
 void reply_ok(struct reply *r, const char *result, size_t len);
 /* An error; the message is the step, with the system's text where it says more. Ends the reply. */
 void reply_error(struct reply *r, enum error_kind kind, const struct err *e);
+/* What a runner reported, as its `runner_done`: the body, {} without one, or the error. Closes fd. reply: a struct reply. */
+void reply_report(void *reply, const struct runner_report *report, int fd, const struct text *body);
 /* Both in one: EINVAL and a sentence. */
 void reply_refuse(struct reply *r, enum error_kind kind, int code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
@@ -14,14 +13,7 @@
 
 static void signalled(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
-	struct reply *r = owner;
-
-	if (fd >= 0)
-		close(fd);
-	if (report->e.code)
-		reply_error(r, report->kind, &report->e);
-	else
-		reply_ok(r, "{}", 2);
+	reply_report(owner, report, fd, NULL);
 }
 
 void member_kill(struct json_view params, struct reply *r)
@@ -78,14 +70,8 @@ void member_kill(struct json_view params, struct reply *r)
 static void updated(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
 	struct member *m = owner;
-	struct reply *r = member_not_busy(m);
 
-	if (fd >= 0)
-		close(fd);
-	if (report->e.code)
-		reply_error(r, report->kind, &report->e);
-	else
-		reply_ok(r, "{}", 2);
+	reply_report(member_not_busy(m), report, fd, NULL);
 	if (m->deleting)
 		member_delete_step(m);
 }
@@ -147,18 +133,6 @@ void member_resume(struct json_view params, struct reply *r)
 	freeze(params, r, false);
 }
 
-static void usage_told(void *owner, const struct runner_report *report, int fd, const struct text *body)
-{
-	struct reply *r = owner;
-
-	if (fd >= 0)
-		close(fd);
-	if (report->e.code)
-		reply_error(r, report->kind, &report->e);
-	else
-		reply_ok(r, body->at, body->len);
-}
-
 void member_usage(struct json_view params, struct reply *r)
 {
 	struct member *m = member_of(params, r);
@@ -171,7 +145,7 @@ void member_usage(struct json_view params, struct reply *r)
 	else if (m->deleting || m->state != MEMBER_RUNNING)
 		reply_refuse(r, KIND_FAILED_PRECONDITION, ESRCH, "container %s is %s", m->id,
 			     m->deleting ? "being deleted" : member_state_name(m));
-	else if (oci_usage_begin(m, usage_told, r, &e) < 0)
+	else if (oci_usage_begin(m, reply_report, r, &e) < 0)
 		reply_error(r, error_kind_of(e.code), &e);
 }
 

@@ -125,12 +125,7 @@ static void called(void *owner, const struct runner_report *report, int fd, cons
 	cleanup_free struct call_order *o = owner;
 	struct member *m = member_find(o->container);
 
-	if (fd >= 0)
-		close(fd);
-	if (report->e.code)
-		reply_error(o->reply, report->kind, &report->e);
-	else
-		reply_ok(o->reply, body->at, body->len);
+	reply_report(o->reply, report, fd, body);
 	if (m && --m->calls == 0)
 		shim_settled(m);
 }

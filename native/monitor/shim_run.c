@@ -228,18 +228,6 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 	return 0;
 }
 
-static void ran(void *owner, const struct runner_report *report, int fd, const struct text *body)
-{
-	struct reply *r = owner;
-
-	if (fd >= 0)
-		close(fd);
-	if (report->e.code)
-		reply_error(r, report->kind, &report->e);
-	else
-		reply_ok(r, body->at, body->len);
-}
-
 void shim_run(struct json_view params, struct reply *r)
 {
 	struct run_work work = { params, -1 };
@@ -269,6 +257,6 @@ void shim_run(struct json_view params, struct reply *r)
 		work.mntns_fd = m->mntns_fd;
 	}
 	if ((log.at && open_log(path, &e) < 0) ||
-	    runner_start(run_work, &work, &work.mntns_fd, 1, limit_ms, ran, r, &e) < 0)
+	    runner_start(run_work, &work, &work.mntns_fd, 1, limit_ms, reply_report, r, &e) < 0)
 		reply_error(r, error_kind_of(e.code), &e);
 }

@@ -2,8 +2,7 @@
  * Calls that outlive this daemon: the pod's monitor makes them (native/monitor/shim_call.c). Some shims give up what
  * they do when the connection of its caller ends: gVisor's leaves a container that a killed daemon was starting dead.
  */
-import { type Caller, type CallOptions, decodeResult, encodeCall } from "../../ttrpc/call.ts";
-import type { Codec } from "../../ttrpc/message.ts";
+import { type Caller, decodeResult, encodeCall } from "../../ttrpc/call.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import { text } from "../monitor/protocol.ts";
 import type { ShimAddress } from "./bootstrap.ts";
@@ -14,14 +13,7 @@ const stream = 1;
 /** Calls about one container. */
 export function lastingCaller(monitor: MonitorSandbox, { path }: ShimAddress, container: string): Caller {
   return {
-    async call<Req, ReqInit, Res, ResInit>(
-      service: string,
-      method: string,
-      request: Codec<Req, ReqInit>,
-      response: Codec<Res, ResInit>,
-      message: ReqInit,
-      options: CallOptions,
-    ): Promise<Res> {
+    async call(service, method, request, response, message, options) {
       const frame = encodeCall(stream, service, method, request.encode(message), options);
       const answer = await monitor.request(
         "call",
