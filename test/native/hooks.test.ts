@@ -4,6 +4,7 @@ import { describe } from "vitest";
 import type { Bundle, Spec } from "../integration/oci/bundle.ts";
 import { waitFor } from "../support/wait.ts";
 import { compare } from "./compare.ts";
+import { ours } from "./runtimes.ts";
 
 const sleeper = (s: Spec) => {
   s.process.args = ["/bin/sleep", "1000"];
@@ -55,10 +56,11 @@ describe("hooks", () => {
       sleeper(s);
       s.hooks = { poststart: [hook(complaint)] };
     },
-    observe: async (b) => {
+    observe: async (b, runtime) => {
       b.create();
       const start = b.start();
-      if (start.code !== 0)
+      // crun's goes on to run one time in four.
+      if (runtime === ours)
         await waitFor("its end", () => !existsSync(join(b.state, b.id)) || b.status() === "stopped");
       return { failed: start.code !== 0, told: start.stderr.includes("the reason is 42") };
     },
