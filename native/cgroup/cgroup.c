@@ -254,6 +254,25 @@ void cgroup_join_close(struct cgroup_join *j)
 	memset(j, 0xff, sizeof(*j));
 }
 
+int cgroup_await_moves(const char *path, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+	char full[300 + CGROUP_PATH_MAX];
+	cleanup_fd int fd = -1;
+	pid_t pid;
+
+	if (!host)
+		return -e->code;
+	snprintf(full, sizeof(full), "%s%s/cgroup.procs", host->list[0].mount, path);
+	fd = open(full, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "open %s", full);
+	pid = fork();
+	if (pid == 0)
+		_exit(write(fd, "0", 1) < 0);
+	return pid < 0 ? err_set(e, errno, "fork for %s", full) : 0;
+}
+
 /* Where the folder of an exec is. */
 static int sub_hierarchy(const struct cgroup_host *host)
 {

@@ -107,6 +107,13 @@ int cgroup_join_self(const struct cgroup_join *j, bool with_v2, struct err *e);
 void cgroup_join_close(struct cgroup_join *j);
 
 /*
+ * For those who will have a program write pids to cgroup.procs: that wait begins now, while they go on. When it is over
+ * the machine stays ready for about as long again (rcu_sync_exit). Who waits is a child: it moves itself to `path`,
+ * where the caller is already, so that nothing else comes of it, and ends; it is the caller's to reap.
+ */
+int cgroup_await_moves(const char *path, struct err *e);
+
+/*
  * Makes a folder below a container's cgroup for one exec, in one hierarchy only: where kill is
  * atomic (v2), else in the freezer. j is changed to join it there.
  */

@@ -159,7 +159,11 @@ static void test_life(void)
 	CHECK(waitpid(one, &status, 0) == one && WTERMSIG(status) == SIGKILL, "the first lives");
 	CHECK(waitpid(two, &status, 0) == two && WTERMSIG(status) == SIGKILL, "the one in the sub-cgroup lives");
 	CHECK(cgroup_oom_kills(path, &kills, &e) == 0 && kills == 0, "kills %llu %s", (unsigned long long)kills, e.step);
+	CHECK(cgroup_await_moves(path, &e) == 0, "%s", e.step);
+	CHECK(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0, "nobody could wait: status %d", status);
+	wait_for_members(0);
 	CHECK(cgroup_remove(path, 2000, &e) == 0, "%s", e.step);
+	CHECK(cgroup_await_moves(path, &e) == -ENOENT, "waits in a cgroup that is gone");
 	CHECK(cgroup_remove(path, 0, &e) == 0 && cgroup_kill_all(path, &e) == 0, "twice");
 }
 

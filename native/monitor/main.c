@@ -34,6 +34,7 @@
 #include "monitor/loop.h"
 #include "monitor/mapped_layers.h"
 #include "monitor/member.h"
+#include "monitor/oci.h"
 #include "monitor/pod.h"
 #include "monitor/runner.h"
 #include "monitor/shim.h"
@@ -181,6 +182,7 @@ static void __attribute__((noreturn)) monitor(char *request, int sock)
 		_exit(1);
 	}
 	null_stdio(STDOUT_FILENO);
+	oci_await_moves(); /* meanwhile the pod gets its network, and its first container is asked for */
 	if (loop_run(&e) < 0) {
 		note(&e);
 		_exit(1);

@@ -73,6 +73,7 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 	cleanup_fd int console = -1;
 	int n = 6;
 
+	oci_await_moves();
 	snprintf(process, sizeof(process), "exec-%u.json", exec->number);
 	snprintf(pid_file, sizeof(pid_file), "exec-%u.pid", exec->number);
 	snprintf(socket, sizeof(socket), "exec-%u.tty", exec->number);

@@ -80,6 +80,12 @@ int oci_console_take(int sock, int *ret_master, struct err *e);
  */
 int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e);
 
+/*
+ * The program is going to move a process to its container's cgroups: what that waits for begins now (cgroup.h). A
+ * sandboxed one moves nothing. Before the caller enters the container's mount namespace.
+ */
+void oci_await_moves(void);
+
 /* Removes what the program keeps of a container; nothing there is success. */
 int oci_remove_state(const char *id, struct err *e);
 bool oci_has_state(const char *id);

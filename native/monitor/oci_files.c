@@ -15,7 +15,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cgroup/cgroup.h"
 #include "monitor/oci.h"
+#include "monitor/pod.h"
 
 /* What the program left running became a child of ours; any other pid is nobody's to signal. */
 static bool is_child(pid_t pid)
@@ -104,6 +106,14 @@ int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e)
 	}
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_fd < 0 ? err_set(e, errno, "open cgroup \"%s\"", path) : 0;
+}
+
+void oci_await_moves(void)
+{
+	struct err e;
+
+	if (oci.path && !oci.sandboxed && cgroup_await_moves(pod.monitor_cgroup, &e) < 0)
+		dprintf(STDERR_FILENO, "kobako-monitor: wait for moves between cgroups: %s\n", e.step);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
