@@ -71,12 +71,18 @@ int exit_signal(int code)
 	return code > 128 && code <= 128 + 64 ? code - 128 : 0;
 }
 
+/* What gVisor's shim gives for an end that it could not ask about: the sandbox was gone. */
+#define SHIM_LOST 128
+
 /* The first word on its end counts: an event, or what the daemon found out. */
 static void member_ended(struct member *m, uint32_t code, int64_t at_ns)
 {
 	if (m->ended || m->state < MEMBER_CREATED)
 		return;
 	m->ended = true;
+	/* Where its processes are not the host's, the kernel has killed the sandbox, with all that is in it. */
+	if (m->oom_told && !m->pid && code == SHIM_LOST)
+		code = 128 + SIGKILL;
 	m->exit_code = (int)(code > 255 ? 255 : code);
 	m->signal = exit_signal(m->exit_code);
 	m->oom_killed = m->oom_told && code == 128 + SIGKILL;

@@ -29,6 +29,8 @@ export type FakeMode =
   | "v2" // answers with an address alone
   | "json" // version 3, as JSON
   | "v3" // version 3, as a BootstrapResult
+  | "late-exit" // says that a container has stopped before it knows how: its end is told once that was said
+  | "oom" // ends come after a shortage of memory
   | "mute-events" // ends of processes are told to those who wait only
   | "slow" // every call takes a while
   | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
@@ -80,6 +82,8 @@ interface Process {
   readonly ended: Promise<{ code: number; atNs: bigint }>;
   readonly end: (code: number) => void;
   result: { code: number; atNs: bigint } | undefined;
+  /** Its program has ended: tells how. Else undefined. */
+  tell: (() => void) | undefined;
   closeStdin: () => void;
 }
 
@@ -131,12 +135,14 @@ class FakeTask {
         return {};
       }),
       State: method(api.ProcessRequest, api.StateResponse, (request) => {
-        const { child, result } = ref(request);
-        const status = result
-          ? api.TaskStatus.TASK_STOPPED
-          : child
-            ? api.TaskStatus.TASK_RUNNING
-            : api.TaskStatus.TASK_CREATED;
+        const { child, result, tell } = ref(request);
+        if (this.#mode === "late-exit" && tell !== undefined) setTimeout(tell, slowMs);
+        const status =
+          (result ?? tell)
+            ? api.TaskStatus.TASK_STOPPED
+            : child
+              ? api.TaskStatus.TASK_RUNNING
+              : api.TaskStatus.TASK_CREATED;
         return {
           id: request.id,
           pid: process.pid,
@@ -241,6 +247,7 @@ class FakeTask {
         this.#publish(id, code, made.result.atNs);
       },
       result: undefined,
+      tell: undefined,
       closeStdin: () => {},
     };
     this.#processes.set(id, made);
@@ -278,40 +285,44 @@ class FakeTask {
     Object.assign(made, { child });
     child.once("exit", (code, signal) => {
       const status = code ?? 128 + (signal === "SIGKILL" ? 9 : 15);
-      setTimeout(() => made.end(status), 20); // output is on its way while the end is told
+      made.tell = () => {
+        made.tell = undefined;
+        made.end(status);
+      };
+      if (this.#mode === "late-exit") note({ method: "ended", id });
+      else if (this.#mode === "oom") {
+        const value = api.TaskOom.encode({ containerId: id });
+        void forward("/tasks/oom", { typeUrl: api.typeUrl.taskOom, value }).then(made.tell);
+      } else setTimeout(made.tell, 20); // output is on its way while the end is told
     });
   }
 
   #publish(id: string, code: number, atNs: bigint): void {
     if (this.#mode === "mute-events") return;
     const [containerId = "", execId] = id.split("/");
-    const event = api.TaskExit.encode({
+    const value = api.TaskExit.encode({
       containerId,
       id: execId ?? containerId,
       pid: process.pid,
       exitStatus: code,
       exitedAt: api.timestamp(atNs),
     });
-    void TtrpcClient.connect(process.env.TTRPC_ADDRESS ?? "", AbortSignal.timeout(5000)).then(
-      async (client) => {
-        await client.call(
-          api.service.events,
-          "Forward",
-          api.ForwardRequest,
-          api.Empty,
-          {
-            envelope: {
-              namespace: "kobako",
-              topic: "/tasks/exit",
-              event: { typeUrl: api.typeUrl.taskExit, value: event },
-            },
-          },
-          { timeoutMs: 5000 },
-        );
-        client.close();
-      },
-    );
+    void forward("/tasks/exit", { typeUrl: api.typeUrl.taskExit, value });
   }
+}
+
+/** Tells the monitor an event. */
+async function forward(topic: string, event: { typeUrl: string; value: Uint8Array }): Promise<void> {
+  const client = await TtrpcClient.connect(process.env.TTRPC_ADDRESS ?? "", AbortSignal.timeout(5000));
+  await client.call(
+    api.service.events,
+    "Forward",
+    api.ForwardRequest,
+    api.Empty,
+    { envelope: { namespace: "kobako", topic, event } },
+    { timeoutMs: 5000 },
+  );
+  client.close();
 }
 
 /** Mounts a disk as a guest would; returns how to take it away again. */

@@ -1,6 +1,6 @@
 /** After a restart of the daemon: what the shim says and what the monitor knows are brought together. */
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import { TaskStatus, timestampNs } from "../../ttrpc/message.ts";
+import { TaskStatus, timestampNs, type WaitResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import { asObject, list, text } from "../monitor/protocol.ts";
 import type { ProcessRef, Task } from "./task.ts";
@@ -47,7 +47,8 @@ export async function agree(
       continue;
     }
     if (state.status === TaskStatus.TASK_STOPPED) {
-      await tellExit(monitor, id, state.exitStatus, timestampNs(state.exitedAt), signal);
+      const end = timestampNs(state.exitedAt) === 0n ? await lateEnd(task, id, found, signal) : state;
+      await tellExit(monitor, id, end.exitStatus, timestampNs(end.exitedAt), signal);
       continue;
     }
     const runs = state.status !== TaskStatus.TASK_CREATED;
@@ -59,6 +60,18 @@ export async function agree(
       if (typeof orphan === "string") await endOrphan(task, monitor, { id, execId: orphan }, found, signal);
     if (container.stdin_closed === true) await found.quietly(task.closeStdin({ id }, signal));
   }
+}
+
+/** gVisor's shim says that a container has stopped before it has its exit code; of one that never ran it has none. */
+async function lateEnd(
+  task: Task,
+  id: string,
+  found: Found,
+  signal: AbortSignal,
+): Promise<Pick<WaitResponse, "exitStatus" | "exitedAt">> {
+  const wait = task.wait({ id }, killMs, signal);
+  await found.quietly(wait);
+  return await wait.catch(() => ({ exitStatus: killedCode, exitedAt: undefined })); // told above
 }
 
 async function endOrphan(

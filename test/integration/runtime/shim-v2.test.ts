@@ -220,6 +220,28 @@ describe("a shim that misbehaves", () => {
     await expect.poll(() => made.output()).toBe("on\n");
   });
 
+  it("and does not know yet how what has stopped has ended is waited for", async () => {
+    const { start, calls } = setUp("late-exit");
+    await using pod = await start();
+    const made = await pod.shell("exit 4");
+    await expect
+      .poll(() => calls().some(({ method, id }) => method === "ended" && id === made.id))
+      .toBe(true);
+    await pod.reconnect();
+    expect(pod.sandbox.initial.containers).toMatchObject([{ id: made.id, phase: "exited", exitCode: 4 }]);
+  });
+
+  it.each([
+    [128, { exitCode: 137, signal: 9, oomKilled: true }],
+    [137, { exitCode: 137, signal: 9, oomKilled: true }],
+    [3, { exitCode: 3, signal: 0, oomKilled: false }],
+  ])("and tells of a shortage of memory before an end with code %i", async (code, end) => {
+    const { start } = setUp("oom");
+    await using pod = await start();
+    const made = await pod.shell(`exit ${code}`);
+    expect(await made.exited()).toMatchObject(end);
+  });
+
   it("and is slow is waited for", async () => {
     const { start } = setUp("slow");
     await using pod = await start();
