@@ -4,6 +4,9 @@
 
 #include "base/err.h"
 
+/* Runs a program from a detached, read-only mount of its file. Returns -errno where the kernel refuses, and of scripts. */
+int seal_exec(const char *path, char *const argv[], char *const envp[], struct err *e);
+
 /*
  * Runs this program again from a detached, read-only mount of its own file, unless its file is on a
  * read-only mount already: then 0. /proc/PID/exe of it and of its children can't be opened for

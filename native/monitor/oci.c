@@ -21,12 +21,15 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/seal.h"
 #include "base/sys.h"
 
 /* Of a log the end is read: the reason is what a program says last. */
 #define LOG_MAX (64u << 10)
 /* Time for killed processes to be gone. */
 #define END_LIMIT_MS 5000
+/* What crun tells itself: it runs from a read-only mount of its file. */
+#define OCI_CLONED "_LIBCONTAINER_CLONED_BINARY=1"
 
 struct oci_program oci;
 
@@ -81,7 +84,8 @@ int oci_parse(struct json_view v, struct oci_program *ret, struct err *e)
 	}
 	if (json_view_u64(json_view_get(v, "timeout_ms"), 600000, &ret->timeout_ms) < 0 || ret->timeout_ms == 0)
 		return err_set(e, EINVAL, "start request: \"runtime.timeout_ms\" is not from 1 to 600000");
-	if (take_bool(json_view_get(v, "sandboxed"), "sandboxed", &ret->sandboxed, e) < 0)
+	if (take_bool(json_view_get(v, "sandboxed"), "sandboxed", &ret->sandboxed, e) < 0 ||
+	    take_bool(json_view_get(v, "sealed"), "sealed", &ret->sealed, e) < 0)
 		return -e->code;
 	return take_bool(json_view_get(v, "systemd_cgroup"), "systemd_cgroup", &ret->systemd, e);
 }
@@ -204,8 +208,9 @@ static void read_reason(const char *log, struct runner_report *report)
 
 static void __attribute__((noreturn)) program(const struct oci_run *run, const char *log_arg, int log, int failed)
 {
-	char *argv[2 * OCI_ARGS_MAX + 4], *none[] = { NULL };
+	char *argv[2 * OCI_ARGS_MAX + 4], *none[] = { NULL }, *cloned[] = { (char *)(uintptr_t)OCI_CLONED, NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0, code;
+	struct err ignored; /* it seals itself then */
 
 	argv[n++] = oci.path;
 	for (char **a = oci.args; *a; a++)
@@ -224,6 +229,8 @@ static void __attribute__((noreturn)) program(const struct oci_run *run, const c
 	if (run->tty && (setsid() < 0 || ioctl(0, TIOCSCTTY, 0) < 0))
 		goto out;
 	sys_close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	if (oci.sealed)
+		seal_exec(oci.path, argv, cloned, &ignored);
 	execve(oci.path, argv, none);
 out:
 	code = errno;

@@ -36,6 +36,7 @@ struct oci_program {
 	char *hide;          /* a mount that it must not see; NULL: none */
 	uint64_t timeout_ms; /* of one run */
 	bool systemd;        /* it has systemd make its cgroups: scopes in a slice */
+	bool sealed;         /* run from a read-only mount of its file, as it else runs itself again (crun) */
 	bool sandboxed;      /* its containers' processes are no processes of the host */
 };
 

@@ -71,6 +71,7 @@ int main(void)
 	parse("{\"path\":\"/bin/runc\",\"root\":\"/r\",\"timeout_ms\":0}", EINVAL);
 	parse("{\"path\":\"/bin/runc\",\"root\":\"/r\",\"timeout_ms\":1,\"args\":[1]}", EINVAL);
 	parse("{\"path\":\"/bin/runc\",\"root\":\"/r\",\"timeout_ms\":1,\"hide\":\"x\"}", EINVAL);
+	parse("{\"path\":\"/bin/crun\",\"root\":\"/r\",\"timeout_ms\":1,\"sealed\":1}", EINVAL);
 	parse("[]", EINVAL);
 	if (failures == 0)
 		printf("oci_test: ok\n");

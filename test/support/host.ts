@@ -55,6 +55,15 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   }
 }
 
+/** Gone, or a zombie where PID 1 is slow to reap. */
+export function isDead(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("Z") === true;
+  } catch {
+    return true;
+  }
+}
+
 export function allPids(): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

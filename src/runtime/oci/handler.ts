@@ -196,6 +196,7 @@ export class OciHandler implements RuntimeHandler {
       args: [`--root=${root}`, "--log-format=json", ...flags],
       timeout_ms: this.#o.timeoutMs,
       sandboxed: kind === "runsc",
+      sealed: kind === "crun",
       systemd_cgroup: systemdCgroup,
       ...(hide === undefined ? {} : { hide }),
     };

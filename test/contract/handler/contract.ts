@@ -2,7 +2,7 @@
  * The contract of src/runtime/handler.ts as tests: every handler passes the same ones, against real programs, as root.
  * A handler's own test file calls `handlerContract`; what it can't do it says in its `limits`, and then must refuse.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { collectExec } from "../../../src/runtime/exec-output.ts";
@@ -10,16 +10,8 @@ import { namespaces, noLimits } from "../../../src/container/spec/spec.fixture.t
 import { readInterfaces } from "../../../src/stats/stats.ts";
 import type { RuntimeHandler } from "../../../src/runtime/handler.ts";
 import type { PodConfig } from "../../../src/sandbox/config.ts";
+import { isDead } from "../../support/host.ts";
 import { cgroups, type TestContainer, TestPod, within } from "./pod.ts";
-
-/** Gone, or a zombie where PID 1 is slow to reap. */
-function isDead(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("Z") === true;
-  } catch {
-    return true;
-  }
-}
 
 export interface HandlerLimits {
   /** Processes of containers are processes of the host: pids, cgroups and signals are theirs. */
@@ -234,6 +226,16 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       }
       await pod.sandbox.delete(made.id, within());
       expect((await pod.sandbox.state(within())).containers).toEqual([]);
+    });
+
+    it("has a runtime's file to begin from that can't be written (CVE-2019-5736)", async ({ skip }) => {
+      if (!limits.hostProcesses) skip();
+      await using pod = await start();
+      const made = await pod.create({ command: ["/bin/sleep", "100"] });
+      // Opening it for writing answers ETXTBSY, but only until it ends. Its times say what the mount is.
+      const exe = `/proc/${made.pid}/exe`;
+      const { atime, mtime } = statSync(exe);
+      expect(() => utimesSync(exe, atime, mtime)).toThrow("EROFS");
     });
 
     it("uses its cgroup, and is deleted with it, twice", async () => {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OciHandler } from "../../../src/runtime/oci/handler.ts";
+import { isDead } from "../../support/host.ts";
 import { Dice, scale } from "../../support/scale.ts";
 import { toolPaths } from "../../support/shims.ts";
 import { type TempDir, tempDir } from "../../support/temp-dir.ts";
@@ -345,7 +346,7 @@ describe.each(programs)("$name", ({ name, path: real, limitMs, sandboxed }) => {
       expect(await outcome).toMatchObject({ kind: "unavailable" });
       // Beside a sandbox it is in the pod's cgroup, which the daemon ends then.
       if (sandboxed) await cgroups.killAll(pod.cgroup, within());
-      await expect.poll(() => existsSync(`/proc/${program}`)).toBe(false);
+      await expect.poll(() => isDead(program)).toBe(true);
     },
   );
 
