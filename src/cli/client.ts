@@ -89,9 +89,9 @@ export class Daemon implements Disposable {
       stream.end(frame(method.request.encode(request as never)));
       for await (const bytes of frames(stream)) yield method.response.decode(bytes, maxItems) as Response<M>;
       const { code, details } = await ended;
-      o.signal?.throwIfAborted();
       if (code !== statusCode.OK) throw new StatusError(shortName(method), code, details);
     } catch (error) {
+      o.signal?.throwIfAborted();
       throw this.#lost(error);
     } finally {
       o.signal?.removeEventListener("abort", abort);
@@ -108,7 +108,7 @@ export class Daemon implements Disposable {
     const before = this.#session;
     const known = await before?.catch(() => undefined);
     // A daemon that was started again since is connected to anew, once.
-    if (before === this.#session && (!known || known.destroyed)) this.#session = undefined;
+    if (before === this.#session && (!known || known.closed)) this.#session = undefined;
     this.#session ??= this.#connect();
     return await this.#session;
   }
@@ -191,7 +191,7 @@ async function* frames(stream: ClientHttp2Stream): AsyncGenerator<Buffer> {
   }
 }
 
-/** The status that ends a call: in the trailers, or in the headers when there was nothing else to say. */
+/** The status that ends a call: in the trailers, or in the headers when there was nothing else to say. An error: none. */
 function status(stream: ClientHttp2Stream): Promise<{ code: number; details: string }> {
   return new Promise((resolve, reject) => {
     const take = (headers: IncomingHttpHeaders) => {
@@ -202,9 +202,7 @@ function status(stream: ClientHttp2Stream): Promise<{ code: number; details: str
     stream.on("response", take);
     stream.on("trailers", take);
     stream.once("error", reject);
-    stream.once("close", () =>
-      resolve({ code: statusCode.UNAVAILABLE, details: "the daemon ended the call" }),
-    );
+    stream.once("close", () => reject(Object.assign(new Error("no answer"), { code: "ECONNRESET" })));
   });
 }
 

