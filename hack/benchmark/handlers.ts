@@ -4,7 +4,7 @@
  */
 import { basename, join } from "node:path";
 import type { TomlTable } from "smol-toml";
-import { hiddenHierarchy } from "../../src/runtime/oci/host.ts";
+import { hasX32, hiddenHierarchy } from "../../src/runtime/oci/host.ts";
 import { Registry } from "../../test/support/registry.ts";
 import { tempDir, volatileDir } from "../../test/support/temp-dir.ts";
 import { must, run } from "../run.ts";
@@ -14,6 +14,8 @@ import { type PeerRuntime, startContainerd } from "./containerd.ts";
 import { type Counts, measure, type Result } from "./measure.ts";
 import { bundleFor, hiding, type OciRuntime, type Step, Stopwatch } from "./oci.ts";
 import { probe, pushWorkload, startKobako, type Target, workload } from "./subject.ts";
+
+const root = join(import.meta.dirname, "../..");
 
 /** builtin is beside containerd with runc; a shim's program is the runtime that it runs. */
 export const handlerNames = ["builtin", "runc", "runc-shim", "crun", "runsc", "runsc-shim"];
@@ -98,8 +100,9 @@ async function ownTimes(runtime: OciRuntime, rounds: number): Promise<OwnTimes> 
   await using folder = await tempDir("bench-own");
   const before = hiding([runtime]);
   const stopwatch = new Stopwatch(folder.path, before);
-  await using bundle = bundleFor(runtime, before);
-  await using sandbox = bundleFor(runtime, before);
+  const x32 = await hasX32(join(root, "build/bin/kobako-monitor"), AbortSignal.timeout(10_000));
+  await using bundle = bundleFor(runtime, before, x32);
+  await using sandbox = bundleFor(runtime, before, x32);
   const { spec } = bundle;
   await using undo = new AsyncDisposableStack();
   if (sandboxed) {

@@ -91,12 +91,14 @@ export class Stopwatch {
   }
 }
 
-/** A bundle as a kubelet's pod has it: the default seccomp profile, limits, masked paths. */
-export function bundleFor({ path }: OciRuntime, before: readonly string[]): Bundle {
+/** A bundle as a kubelet's pod has it: the default seccomp profile, limits, masked paths. x32: with that ABI. */
+export function bundleFor({ path }: OciRuntime, before: readonly string[], x32 = true): Bundle {
+  const seccomp = defaultSeccomp(process.arch === "arm64" ? "arm64" : "x64", []);
+  const architectures = seccomp.architectures?.filter((name) => x32 || name !== "SCMP_ARCH_X32");
   const bundle = new Bundle(
     (spec) => {
       spec.ociVersion = "1.0.2"; // the newest that Debian's crun knows
-      spec.linux.seccomp = { ...defaultSeccomp(process.arch === "arm64" ? "arm64" : "x64", []) };
+      spec.linux.seccomp = { ...seccomp, architectures };
       spec.linux.resources = { memory: { limit: 256 << 20 }, cpu: { shares: 512 }, pids: { limit: 100 } };
     },
     [...before, path],

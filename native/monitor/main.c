@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,8 @@
 #include "monitor/shutdown.h"
 
 #define REQUEST_MAX (1u << 20)
+/* Of a system call's number; __X32_SYSCALL_BIT of the kernel's asm/unistd.h. */
+#define X32_SYSCALL_BIT 0x40000000
 
 static struct watch signals = { .fd = -1 };
 static struct child pause_child;
@@ -302,6 +305,16 @@ static int probe_user_namespaces(const char *const folders[2])
 	return 1;
 }
 
+/* Whether this kernel has the x32 ABI: 1 when it has not, or is no x86-64. */
+static int probe_x32(void)
+{
+#ifdef __x86_64__
+	return syscall(X32_SYSCALL_BIT | SYS_getpid) < 0 && errno == ENOSYS;
+#else
+	return 1;
+#endif
+}
+
 /* What is left of a shim whose monitor is dead. */
 static int end_cgroup(const char *path)
 {
@@ -344,6 +357,8 @@ int main(int argc, char *argv[])
 		return unmount(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "--probe-user-namespaces") == 0)
 		return probe_user_namespaces((const char *[]){ argv[2], argv[3] });
+	if (argc == 2 && strcmp(argv[1], "--probe-x32") == 0)
+		return probe_x32();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		dprintf(STDOUT_FILENO, "kobako-monitor %s\n", KOBAKO_VERSION);
 		return 0;
@@ -354,6 +369,7 @@ int main(int argc, char *argv[])
 				       "       kobako-monitor --unmount PATH\n"
 				       "       kobako-monitor --end-cgroup PATH\n"
 				       "       kobako-monitor --probe-user-namespaces LAYERS SNAPSHOTS\n"
+				       "       kobako-monitor --probe-x32\n"
 				       "       kobako-monitor --version\n");
 		return 2;
 	}

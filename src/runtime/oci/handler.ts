@@ -26,7 +26,7 @@ import {
   type MonitorSandbox,
   startMonitor,
 } from "../builtin.ts";
-import { hiddenHierarchy, knowsSystemd, lowestOomScoreAdj } from "./host.ts";
+import { hasX32, hiddenHierarchy, knowsSystemd, lowestOomScoreAdj } from "./host.ts";
 import { type Program, ProgramInfo, type ProgramKind } from "./program.ts";
 import { withSandboxContainer } from "./sandbox-container.ts";
 import { externalSpec } from "./spec.ts";
@@ -60,6 +60,7 @@ export class OciHandler implements RuntimeHandler {
   readonly program: string;
   readonly #o: OciHandlerOptions;
   readonly #info: ProgramInfo;
+  readonly #x32: Promise<boolean>;
   #toldOfHiding = false;
 
   /** @throws RuntimeError `invalid-argument` for an option that is not the user's. */
@@ -77,6 +78,8 @@ export class OciHandler implements RuntimeHandler {
     this.#info = new ProgramInfo(options.path, options.timeoutMs);
     // The first pod need not wait for it; what is wrong is told then, and by Status.
     this.#info.get(AbortSignal.timeout(options.timeoutMs)).catch(() => undefined);
+    // What can't be found out is taken to be there.
+    this.#x32 = hasX32(options.monitorBinary, AbortSignal.timeout(options.timeoutMs)).catch(() => true);
   }
 
   async info(signal: AbortSignal): Promise<HandlerInfo> {
@@ -141,6 +144,7 @@ export class OciHandler implements RuntimeHandler {
     onEvent: OnEvent,
     signal: AbortSignal,
   ): Promise<MonitorSandbox> {
+    const x32 = await this.#x32;
     const adapt: AdaptCreate = (request) => {
       const { spec, shares } = externalSpec({
         request,
@@ -149,6 +153,7 @@ export class OciHandler implements RuntimeHandler {
         ociVersion,
         oomScoreAdjMin: lowestOomScoreAdj(),
         systemdCgroup,
+        x32,
       });
       return { spec, params: { shares, cgroup: request.spec.linux.cgroupsPath } };
     };

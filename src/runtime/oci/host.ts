@@ -1,5 +1,6 @@
 /** Facts of this host that an external runtime is sensitive to. Read once: they do not change while we run. */
 import { readFileSync } from "node:fs";
+import { run } from "../../process/spawn.ts";
 import type { ProgramKind } from "./program.ts";
 
 let hidden: { path: string | undefined } | undefined;
@@ -60,4 +61,10 @@ export function lowestOomScoreAdj(): number {
     lowest = (BigInt(`0x${hex}`) >> 24n) & 1n ? -1000 : 0;
   }
   return lowest;
+}
+
+/** Whether this kernel has the x32 ABI (CONFIG_X86_X32_ABI). A process that can't say it, because a filter ended it, has none either. */
+export async function hasX32(monitorBinary: string, signal: AbortSignal): Promise<boolean> {
+  const { code } = await run(monitorBinary, ["--probe-x32"], {}, signal);
+  return code === 0;
 }

@@ -36,6 +36,7 @@ const input = (over: Partial<ExternalRequest> = {}): ExternalRequest => ({
   ociVersion: "1.3.0",
   oomScoreAdjMin: -1000,
   systemdCgroup: false,
+  x32: false,
   ...over,
 });
 
@@ -89,5 +90,25 @@ describe("the config.json of an external runtime", () => {
     expect(externalSpec(input({ kind: "runsc" })).spec.linux.cgroupsPath).toBe("");
     for (const path of ["/kubepods/pod1/c1", "/a.slice/c1", "/a.slice/b/kobako-c1.scope", "kobako-c1.scope"])
       expect(() => systemdPath(path)).toThrow(/no scope in a slice/);
+  });
+
+  it("has a filter for the ABIs that the kernel has", () => {
+    const architectures = (names: string[] | undefined, x32: boolean) => {
+      const seccomp = {
+        ...(names && { architectures: names }),
+        defaultAction: "SCMP_ACT_ERRNO",
+        syscalls: [],
+      };
+      const request = { spec: { ...own, linux: { ...own.linux, seccomp } } as OciSpec, bundle, shm: true };
+      return externalSpec(input({ request, x32 })).spec.linux.seccomp;
+    };
+    const all = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"];
+    expect(architectures(all, true)).toMatchObject({ architectures: all, defaultAction: "SCMP_ACT_ERRNO" });
+    expect(architectures(all, false)).toMatchObject({
+      architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+      defaultAction: "SCMP_ACT_ERRNO",
+    });
+    expect(architectures(undefined, false)).not.toHaveProperty("architectures");
+    expect(externalSpec(input()).spec.linux).not.toHaveProperty("seccomp");
   });
 });

@@ -5,7 +5,7 @@
  * `<bundle>/shm`, and `<bundle>/share-<n>` for sources that keep the host's propagation.
  */
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { OciMount, OciNamespace, OciSpec } from "../../oci/runtime-spec.ts";
+import type { OciMount, OciNamespace, OciSeccomp, OciSpec } from "../../oci/runtime-spec.ts";
 import type { CreateRequest, SandboxNamespaces } from "../handler.ts";
 import { compareVersions, type ProgramKind } from "./program.ts";
 
@@ -19,6 +19,8 @@ export interface ExternalRequest {
   readonly oomScoreAdjMin: number;
   /** The program is told to have systemd make the cgroup: its path is that of a scope in a slice. */
   readonly systemdCgroup: boolean;
+  /** The kernel has the x32 ABI. */
+  readonly x32: boolean;
 }
 
 /** A tree of the host that the monitor clones before it enters the container's mount namespace. */
@@ -49,9 +51,19 @@ export function externalSpec(input: ExternalRequest): ExternalSpec {
         ...spec.linux,
         cgroupsPath: planCgroup(spec.linux.cgroupsPath, input),
         namespaces: planNamespaces(spec.linux.namespaces, input),
+        ...(spec.linux.seccomp === undefined ? {} : { seccomp: planSeccomp(spec.linux.seccomp, input) }),
       },
     },
   };
+}
+
+/**
+ * Half of the time that libseccomp takes for a filter goes to the third ABI of x86-64, at each create and exec of runc.
+ * Few kernels have it. Where there is none its calls are refused as those of a foreign architecture: SIGSYS, not ENOSYS.
+ */
+function planSeccomp(seccomp: OciSeccomp, { x32 }: ExternalRequest): OciSeccomp {
+  if (x32 || seccomp.architectures === undefined) return seccomp;
+  return { ...seccomp, architectures: seccomp.architectures.filter((name) => name !== "SCMP_ARCH_X32") };
 }
 
 function planCgroup(path: string, { kind, systemdCgroup }: ExternalRequest): string {

@@ -1,13 +1,14 @@
 /** The handler `oci`: kobako-monitor with external programs, each as it is found by hack/tools or installed by apt. */
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { pino } from "pino";
-import { afterAll, describe } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { OciHandler } from "../../../src/runtime/oci/handler.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { handlerContract } from "./contract.ts";
-import { monitorBinary } from "./pod.ts";
+import { monitorBinary, TestPod } from "./pod.ts";
 
 const folder = await tempDir("oci");
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -44,5 +45,16 @@ for (const { name, path, ...limits } of programs.filter(
       log: pino({ level: "warn" }),
     });
     handlerContract(handler, { hostProcesses: true, ...limits });
+
+    it("gets a filter for x32 where the kernel's configuration has it", async ({ skip }) => {
+      const config = "/proc/config.gz";
+      if (process.arch !== "x64" || !existsSync(config)) skip();
+      const has = /^CONFIG_X86_X32_ABI=y$/m.test(gunzipSync(readFileSync(config)).toString("latin1"));
+      await using pod = await TestPod.start(handler);
+      const { bundle } = await pod.create({ security: { seccomp: { type: "runtime-default" } } });
+      const { architectures } = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")).linux.seccomp;
+      expect(architectures).toContain("SCMP_ARCH_X86");
+      expect(architectures.includes("SCMP_ARCH_X32")).toBe(has);
+    });
   });
 }
