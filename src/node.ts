@@ -204,16 +204,15 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
       featuresOf: async (handler, signal) => (await handlers.get(handler)?.info(signal))?.features,
       log,
     }),
+    execBases,
     cgroups,
     places,
     locks,
     log,
     fingerprintKey,
     nowNs,
-    changed: (id, change, before) => {
-      if (change === "deleted") execBases.forget(id);
-      events.tell(id, (before ?? containers.find(id))?.sandboxId ?? "", change);
-    },
+    changed: (id, change, before) =>
+      events.tell(id, (before ?? containers.find(id))?.sandboxId ?? "", change),
   });
   sandboxLifecycle.bindContainers(containerLifecycle);
 

@@ -27,6 +27,7 @@ import type { ContainerConfig, ContainerResources } from "./config.ts";
 import type { Checkpoints } from "./checkpoint.ts";
 import { type Container, containerName } from "./container.ts";
 import { Endings, isAlive, latest } from "./endings.ts";
+import type { ExecBases } from "./exec.ts";
 import { refusedCreation, refusedLimit } from "./refusal.ts";
 import { mergeResources } from "./resources.ts";
 import { signalNumber } from "./signal.ts";
@@ -52,6 +53,7 @@ export interface ContainerLifecycleDeps {
   /** More mount options of a root filesystem, by the handler's configuration. */
   readonly snapshotOptions: (handler: string) => readonly string[];
   readonly specs: SpecMaker;
+  readonly execBases: ExecBases;
   readonly cgroups: CgroupTree;
   readonly places: CgroupPlaces;
   readonly locks: KeyedLock;
@@ -411,6 +413,7 @@ export class ContainerLifecycle implements SandboxContainers {
       cgroup: created.cgroup === "" ? container.cgroup : created.cgroup,
     });
     undo.move();
+    this.#deps.execBases.made(id, spec.process);
     this.#deps.changed(id, "created");
     const fact = this.#endings.release(id);
     if (fact !== undefined) this.#endings.exited(id, fact);
@@ -496,6 +499,7 @@ export class ContainerLifecycle implements SandboxContainers {
     const removing = containers.put({ ...current, state: transition(current.state, "remove") });
     await this.#clear(removing, signal);
     containers.remove(container.id);
+    this.#deps.execBases.forget(container.id);
     this.#release(container);
     this.#deps.changed(container.id, "deleted", removing);
   }

@@ -22,7 +22,7 @@ export function streamingHandlers(deps: StreamingServiceDeps): Handlers<typeof r
     async exec(request) {
       const { tty, stdin, stdout, stderr } = request;
       const { container } = containerLifecycle.running(idField("container_id", request.containerId));
-      const process = await execProcess(container, execBases, request.cmd, tty);
+      const process = execProcess(container, execBases, request.cmd, tty);
       const containerId = container.id;
       // The container is looked up again when the client comes: it may have ended meanwhile.
       const open = (signal: AbortSignal) =>
