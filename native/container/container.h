@@ -115,6 +115,7 @@ int container_start_answer(int start_fd, struct err *e);
 /* By whoever stands in for an init that is elsewhere: why the program does not run. Closing start_fd says that it does. */
 int container_start_refuse(int start_fd, const struct err *why);
 
+struct cgroup_join;
 struct container_exec {
 	const char *id;
 	pid_t init_pid;
@@ -123,6 +124,7 @@ struct container_exec {
 	const char *spec_path;  /* the container's config.json: seccomp, capabilities bound, env defaults */
 	const struct container_bound *bound; /* the same in short, as create gave it; NULL: spec_path is read */
 	const char *container_cgroup; /* as create gave it; needed with bound, else NULL means that of the spec */
+	const struct cgroup_join *join; /* the same, opened; NULL: it is opened here */
 	const char *process_json; /* the OCI process object, len bytes */
 	size_t process_len;
 	bool trusted;           /* the caller may give more than the container has (the runtime as a command) */

@@ -147,7 +147,9 @@ static int open_cgroup(struct execution *x, const struct container_exec *req, st
 		snprintf(path, sizeof(path), "%s", req->container_cgroup);
 	else if (cgroup_path(x->spec.cgroups_path, req->id, path, e) < 0)
 		return -e->code;
-	if (cgroup_join_open(path, &x->join, e) < 0)
+	if (req->join)
+		x->join = *req->join;
+	else if (cgroup_join_open(path, &x->join, e) < 0)
 		return -e->code;
 	for (const char *const *below = req->cgroups; below && *below; below++)
 		if (cgroup_join_below(path, *below, &x->join, e) < 0)

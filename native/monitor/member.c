@@ -119,6 +119,9 @@ void member_free(struct member *m)
 	free(m->log_path);
 	free(m->log_root);
 	free(m->exit_file);
+	if (m->join)
+		cgroup_join_close(m->join);
+	free(m->join);
 	free(m->cgroup);
 	free(m->bound);
 	loop_free(&m->start, m);

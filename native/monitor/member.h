@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "monitor/conn.h"
 #include "monitor/cri_log.h"
@@ -48,6 +49,7 @@ struct member {
 	char *bundle, *spec, *log_path, *log_root, *exit_file; /* of create */
 	struct container_bound *bound; /* what its execs take from it; NULL: they read the spec */
 	char *cgroup;             /* below each hierarchy's root; NULL or "": none */
+	struct cgroup_join *join; /* what its execs enter; NULL: none yet */
 	bool tty, stdin_once;
 	bool shm;                 /* add the pod's /dev/shm */
 	bool paused;              /* all its processes are frozen */

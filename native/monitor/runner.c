@@ -328,9 +328,9 @@ static void __attribute__((noreturn)) runner_child(int sock, runner_work work, v
 {
 	struct runner_report out = { 0 };
 	struct text body = { 0 };
-	int kept[16], count = 0, fd = -1;
+	int kept[32], count = 0, fd = -1;
 
-	for (int i = 0; i < keep_count && count < 15; i++)
+	for (int i = 0; i < keep_count && count < 31; i++)
 		if (keep[i] > 2)
 			kept[count++] = keep[i];
 	kept[count++] = sock;

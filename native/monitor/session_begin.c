@@ -44,6 +44,7 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 		.spec_path = m->spec,
 		.bound = m->cgroup && m->cgroup[0] ? m->bound : NULL,
 		.container_cgroup = m->cgroup,
+		.join = m->join,
 		.process_json = w->process.at,
 		.process_len = w->process.len,
 		.cgroup = w->cgroup,
@@ -164,6 +165,38 @@ static void exec_done(void *owner, const struct runner_report *report, int fd, c
 			loop_watch(&s->out[i].watch, EPOLLIN);
 }
 
+/*
+ * Kept from the first exec on: to look up the folder in up to ten hierarchies of v1 would cost each one 0.06 ms. Failure is
+ * left to the runner, which looks again and says why.
+ */
+static void open_join(struct member *m)
+{
+	struct err ignored;
+
+	m->join = malloc(sizeof(*m->join));
+	if (m->join && cgroup_join_open(m->cgroup, m->join, &ignored) < 0) {
+		free(m->join);
+		m->join = NULL;
+	}
+}
+
+/* Starts the runner of an exec. */
+static int start_exec(struct exec_work *work, struct err *e)
+{
+	const struct member *m = work->s->member;
+	const struct stdio *stdio = work->stdio;
+	int keep[6 + CGROUP_HIERARCHIES + 1] = { stdio->theirs[0], stdio->theirs[1], stdio->theirs[2], stdio->console_theirs,
+						 m->pidfd, m->mntns_fd };
+	int count = 6;
+
+	if (m->join) {
+		memcpy(keep + count, m->join->tasks, sizeof(m->join->tasks));
+		count += CGROUP_HIERARCHIES;
+		keep[count++] = m->join->v2;
+	}
+	return runner_start(exec_work, work, keep, count, EXEC_LIMIT_MS, exec_done, work->s, e);
+}
+
 /* Answers and returns false when an exec can't begin. */
 static bool may_exec(struct member *m, struct reply *r)
 {
@@ -188,6 +221,7 @@ void session_exec(struct json_view params, struct reply *r)
 	struct member *m = member_of(params, r);
 	struct stdio stdio;
 	struct session *s;
+	bool has_cgroup;
 	char name[32];
 	struct err e;
 	int started;
@@ -223,17 +257,15 @@ void session_exec(struct json_view params, struct reply *r)
 	s->out[1].watch.fd = stdio.ours[2];
 	s->number = ++m->execs;
 	snprintf(name, sizeof(name), "exec-%u", s->number);
-	if (!oci.path && m->cgroup && m->cgroup[0] && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
+	has_cgroup = !oci.path && m->cgroup && m->cgroup[0];
+	if (has_cgroup && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
 		s->cgroup = NULL;
+	if (has_cgroup && !m->join)
+		open_join(m);
 	work.s = s;
 	work.stdio = &stdio;
 	work.cgroup = s->cgroup ? name : NULL;
-	{
-		int keep[] = { stdio.theirs[0], stdio.theirs[1], stdio.theirs[2], stdio.console_theirs, m->pidfd,
-				m->mntns_fd };
-
-		started = runner_start(exec_work, &work, keep, sizeof(keep) / sizeof(keep[0]), EXEC_LIMIT_MS, exec_done, s, &e);
-	}
+	started = start_exec(&work, &e);
 	stdio_close_theirs(&stdio);
 	if (started < 0) {
 		refuse_exec(r, error_kind_of(e.code), &e);

@@ -212,7 +212,10 @@ describe("an exec", () => {
   it("ends soon after its process, whatever children keep its pipes open (U5)", async () => {
     await using pod = await MonitorPod.start();
     const control = await pod.connect();
+    const bare = openFiles(pod.pid);
     const id = await pod.shell(control, "sleep 100");
+    // The first one opens the container's cgroups for all that follow.
+    await (await exec(pod, id, sh("true"))).connection.collect();
     const before = openFiles(pod.pid);
     for (let round = 0; round < 20; round++) {
       const { connection } = await exec(
@@ -228,6 +231,7 @@ describe("an exec", () => {
     await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= before);
     await control.request("delete", { container: id });
     expect(childrenOf(pod.pid)).toEqual([]);
+    expect(openFiles(pod.pid)).toBe(bare);
   });
 
   it("dies with all its children when its client goes away (A14)", async () => {
