@@ -187,6 +187,9 @@ export function handlerRows(results: readonly HandlerResult[]): { head: string[]
       ((theirs.calls[call]?.p50 ?? Number.NaN) / (ours.calls[call]?.p50 ?? Number.NaN)).toFixed(1),
     ),
     row(`${label}, the program's own runs`, (result) => ms(result.own?.[own])),
+    row(`${label}, containerd / them: at most`, ({ theirs, own: program }) =>
+      program === undefined ? "-" : ((theirs.calls[call]?.p50 ?? Number.NaN) / program[own].p50).toFixed(1),
+    ),
     row(`${label}, kobako beyond them`, ({ ours, own: program }) =>
       difference(ours.calls[call], program?.[own]),
     ),

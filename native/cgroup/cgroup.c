@@ -5,7 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/sys.h"
 #include "cgroup/internal.h"
 
 /* A v1 cpuset without cpus and mems takes no process: an empty one gets its parent's. */
@@ -230,17 +233,22 @@ int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e)
 	return 0;
 }
 
-int cgroup_join_self(const struct cgroup_join *j, bool with_v2, struct err *e)
+pid_t cgroup_fork(const struct cgroup_join *j)
+{
+	struct sys_clone_args args = { .exit_signal = SIGCHLD };
+
+	if (j->v2 >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)j->v2;
+	}
+	return (pid_t)sys_clone3(&args);
+}
+
+int cgroup_join_self(const struct cgroup_join *j, struct err *e)
 {
 	for (int i = 0; i < CGROUP_HIERARCHIES; i++)
 		if (j->tasks[i] >= 0 && write(j->tasks[i], "0", 1) < 0)
 			return err_set(e, errno, "join the cgroup (hierarchy %d)", i);
-	if (with_v2 && j->v2 >= 0) {
-		int r = io_write_file_at(j->v2, "cgroup.procs", "0");
-
-		if (r < 0)
-			return err_set(e, -r, "join the v2 cgroup");
-	}
 	return 0;
 }
 
@@ -268,8 +276,13 @@ int cgroup_await_moves(const char *path, struct err *e)
 	if (fd < 0)
 		return err_set(e, errno, "open %s", full);
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		/* Nobody's end of a pipe or socket is to be open for as long as this takes. */
+		if (fd > 0)
+			sys_close_range(0, (unsigned int)fd - 1, 0);
+		sys_close_range((unsigned int)fd + 1, UINT_MAX, 0);
 		_exit(write(fd, "0", 1) < 0);
+	}
 	return pid < 0 ? err_set(e, errno, "fork for %s", full) : 0;
 }
 

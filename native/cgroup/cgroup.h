@@ -102,8 +102,10 @@ int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e);
  * machines with v2 alone "PATH". "/" is the container's own. EINVAL for ".." and for what can't be meant.
  */
 int cgroup_join_below(const char *path, const char *asked, struct cgroup_join *j, struct err *e);
-/* Moves the calling process, which must have one thread. v2 is entered with clone3 (see sys.h) unless with_v2. */
-int cgroup_join_self(const struct cgroup_join *j, bool with_v2, struct err *e);
+/* fork(2) with the child in the folder of v2; it enters those of v1 by cgroup_join_self. Not for raise(3): it has its parent's tid. */
+pid_t cgroup_fork(const struct cgroup_join *j);
+/* Moves the calling process, which must have one thread, in the hierarchies of v1. */
+int cgroup_join_self(const struct cgroup_join *j, struct err *e);
 void cgroup_join_close(struct cgroup_join *j);
 
 /*

@@ -90,19 +90,14 @@ static pid_t child_in(const char *where, bool with_sub)
 {
 	struct cgroup_join j;
 	struct err e = { 0 };
-	struct sys_clone_args args = { .exit_signal = SIGCHLD };
 	pid_t pid;
 
 	CHECK(cgroup_join_open(where, &j, &e) == 0, "%s", e.step);
 	if (with_sub)
 		CHECK(cgroup_create_sub(where, "exec-1", &j, &e) == 0, "%s", e.step);
-	if (j.v2 >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)j.v2;
-	}
-	pid = sys_clone3(&args);
+	pid = cgroup_fork(&j);
 	if (pid == 0) {
-		if (cgroup_join_self(&j, false, &e) < 0)
+		if (cgroup_join_self(&j, &e) < 0)
 			_exit(1);
 		for (;;)
 			pause();
@@ -174,6 +169,7 @@ static void test_device_program(void)
 					     { true, 'c', 1, 5, 2 },  { true, 'c', 1, -1, 2 },   { false, 'c', 1, 7, 2 } };
 	const struct cgroup_host *host;
 	struct cgroup_made made;
+	struct cgroup_join j;
 	struct err e = { 0 };
 	const char *step = "";
 	int i, dir, r, status;
@@ -191,12 +187,12 @@ static void test_device_program(void)
 	CHECK(r == 0, "%s: %s", step, strerror(-r));
 	r = device_program_attach(dir, rules, sizeof(rules) / sizeof(rules[0]), &step); /* replaces the first */
 	CHECK(r == 0, "again: %s: %s", step, strerror(-r));
-	pid = fork();
+	CHECK(cgroup_join_open(path, &j, &e) == 0, "%s", e.step);
+	pid = cgroup_fork(&j);
 	if (pid == 0) {
-		struct cgroup_join j;
 		int bits = 0;
 
-		if (cgroup_join_open(path, &j, &e) < 0 || cgroup_join_self(&j, true, &e) < 0)
+		if (cgroup_join_self(&j, &e) < 0)
 			_exit(100);
 		bits |= (open("/dev/null", O_RDWR) >= 0) << 0;
 		bits |= (open("/dev/zero", O_RDWR) < 0 && errno == EPERM) << 1;
@@ -206,6 +202,7 @@ static void test_device_program(void)
 		bits |= (open("/dev/tty", O_RDONLY) < 0 && errno == EPERM) << 5;
 		_exit(bits);
 	}
+	cgroup_join_close(&j);
 	waitpid(pid, &status, 0);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0x3f, "devices: 0x%x", WEXITSTATUS(status));
 	close(dir);

@@ -324,7 +324,7 @@ static void child_begin(void *arg)
 
 	trace_as("process");
 	/* Into the v1 groups first: what follows is the container's cost. */
-	if (cgroup_join_self(&c->x.join, false, &e) < 0)
+	if (cgroup_join_self(&c->x.join, &e) < 0)
 		fail(c->x.sync, &e);
 	if (c->x.spec.ns[NS_CGROUP].present && setns(c->req->init_pidfd, CLONE_NEWCGROUP) < 0) {
 		err_set(&e, errno, "enter the cgroup namespace of process %d", c->req->init_pid);

@@ -107,7 +107,7 @@ static int enter_user(struct init *in, struct err *e)
 static int join_cgroup(struct init *in, struct err *e)
 {
 	/* v2 was entered by clone3. Before the cgroup namespace: its root is where we are then. */
-	if (cgroup_join_self(in->cgroup, false, e) < 0)
+	if (cgroup_join_self(in->cgroup, e) < 0)
 		return -e->code;
 	cgroup_join_close(in->cgroup);
 	if (in->cgroupns >= 0 && setns(in->cgroupns, CLONE_NEWCGROUP) < 0)

@@ -35,7 +35,6 @@
 #include "monitor/loop.h"
 #include "monitor/mapped_layers.h"
 #include "monitor/member.h"
-#include "monitor/oci.h"
 #include "monitor/pod.h"
 #include "monitor/runner.h"
 #include "monitor/shim.h"
@@ -185,7 +184,8 @@ static void __attribute__((noreturn)) monitor(char *request, int sock)
 		_exit(1);
 	}
 	null_stdio(STDOUT_FILENO);
-	oci_await_moves(); /* meanwhile the pod gets its network, and its first container is asked for */
+	if (!pod.shim_cgroup) /* a shim is to be started first */
+		pod_await_moves(); /* meanwhile the pod gets its network, and its first container is asked for */
 	if (loop_run(&e) < 0) {
 		note(&e);
 		_exit(1);
@@ -210,7 +210,7 @@ static void join_own_cgroup(struct cgroup_join *join)
 	if (cgroup_create(pod.monitor_cgroup, &made, &e) < 0 || cgroup_join_open(pod.monitor_cgroup, join, &e) < 0) {
 		memset(join, 0xff, sizeof(*join)); /* all -1 */
 		note(&e);
-	} else if (cgroup_join_self(join, false, &e) < 0) {
+	} else if (cgroup_join_self(join, &e) < 0) {
 		note(&e);
 	}
 }
@@ -218,18 +218,13 @@ static void join_own_cgroup(struct cgroup_join *join)
 /* Between spawn and monitor: leaves the daemon's session, and its cgroups while it has one thread. */
 static void __attribute__((noreturn)) middle(char *request, int sock)
 {
-	struct sys_clone_args args = { .exit_signal = SIGCHLD };
 	struct cgroup_join join;
 	struct err e;
 	pid_t pid;
 
 	setsid();
 	join_own_cgroup(&join);
-	if (join.v2 >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)join.v2;
-	}
-	pid = sys_clone3(&args);
+	pid = cgroup_fork(&join);
 	if (pid == 0) {
 		cgroup_join_close(&join);
 		prctl(PR_SET_CHILD_SUBREAPER, 1);

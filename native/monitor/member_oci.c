@@ -37,7 +37,7 @@ void oci_note(const char *what, const struct err *e)
 static void take_back(const char *id, const char *bundle, const char *cgroup)
 {
 	const char *argv[] = { "delete", "--force", id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, false, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, false };
 	struct runner_report ignored = { 0 };
 	struct err e;
 
@@ -49,7 +49,7 @@ static void take_back(const char *id, const char *bundle, const char *cgroup)
 		oci_note("take back a container", &e);
 }
 
-static int run_create(const struct oci_create *w, int cgroup_fd, struct runner_report *report, int *ret_master)
+static int run_create(const struct oci_create *w, struct runner_report *report, int *ret_master)
 {
 	const struct member *m = w->m;
 	char pid_file[PATH_MAX];
@@ -59,8 +59,7 @@ static int run_create(const struct oci_create *w, int cgroup_fd, struct runner_r
 			       m->bundle,
 			       NULL,
 			       0,
-			       false,
-			       cgroup_fd };
+			       false };
 	cleanup_fd int console = -1;
 	int n = 5;
 
@@ -87,7 +86,6 @@ static int run_create(const struct oci_create *w, int cgroup_fd, struct runner_r
 static int create_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
 	struct oci_create *w = arg;
-	int cgroup = 0;
 
 	if (json_view_string(w->cgroup, report->cgroup, sizeof(report->cgroup)) < 0 || report->cgroup[0] != '/') {
 		report->kind = KIND_INVALID_ARGUMENT;
@@ -95,7 +93,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	}
 	if (oci_join_pod(&report->e) < 0)
 		return -report->e.code;
-	if (oci_make_place(w, report->cgroup, &cgroup, &report->e) == 0 && run_create(w, cgroup, report, fd) == 0)
+	if (oci_make_place(w, report->cgroup, &report->e) == 0 && run_create(w, report, fd) == 0)
 		return 0;
 	take_back(w->m->id, w->m->bundle, report->cgroup);
 	return -report->e.code;
@@ -139,7 +137,7 @@ static int simple_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct simple_work *w = arg;
 	const char *argv[] = { w->verb, w->option ? w->option : w->m->id, w->value, w->m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, false, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, false };
 
 	if (!w->option)
 		argv[1] = w->m->id, argv[2] = NULL;
@@ -201,7 +199,7 @@ static int delete_work(void *arg, struct runner_report *report, int *fd, struct 
 	const char *forced[] = { "delete", "--force", m->id, NULL }, *plain[] = { "delete", m->id, NULL };
 	/* With --force runc waits 100 ms for an end that has come already. In a sandbox it may not have. */
 	const char *const *argv = oci.sandboxed ? forced : plain;
-	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, false, 0 };
+	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, false };
 	struct err e;
 
 	/* Its processes are gone already, and its mounts go with their namespace: what is left is its record. */

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "cgroup/cgroup.h"
 #include "monitor/member_oci_internal.h"
+#include "monitor/pod.h"
 
 /* Of the processes of one exec so many are found; the others end with the container. */
 #define TREE_MAX 4096
@@ -68,16 +69,16 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 	const struct member *m = exec->m;
 	char process[64], pid_file[64], socket[64];
 	const char *argv[] = { "exec", "--detach", "--process", process, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
-	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, false, 0 };
+	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, false };
 	cleanup_unlink const char *process_gone = process, *pid_file_gone = pid_file, *socket_gone = NULL;
 	cleanup_fd int console = -1;
 	int n = 6;
 
-	oci_await_moves();
+	pod_await_moves();
 	snprintf(process, sizeof(process), "exec-%u.json", exec->number);
 	snprintf(pid_file, sizeof(pid_file), "exec-%u.pid", exec->number);
 	snprintf(socket, sizeof(socket), "exec-%u.tty", exec->number);
-	if (oci_hidden_cgroup(m->cgroup ? m->cgroup : "", &run.cgroup_fd, &report->e) < 0 || oci_enter(m, &report->e) < 0)
+	if (oci_hidden_cgroup(m->cgroup ? m->cgroup : "", &report->e) < 0 || oci_enter(m, &report->e) < 0)
 		return -report->e.code;
 	if (chdir(m->bundle) < 0)
 		return err_set(&report->e, errno, "enter \"%s\"", m->bundle);

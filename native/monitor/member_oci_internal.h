@@ -31,8 +31,8 @@ void oci_note(const char *what, const struct err *e);
 int oci_join_pod(struct err *e);
 /* The place of each run for m: its mount namespace, and with a sandboxed runtime the pod's cgroup. */
 int oci_enter(const struct member *m, struct err *e);
-/* oci_enter, with all there that the program needs to find. *ret_cgroup: for its run (struct oci_run). */
-int oci_make_place(const struct oci_create *w, const char *cgroup, int *ret_cgroup, struct err *e);
+/* oci_enter, with all there that the program needs to find. */
+int oci_make_place(const struct oci_create *w, const char *cgroup, struct err *e);
 
 /* member_oci_sandboxed.c */
 

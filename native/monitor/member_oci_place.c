@@ -31,7 +31,8 @@ int oci_join_pod(struct err *e)
 		return 0;
 	if (cgroup_join_open(pod.pod_cgroup, &join, e) < 0)
 		return -e->code;
-	r = cgroup_join_self(&join, true, e);
+	r = cgroup_join_self(&join, e);
+	oci_begin_in(take_fd(&join.v2));
 	cgroup_join_close(&join);
 	return r;
 }
@@ -143,7 +144,7 @@ static int open_the_way(const char *bundle, struct err *e)
 	return attach(tree, true, OCI_OPEN_BUNDLE, e);
 }
 
-int oci_make_place(const struct oci_create *w, const char *cgroup, int *ret_cgroup, struct err *e)
+int oci_make_place(const struct oci_create *w, const char *cgroup, struct err *e)
 {
 	cleanup_free struct share *shares = calloc(SHARES_MAX + 1, sizeof(*shares));
 	int count = 0;
@@ -159,7 +160,7 @@ int oci_make_place(const struct oci_create *w, const char *cgroup, int *ret_cgro
 			return -e->code;
 		count++;
 	}
-	if (oci_hidden_cgroup(cgroup, ret_cgroup, e) < 0 || oci_enter(w->m, e) < 0 || bind_namespaces(w->m->bundle, e) < 0)
+	if (oci_hidden_cgroup(cgroup, e) < 0 || oci_enter(w->m, e) < 0 || bind_namespaces(w->m->bundle, e) < 0)
 		return -e->code;
 	for (int i = 0; i < count; i++)
 		if (attach(shares[i].tree, shares[i].dir, shares[i].target, e) < 0)

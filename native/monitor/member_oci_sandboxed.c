@@ -42,7 +42,7 @@ static void __attribute__((noreturn)) end_as(int code)
 	if (code > 128 && code < 128 + NSIG) {
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(code - 128, SIG_DFL);
-		raise(code - 128);
+		kill(getpid(), code - 128); /* not raise: see cgroup_fork */
 	}
 	_exit(code);
 }
@@ -80,7 +80,7 @@ static void __attribute__((noreturn)) stand_in_main(const struct oci_create *w)
 
 int oci_stand_in(const struct oci_create *w, struct runner_report *report)
 {
-	pid_t pid = fork();
+	pid_t pid = oci_fork();
 
 	if (pid == 0)
 		stand_in_main(w);

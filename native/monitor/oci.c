@@ -23,6 +23,7 @@
 #include "base/io.h"
 #include "base/seal.h"
 #include "base/sys.h"
+#include "cgroup/cgroup.h"
 
 /* Of a log the end is read: the reason is what a program says last. */
 #define LOG_MAX (64u << 10)
@@ -323,11 +324,22 @@ static bool follow(const struct oci_run *run, pid_t pid, int ready_fd, int *stat
 	}
 }
 
+static struct cgroup_join begin = { .v2 = -1 };
+
+void oci_begin_in(int folder_fd)
+{
+	begin.v2 = folder_fd;
+}
+
+pid_t oci_fork(void)
+{
+	return cgroup_fork(&begin);
+}
+
 int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *report)
 {
 	cleanup_fd int log = -1, ready_fd = -1, failed = -1;
 	char name[64], log_arg[80];
-	struct sys_clone_args args = { .exit_signal = SIGCHLD };
 	int pipes[2], status = 0, code = 0;
 	bool ended = false;
 	pid_t pid;
@@ -348,11 +360,7 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 		}
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (run->cgroup_fd > 0) {
-		args.flags = CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)run->cgroup_fd;
-	}
-	pid = sys_clone3(&args);
+	pid = oci_fork();
 	if (pid == 0)
 		program(run, log_arg, log, pipes[1]);
 	close(pipes[1]);

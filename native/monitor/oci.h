@@ -53,8 +53,14 @@ struct oci_run {
 	const char *ready;       /* name in folder: when that file is there the program is left running; NULL: to its end */
 	uint64_t timeout_ms;     /* 0: the program's usual; OCI_FOR_EVER */
 	bool tty;                /* stdio[0] becomes its controlling terminal */
-	int cgroup_fd;           /* a folder of cgroup version 2 to begin in; 0: where the runner is */
 };
+
+/*
+ * In a runner: what it forks from now on begins in this folder of cgroup version 2 (taken over; -1: where the runner
+ * is). It can't move there itself without a long wait (cgroup.h).
+ */
+void oci_begin_in(int folder_fd);
+pid_t oci_fork(void);
 
 /*
  * In a runner. Returns 0 when it ended with exit code 0, or is ready: then *ret_pid (may be NULL) is its pid.
@@ -76,16 +82,10 @@ int oci_console_listen(const char *name, int *ret_fd, struct err *e);
 int oci_console_take(int sock, int *ret_master, struct err *e);
 
 /*
- * The container's folder in the hierarchy that is hidden from the program (made where it is missing), as run.cgroup_fd:
- * what the program can't see it doesn't leave, and its container would stay in the monitor's cgroup there. 0: none.
+ * Has the program begin (oci_begin_in) in the container's folder of the hierarchy that is hidden from it, made where it
+ * is missing: what the program can't see it doesn't leave, and its container would stay in the monitor's cgroup there.
  */
-int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e);
-
-/*
- * The program is going to move a process to its container's cgroups: what that waits for begins now (cgroup.h). A
- * sandboxed one moves nothing. Before the caller enters the container's mount namespace.
- */
-void oci_await_moves(void);
+int oci_hidden_cgroup(const char *cgroup, struct err *e);
 
 /* Removes what the program keeps of a container; nothing there is success. */
 int oci_remove_state(const char *id, struct err *e);

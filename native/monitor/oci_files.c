@@ -15,9 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "cgroup/cgroup.h"
 #include "monitor/oci.h"
-#include "monitor/pod.h"
 
 /* What the program left running became a child of ours; any other pid is nobody's to signal. */
 static bool is_child(pid_t pid)
@@ -84,12 +82,12 @@ int oci_console_take(int sock, int *ret_master, struct err *e)
 	return 0;
 }
 
-int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e)
+int oci_hidden_cgroup(const char *cgroup, struct err *e)
 {
 	char path[PATH_MAX];
 	size_t from;
+	int fd;
 
-	*ret_fd = 0;
 	if (!oci.hide || !cgroup[0])
 		return 0;
 	if ((size_t)snprintf(path, sizeof(path), "%s%s", oci.hide, cgroup) >= sizeof(path))
@@ -104,16 +102,11 @@ int oci_hidden_cgroup(const char *cgroup, int *ret_fd, struct err *e)
 			break;
 		*slash = '/';
 	}
-	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *ret_fd < 0 ? err_set(e, errno, "open cgroup \"%s\"", path) : 0;
-}
-
-void oci_await_moves(void)
-{
-	struct err e;
-
-	if (oci.path && !oci.sandboxed && cgroup_await_moves(pod.monitor_cgroup, &e) < 0)
-		dprintf(STDERR_FILENO, "kobako-monitor: wait for moves between cgroups: %s\n", e.step);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "open cgroup \"%s\"", path);
+	oci_begin_in(fd);
+	return 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)

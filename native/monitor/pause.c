@@ -42,7 +42,7 @@ static void __attribute__((noreturn)) pause_main(const struct pod *p, const stru
 
 	prctl(PR_SET_NAME, "pause");
 	setsid();
-	if (cgroup && cgroup_join_self(cgroup, false, &e) < 0)
+	if (cgroup && cgroup_join_self(cgroup, &e) < 0)
 		goto out;
 	if (p->user_fd >= 0 ? pod_user_become_root(&e) < 0 : enter(p, &e) < 0)
 		goto out;

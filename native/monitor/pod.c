@@ -390,3 +390,11 @@ void pod_give_back(struct pod *p)
 	if (p->pod_cgroup && (p->pid == NS_POD || oci.sandboxed))
 		cgroup_remove(p->pod_cgroup, 200, &ignored);
 }
+
+void pod_await_moves(void)
+{
+	struct err e;
+
+	if ((pod.shim_cgroup || (oci.path && !oci.sandboxed)) && cgroup_await_moves(pod.monitor_cgroup, &e) < 0)
+		dprintf(STDERR_FILENO, "kobako-monitor: wait for moves between cgroups: %s\n", e.step);
+}

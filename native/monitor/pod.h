@@ -72,6 +72,13 @@ int pod_make_cgroup(struct pod *p, struct err *e);
 int pod_enter(const struct pod *p, struct err *e);
 
 /*
+ * Another program makes the pod's containers, and is going to move a process to a container's cgroups: what that waits
+ * for begins now (cgroup.h), and meanwhile nobody on this machine can make or remove a cgroup. A sandboxed runtime moves
+ * nothing, the linked one no pid. Before the caller enters a container's mount namespace.
+ */
+void pod_await_moves(void);
+
+/*
  * In a runner: the pod's /dev/shm as a tree of its own, a clone of the root of the namespace that holds it. Then back
  * to the host's mounts, where a container's sources are.
  */

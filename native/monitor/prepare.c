@@ -332,7 +332,7 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 	struct user_request request;
 	struct user user;
 
-	oci_await_moves();
+	pod_await_moves();
 	report->kind = KIND_INVALID_ARGUMENT;
 	if (prepare_path(json_view_get(params, "bundle"), "bundle", bundle, &report->e) < 0 ||
 	    take_user(params, &w, &report->e) < 0)

@@ -102,6 +102,7 @@ void session_exec_io(struct json_view params, struct reply *r)
 		return;
 	}
 	s->running = true;
+	pod_await_moves();
 	text_str(&t, "{\"pid\":0,");
 	fifos_describe(&t, m->bundle, exec, with_tty, with_stdin);
 	text_str(&t, "}");

@@ -172,14 +172,14 @@ static int wait_for(pid_t pid, struct capture out[2], int *ret_status, struct er
 	return 0;
 }
 
-static int join_cgroup(struct err *e)
+/* The runner's own in v1; the program is forked into that of v2. */
+static int join_cgroup(struct cgroup_join *ret, struct err *e)
 {
 	struct cgroup_made made;
-	struct cgroup_join join;
 
-	if (cgroup_create(pod.shim_cgroup, &made, e) < 0 || cgroup_join_open(pod.shim_cgroup, &join, e) < 0)
+	if (cgroup_create(pod.shim_cgroup, &made, e) < 0 || cgroup_join_open(pod.shim_cgroup, ret, e) < 0)
 		return err_wrap(e, "cgroup of the shim");
-	return cgroup_join_self(&join, true, e);
+	return cgroup_join_self(ret, e);
 }
 
 static int run_work(void *arg, struct runner_report *report, int *fd, struct text *body)
@@ -189,6 +189,7 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 	static char bytes[2][OUTPUT_MAX];
 	struct capture out[2] = { { -1, bytes[0], 0 }, { -1, bytes[1], 0 } };
 	char cwd[PATH_MAX];
+	struct cgroup_join join;
 	int pipes[2][2], status = 0, input;
 	cleanup_child pid_t pid = -1;
 
@@ -201,14 +202,16 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 	if (input < 0)
 		return -1;
 	report->kind = KIND_INTERNAL;
-	if (join_cgroup(&report->e) < 0)
+	if (join_cgroup(&join, &report->e) < 0)
 		return -1;
+	if (json_view_get(w->params, "log").at)
+		pod_await_moves(); /* it is the shim's start: a container follows */
 	if (w->mntns_fd >= 0 && setns(w->mntns_fd, CLONE_NEWNS) < 0)
 		return err_set(&report->e, errno, "run: enter the container's mount namespace");
 	for (int i = 0; i < 2; i++)
 		if (pipe2(pipes[i], O_CLOEXEC) < 0)
 			return err_set(&report->e, errno, "run: pipe");
-	pid = fork();
+	pid = cgroup_fork(&join);
 	if (pid == 0)
 		run_child(argv, env, cwd, (int[]){ input, pipes[0][1], pipes[1][1] });
 	if (pid < 0)

@@ -161,9 +161,9 @@ int criu_run(struct criu *c, const char *what, const char *log, struct err *e)
 		return err_set(e, errno, "log \"%s\"", log);
 	if (pipe2(said, O_CLOEXEC) < 0)
 		return err_set(e, errno, "pipe");
-	pid = fork();
+	pid = c->join ? cgroup_fork(c->join) : fork();
 	if (pid == 0) {
-		if (c->join && cgroup_join_self(c->join, true, &why) < 0)
+		if (c->join && cgroup_join_self(c->join, &why) < 0)
 			;
 		else if (!bind_root(c))
 			err_set(&why, errno, "bind the rootfs \"%s\"", c->root_from);
