@@ -3,24 +3,16 @@ import { IdleCollection } from "./idle-collection.ts";
 
 describe("IdleCollection", () => {
   let collections = 0;
-  let usedBytes = 0;
   let idle: IdleCollection;
-  /** Calls, of which each leaves that much behind. */
-  const work = (calls: number, leftBytes = 256 << 10) => {
+  const work = (calls: number) => {
     for (let i = 0; i < calls; i++) idle.worked();
-    usedBytes += calls * leftBytes;
   };
 
   beforeEach(() => {
     vi.useFakeTimers();
     collections = 0;
-    usedBytes = 10 << 20;
-    idle = new IdleCollection({
-      usedBytes: () => usedBytes,
-      collect() {
-        collections++;
-        usedBytes = 10 << 20;
-      },
+    idle = new IdleCollection(() => {
+      collections++;
     });
   });
   afterEach(() => {
@@ -57,17 +49,16 @@ describe("IdleCollection", () => {
     expect(collections).toBe(1);
   });
 
-  it("takes what the start left, and then looks after every ten calls whether the heap has grown by a MiB", () => {
-    work(10, 0);
+  it("is worth it after ten calls once, for what the start has left, and then after forty", () => {
+    work(10);
     vi.advanceTimersByTime(1_600);
     expect(collections).toBe(1);
-    // Probes: 16 KiB each.
-    for (let calls = 0; calls < 60; calls += 10) {
-      work(10, 16 << 10);
+    for (let calls = 0; calls < 39; calls++) {
+      work(1);
       vi.advanceTimersByTime(10_000);
     }
     expect([collections, vi.getTimerCount()]).toEqual([1, 0]);
-    work(10, 16 << 10);
+    work(1);
     vi.advanceTimersByTime(1_600);
     expect(collections).toBe(2);
   });
