@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { readCgroupLayout } from "../../src/cgroup/layout.ts";
 import { testDaemon } from "../support/daemon.ts";
 import { toolPaths } from "../support/shims.ts";
+import { slowness } from "../support/slowness.ts";
 import { underSystemd } from "../support/systemd.ts";
 
 const [runc = "", runsc = ""] = toolPaths("runc", "runsc");
@@ -19,7 +20,7 @@ it.for(["v1", "v2"] as const)("the daemon with cgroup_driver systemd, on %s", (v
       version,
       [folder],
       `cd ${root}; export TMPDIR=${folder} HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-       export KOBAKO_RUNC=${runc} KOBAKO_RUNSC=${runsc}
+       export KOBAKO_SLOWNESS=${slowness} KOBAKO_RUNC=${runc} KOBAKO_RUNSC=${runsc}
        systemctl start dbus.service # crun knows no other way to systemd
        mkdir -p /run/netns; mount --make-rshared /
        unset KOBAKO_RUN; ${process.execPath} node_modules/vitest/vitest.mjs run --project=systemd`,

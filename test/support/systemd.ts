@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeCgroups } from "./host.ts";
 import { ownName } from "./run.ts";
+import { within } from "./slowness.ts";
 
 /** Which cgroups the systemd has: v1's hierarchies, or the v2 tree with the controllers that v1 has not taken. */
 export type SystemdCgroups = "v1" | "v2";
@@ -34,7 +35,7 @@ SuccessAction=exit
 FailureAction=exit
 [Service]
 Type=oneshot
-TimeoutStartSec=150
+TimeoutStartSec=${within(150)}
 StandardOutput=append:/result/output
 StandardError=append:/result/output
 ExecStart=/bin/sh /result/script
@@ -86,7 +87,7 @@ export function underSystemd(
     const r = spawnSync(
       "unshare",
       ["--mount", "sh", "-c", start, "sh", folder, cgroup, cgroups === "v2" ? "yes" : "no", ...binds],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 170_000 },
+      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: within(170_000) },
     );
     const file = join(folder, "result/output");
     if (!existsSync(file)) throw new Error(`systemd did not start\n${r.stdout}${r.stderr}`);
