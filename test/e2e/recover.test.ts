@@ -116,6 +116,24 @@ describe("a connection that breaks while the monitor lives", () => {
   });
 });
 
+describe("an exec", () => {
+  it("has its container's environment, folder and user, from the next daemon too", async () => {
+    const { daemon, image } = node();
+    const sandbox = await runPod(daemon);
+    const config = container(image, {
+      envs: [{ key: "COLOUR", value: Buffer.from("green") }],
+      workingDir: "/etc",
+      security: { runAsUser: { value: 7n } },
+    });
+    const id = await startContainer(daemon, sandbox, config);
+    const seen = () => output(daemon, id, "echo $COLOUR $(pwd) $(id -u)");
+    expect(await seen()).toBe("green /etc 7");
+    await daemon.restart("SIGKILL");
+    expect(await seen()).toBe("green /etc 7");
+    await daemon.removeAllPods();
+  });
+});
+
 describe("a monitor that hangs", () => {
   it(
     "keeps nobody else waiting, and its pod is ended with a reason",
