@@ -68,10 +68,10 @@ export class SpdyClient {
   }
 
   /** Waits until `condition` holds; it is asked after whatever comes. */
-  async until(condition: () => boolean, what = "the server's answer"): Promise<void> {
+  async until(condition: () => boolean, what = "the server's answer", limitMs = 10_000): Promise<void> {
     if (condition()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => reject(new Error(`${what} did not come`)), 10_000);
+    const timer = setTimeout(() => reject(new Error(`${what} did not come`)), limitMs);
     const wake = () => {
       if (condition()) resolve();
     };

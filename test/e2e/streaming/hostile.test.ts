@@ -145,6 +145,7 @@ describe("over SPDY", () => {
             session.client.reset.size + session.client.replied.size >= 10_000 ||
             session.client.goAway !== undefined,
           "answers",
+          within(10_000),
         );
       },
       scale(1, 30),
