@@ -108,7 +108,7 @@ export class Daemon implements Disposable {
     const before = this.#session;
     const known = await before?.catch(() => undefined);
     // A daemon that was started again since is connected to anew, once.
-    if (before === this.#session && (!known || known.closed)) this.#session = undefined;
+    if (before === this.#session && (!known || known.closed || known.destroyed)) this.#session = undefined;
     this.#session ??= this.#connect();
     return await this.#session;
   }
