@@ -130,6 +130,8 @@ describe("many", () => {
       });
       return end;
     };
+    // From its first exec on a container keeps what execs join its cgroups by.
+    expect(await count(daemon, id, "sleep 7777")).toBe(0);
     const before = heldDescriptors(daemon);
     await (await hold())();
     await waitFor("the descriptors' return", () => heldDescriptors(daemon) <= before);
