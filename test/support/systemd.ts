@@ -46,9 +46,13 @@ const start = `set -eu
 folder=$1 cgroup=$2 unified=$3
 shift 3
 mount --make-rprivate /
-for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
-  [ -e $tree/cgroup.procs ] || continue
+# In every hierarchy: what systemd makes is below it, and goes with it.
+for tree in /sys/fs/cgroup /sys/fs/cgroup/*; do
+  mountpoint -q $tree && [ -e $tree/cgroup.procs ] || continue # not what is below v2's root
   mkdir -p $tree$cgroup
+  for file in cpuset.cpus cpuset.mems; do
+    [ ! -e $tree/tasks ] || [ ! -e $tree/$file ] || cat $tree/$file >$tree$cgroup/$file
+  done
   echo 0 >$tree$cgroup/cgroup.procs
 done
 # Where v2 has the controllers: the root gives them on, nspawn and systemd further down.
