@@ -3,6 +3,7 @@
  * nothing of it stays, memory is bounded, and others are served.
  */
 import { deflateSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../../src/streaming/random.fixture.ts";
 import { SpdyClient } from "../../../src/streaming/spdy/client.fixture.ts";
@@ -17,7 +18,6 @@ import {
 import { clientFrame } from "../../../src/streaming/websocket/frame.fixture.ts";
 import { opcode } from "../../../src/streaming/websocket/frame.ts";
 import { heldDescriptors, MemoryWatch, runtimePids } from "../../support/costs.ts";
-import { status } from "@grpc/grpc-js";
 import { CriError } from "../../support/cri-client.ts";
 import type { TestDaemon } from "../../support/daemon.ts";
 import { container, exec, output, type RunningPod, runPod, startContainer } from "../../support/pods.ts";
