@@ -105,6 +105,7 @@ struct member {
 	struct reply *delete_replies;
 	struct timer delete_retry;
 	uint64_t delete_deadline_ms, delete_wait_ms;
+	unsigned int kills; /* of programs, for the deletion under way */
 };
 
 extern struct member *members;

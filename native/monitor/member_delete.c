@@ -14,6 +14,8 @@
 #define DELETE_LIMIT_MS 30000
 /* A program that can't end a container in its sandbox may just have missed its end, which is heard soon then. */
 #define END_HEARD_MS 1000
+/* A program that is killed at its work on a deletion is run again so often. */
+#define KILLS_MAX 20
 
 static void on_delete_retry(struct timer *t)
 {
@@ -60,17 +62,27 @@ static void delete_later(struct member *m, struct err *e)
 		give_up(m, e);
 }
 
+/* Whoever killed the program (for memory, mostly) may let the next one live. */
+static void run_again(struct member *m, struct err *e)
+{
+	if (m->kills++ < KILLS_MAX)
+		delete_later(m, e);
+	else
+		give_up(m, e);
+}
+
 static void forgotten(void *owner, const struct runner_report *report, int fd, const struct text *body)
 {
 	struct member *m = owner;
-
 	struct err e = report->e;
 
 	if (fd >= 0)
 		close(fd);
 	m->forgetting = false;
 	m->recorded = e.code && !shutdown_under_way(); /* the whole sandbox ends then */
-	if (m->deleting && m->recorded)
+	if (m->deleting && m->recorded && report->killed)
+		run_again(m, &e);
+	else if (m->deleting && m->recorded)
 		give_up(m, &e);
 	else if (m->deleting)
 		member_delete_step(m);
@@ -95,6 +107,11 @@ static void asked_to_end(void *owner, const struct runner_report *report, int fd
 		close(fd);
 	m->ending = false;
 	m->end_error = report->e;
+	m->end_asked = !report->killed; /* else it is asked again */
+	if (report->killed) {
+		run_again(m, &m->end_error);
+		return;
+	}
 	if (m->end_error.code)
 		m->delete_deadline_ms = loop_now_ms() + END_HEARD_MS;
 	else
@@ -168,5 +185,6 @@ void member_delete(struct member *m, struct reply *r)
 	m->oom_kills_at_our_kill = oom_count(m);
 	m->delete_deadline_ms = loop_now_ms() + DELETE_LIMIT_MS;
 	m->delete_wait_ms = 0;
+	m->kills = 0;
 	member_delete_step(m);
 }

@@ -37,7 +37,7 @@ void oci_note(const char *what, const struct err *e)
 static void take_back(const char *id, const char *bundle, const char *cgroup)
 {
 	const char *argv[] = { "delete", "--force", id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, bundle, NULL, UNDO_MS, false };
+	const struct oci_run run = { .argv = argv, .stdio = { -1, -1, -1 }, .folder = bundle, .timeout_ms = UNDO_MS };
 	struct runner_report ignored = { 0 };
 	struct err e;
 
@@ -54,12 +54,8 @@ static int run_create(const struct oci_create *w, struct runner_report *report, 
 	const struct member *m = w->m;
 	char pid_file[PATH_MAX];
 	const char *argv[] = { "create", "--bundle", pod.user_fd >= 0 ? OCI_OPEN_BUNDLE : m->bundle, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
-	struct oci_run run = { argv,
-			       { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
-			       m->bundle,
-			       NULL,
-			       0,
-			       false };
+	const int *theirs = w->stdio->theirs;
+	const struct oci_run run = { .argv = argv, .stdio = { theirs[0], theirs[1], theirs[2] }, .folder = m->bundle };
 	cleanup_fd int console = -1;
 	int n = 5;
 
@@ -137,7 +133,7 @@ static int simple_work(void *arg, struct runner_report *report, int *fd, struct 
 {
 	const struct simple_work *w = arg;
 	const char *argv[] = { w->verb, w->option ? w->option : w->m->id, w->value, w->m->id, NULL };
-	const struct oci_run run = { argv, { -1, -1, -1 }, w->m->bundle, NULL, 0, false };
+	const struct oci_run run = { .argv = argv, .stdio = { -1, -1, -1 }, .folder = w->m->bundle };
 
 	if (!w->option)
 		argv[1] = w->m->id, argv[2] = NULL;
@@ -199,7 +195,7 @@ static int delete_work(void *arg, struct runner_report *report, int *fd, struct 
 	const char *forced[] = { "delete", "--force", m->id, NULL }, *plain[] = { "delete", m->id, NULL };
 	/* With --force runc waits 100 ms for an end that has come already. In a sandbox it may not have. */
 	const char *const *argv = oci.sandboxed ? forced : plain;
-	const struct oci_run run = { argv, { -1, -1, -1 }, m->bundle, NULL, 0, false };
+	const struct oci_run run = { .argv = argv, .stdio = { -1, -1, -1 }, .folder = m->bundle };
 	struct err e;
 
 	/* Its processes are gone already, and its mounts go with their namespace: what is left is its record. */

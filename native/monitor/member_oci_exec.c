@@ -69,7 +69,8 @@ int oci_exec(const struct oci_exec *exec, struct runner_report *report, int *ret
 	const struct member *m = exec->m;
 	char process[64], pid_file[64], socket[64];
 	const char *argv[] = { "exec", "--detach", "--process", process, "--pid-file", pid_file, NULL, NULL, NULL, NULL };
-	struct oci_run run = { argv, { exec->stdio[0], exec->stdio[1], exec->stdio[2] }, m->bundle, NULL, 0, false };
+	const int *stdio = exec->stdio;
+	const struct oci_run run = { .argv = argv, .stdio = { stdio[0], stdio[1], stdio[2] }, .folder = m->bundle };
 	cleanup_unlink const char *process_gone = process, *pid_file_gone = pid_file, *socket_gone = NULL;
 	cleanup_fd int console = -1;
 	int n = 6;

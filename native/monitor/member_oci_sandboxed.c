@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 
 /* Of what `events` says: a line for one container. */
 #define USAGE_MAX 65536
+/* Between one `wait` that was killed and the next. */
+#define WAIT_AGAIN_MS 100
 
 /* Stdout of `wait`: {"id":"...","exitStatus":N}. -1: it does not say. */
 static int read_exit_status(int fd)
@@ -53,7 +56,12 @@ static void __attribute__((noreturn)) stand_in_main(const struct oci_create *w)
 	const char *start[] = { "start", m->id, NULL }, *wait[] = { "wait", m->id, NULL };
 	const int *theirs = w->stdio->theirs;
 	const struct oci_run run = { .argv = start, .stdio = { theirs[0], theirs[1], theirs[2] }, .folder = m->bundle };
-	struct oci_run waiting = { .argv = wait, .stdio = { -1, -1, -1 }, .folder = m->bundle, .timeout_ms = OCI_FOR_EVER };
+	/* Spared: the process that `start` left, through which the container reaches its files. */
+	struct oci_run waiting = { .argv = wait,
+				   .stdio = { -1, -1, -1 },
+				   .folder = m->bundle,
+				   .timeout_ms = OCI_FOR_EVER,
+				   .spares = true };
 	struct runner_report report = { 0 };
 	int ends[2], code;
 	char ask;
@@ -73,7 +81,12 @@ static void __attribute__((noreturn)) stand_in_main(const struct oci_create *w)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		end_as(128 + SIGKILL);
 	waiting.stdio[1] = ends[1];
-	code = oci_run(&waiting, NULL, &report) == 0 ? read_exit_status(ends[0]) : -1;
+	/* It may be killed for the memory of its pod, and what it waits for lives on. */
+	while ((code = oci_run(&waiting, NULL, &report)) < 0 && report.killed) {
+		report = (struct runner_report){ 0 };
+		poll(NULL, 0, WAIT_AGAIN_MS);
+	}
+	code = code == 0 ? read_exit_status(ends[0]) : -1;
 	/* Whose end can't be known went with its sandbox. */
 	end_as(code < 0 ? 128 + SIGKILL : code);
 }

@@ -268,20 +268,21 @@ static void kill_children(void)
 	}
 }
 
-/* The program, its process group, and all that became ours when their parents died. */
-static void end_all(pid_t pid)
+/* The program, its process group, and all that became ours when their parents died, unless these are spared. */
+static void end_all(pid_t pid, bool spares)
 {
 	uint64_t until = now_ms() + END_LIMIT_MS;
 
 	kill(-pid, SIGKILL);
 	for (;;) {
-		pid_t gone = waitpid(-1, NULL, WNOHANG);
+		pid_t gone = waitpid(spares ? -pid : -1, NULL, WNOHANG);
 
 		if (gone > 0)
 			continue;
 		if (gone < 0 || now_ms() > until)
 			return;
-		kill_children();
+		if (!spares)
+			kill_children();
 		poll(NULL, 0, 1);
 	}
 }
@@ -373,16 +374,17 @@ int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *rep
 		return err_set(&report->e, code, "runtime program %s", oci.path);
 	}
 	if (!follow(run, pid, ready_fd, &status, &ended)) {
-		end_all(pid);
+		end_all(pid, run->spares);
 		unlink(name);
 		report->kind = KIND_DEADLINE_EXCEEDED;
 		return err_set(&report->e, ETIMEDOUT, "%s %s did not end within %llu ms", oci.path, run->argv[0],
 			       (unsigned long long)(run->timeout_ms ? run->timeout_ms : oci.timeout_ms));
 	}
 	if (ended && status != 0) {
-		end_all(pid);
+		end_all(pid, run->spares);
 		read_reason(name, report);
-		if (WIFSIGNALED(status))
+		report->killed = WIFSIGNALED(status);
+		if (report->killed)
 			err_set(&report->e, OCI_SAID, "it was killed by signal %d", WTERMSIG(status));
 		else if (!report->e.step[0])
 			err_set(&report->e, OCI_SAID, "it ended with exit code %d and said nothing", WEXITSTATUS(status));

@@ -53,6 +53,7 @@ struct oci_run {
 	const char *ready;       /* name in folder: when that file is there the program is left running; NULL: to its end */
 	uint64_t timeout_ms;     /* 0: the program's usual; OCI_FOR_EVER */
 	bool tty;                /* stdio[0] becomes its controlling terminal */
+	bool spares;             /* other children that the runner has live on when it fails */
 };
 
 /*
@@ -64,7 +65,8 @@ pid_t oci_fork(void);
 
 /*
  * In a runner. Returns 0 when it ended with exit code 0, or is ready: then *ret_pid (may be NULL) is its pid.
- * Else everything that it started is killed, and report->e and report->kind say what it said.
+ * Else everything that it started is killed, and report->e and report->kind say what it said; report->killed: nothing,
+ * because somebody killed it.
  */
 int oci_run(const struct oci_run *run, pid_t *ret_pid, struct runner_report *report);
 

@@ -180,6 +180,7 @@ static void broken(struct runner *r)
 		r->report.kind = KIND_DEADLINE_EXCEEDED;
 	} else {
 		err_set(&r->report.e, EPROTO, "the runner ended without a report");
+		r->report.killed = true;
 	}
 	report(r);
 }

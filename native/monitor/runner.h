@@ -46,6 +46,7 @@ struct runner_report {
 	struct err e;         /* code 0: done */
 	enum error_kind kind; /* of e */
 	bool broken;          /* the runner ended in the middle: it has taken nothing back */
+	bool killed;          /* it, or the program that it ran, by somebody else: nobody has said no */
 	pid_t pid;            /* a process that was made; 0: none */
 	char cgroup[RUNNER_CGROUP_MAX];
 	uint32_t body_len;    /* bytes that follow: JSON, or of create a struct container_bound */

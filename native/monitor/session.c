@@ -376,6 +376,9 @@ void session_child_exited(struct child *c, int status, int64_t at_ns)
 	s->running = false;
 	s->ended = true;
 	s->status = status;
+	/* The program ends by no signal of its own: what it stood for in the sandbox is still there. */
+	if (oci.sandboxed && WIFSIGNALED(status) && s->member->state == MEMBER_RUNNING)
+		oci_kill_exec(s->member, s->number);
 	loop_timer_stop(&s->limit);
 	loop_close(&s->in);
 	if (!s->conn) {

@@ -102,6 +102,15 @@ async function leftovers(pod: TestPod): Promise<Leftovers> {
   };
 }
 
+/** Whether it is one of the processes through which gVisor's containers reach their files: one for each. */
+function isGofer(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("runsc-gofer\0");
+  } catch {
+    return false; // it is gone
+  }
+}
+
 /** What is left of containers that could not be made, or are deleted. */
 async function expectNothing(pod: TestPod): Promise<void> {
   const before = baseline.get(pod) ?? nothing;
@@ -110,8 +119,11 @@ async function expectNothing(pod: TestPod): Promise<void> {
     return {
       children: now.children.filter((one) => !before.children.includes(one)),
       records: now.records.filter((one) => !before.records.includes(one)),
-      // A sandbox's own processes (its kernel's) come and go.
-      processes: before.processes.length > 0 ? [] : now.processes,
+      // A sandbox's own processes (its kernel's) come and go; who serves a container its files does not stay.
+      processes:
+        before.processes.length === 0
+          ? now.processes
+          : now.processes.filter((pid) => !before.processes.includes(pid) && isGofer(pid)),
     };
   };
   await expect.poll(more, { timeout: 10_000 }).toEqual(nothing);
@@ -354,26 +366,98 @@ describe.each(programs)("$name", ({ name, path: real, limitMs, sandboxed }) => {
     "that is killed at any moment of %s did it or did not",
     async (verb) => {
       const dice = new Dice();
-      const at = join(folder.path, "at");
+      const [at, kills] = [join(folder.path, "at"), join(folder.path, "kills")];
       await using pod = await startPod(
         fake(
           real,
-          `[ "$verb" = ${verb} ] && { setsid sh -c 'sleep $(cat ${at}); kill -9 '$$ >/dev/null 2>&1 </dev/null & }`,
+          `kills=$(cat ${kills})
+[ "$verb" = ${verb} ] && [ "$kills" -gt 0 ] && {
+  echo $((kills - 1)) >${kills}
+  setsid sh -c 'sleep $(cat ${at}); kill -9 '$$ >/dev/null 2>&1 </dev/null &
+}`,
         ),
       );
       for (let n = 0; n < scale(3, 60); n++) {
-        writeFileSync(at, String(dice.between(0, limitMs / 5) / 1000)); // what a run takes, and more
-        const made = await pod.create({ command: ["/bin/sleep", "100"] }).catch(named);
-        if (made !== undefined) {
-          const started = await pod.sandbox.start(made.id, within()).catch(named);
-          if (started !== undefined) await made.exec(["/bin/true"]).catch(named);
+        // What a run takes, and more. One that is not done again is killed once.
+        const [ms, count] = [dice.between(0, limitMs / dice.pick([5, 50])), dice.between(1, 3)];
+        writeFileSync(at, String(ms / 1000));
+        writeFileSync(kills, String(count));
+        try {
+          const made = await pod.create({ command: ["/bin/sleep", "100"] }).catch(named);
+          if (made !== undefined) {
+            const started = await pod.sandbox.start(made.id, within()).catch(named);
+            if (started !== undefined) await made.exec(["/bin/true"]).catch(named);
+          }
+          for (const { id } of (await pod.sandbox.state(within())).containers)
+            await pod.sandbox.delete(id, within());
+          await expectNothing(pod);
+        } catch (cause) {
+          throw new Error(`seed ${dice.seed}, round ${n}: ${count} killed after ${ms} ms`, { cause });
         }
-        for (const { id } of (await pod.sandbox.state(within())).containers)
-          await pod.sandbox.delete(id, within());
-        await expectNothing(pod);
       }
     },
   );
+
+  it("that is killed at each delete does not keep the container, or says so", async () => {
+    await using pod = await startPod(fake(real, `[ "$verb" = delete ] && kill -9 $$`));
+    const made = await pod.shell("sleep 100");
+    const deleted = pod.sandbox.delete(made.id, AbortSignal.timeout(60_000));
+    if (sandboxed) {
+      await expect(deleted).rejects.toMatchObject({
+        kind: "unavailable",
+        message: expect.stringMatching(/delete: it was killed by signal 9/),
+      });
+      rmSync(armed());
+      await pod.sandbox.delete(made.id, within());
+    } else await deleted;
+    await expectNothing(pod);
+  });
+
+  it("that is killed while it ends a container is run again", async ({ skip }) => {
+    skip(!sandboxed, `a container of ${name} is ended by the kernel`);
+    const kills = join(folder.path, "kills");
+    await using pod = await startPod(
+      fake(real, `[ "$verb" = kill ] && [ -s ${kills} ] && { : >${kills}; kill -9 $$; }`),
+    );
+    const made = await pod.shell("sleep 100");
+    writeFileSync(kills, "1");
+    await pod.sandbox.delete(made.id, within());
+    await expectNothing(pod);
+  });
+
+  it("that is killed beside an exec ends the exec", async ({ skip }) => {
+    skip(!sandboxed, `nothing of ${name} stays beside an exec`);
+    const program = join(folder.path, "exec");
+    await using pod = await startPod(fake(real, `[ "$verb" = exec ] && echo $$ >${program}`));
+    const made = await pod.shell("sleep 100");
+    const processes = async () => (await made.exec(["/bin/ps"])).stdout.toString();
+    const ended = made.exec(["/bin/sh", "-c", "sleep 1000; echo $0", "marked"]);
+    await expect.poll(() => existsSync(program) && readFileSync(program, "utf8")).toMatch(/\d+\n/);
+    const pid = Number(readFileSync(program, "utf8"));
+    await expect.poll(processes).toContain("marked");
+    process.kill(pid, "SIGKILL");
+    expect(await ended).toMatchObject({ end: { exitCode: 137, signal: 9 } });
+    await expect.poll(processes).not.toContain("marked");
+    await pod.sandbox.delete(made.id, within());
+    await expectNothing(pod);
+  });
+
+  it("that is killed while it waits for a container's end waits again", async ({ skip }) => {
+    skip(!sandboxed, `the end of a container of ${name} is the kernel's to tell`);
+    const waiting = join(folder.path, "waiting");
+    await using pod = await startPod(fake(real, `[ "$verb" = wait ] && echo $$ >>${waiting}`));
+    const made = await pod.shell("while ! [ -e /tmp/go ]; do sleep 0.01; done; exit 7");
+    const waits = () =>
+      existsSync(waiting) ? readFileSync(waiting, "utf8").trim().split("\n").map(Number) : [];
+    await expect.poll(waits).toHaveLength(1);
+    process.kill(waits()[0] ?? 0, "SIGKILL");
+    await expect.poll(waits).toHaveLength(2);
+
+    expect((await made.exec(["/bin/touch", "/tmp/go"])).end).toMatchObject({ exitCode: 0 });
+    expect(await made.exited()).toMatchObject({ exitCode: 7, signal: 0 });
+    await pod.sandbox.delete(made.id, within());
+    await expectNothing(pod);
+  });
 });
 
 /** For `catch`: an error that says which program it was, or what has come of its container. */
