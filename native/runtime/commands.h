@@ -56,6 +56,13 @@ void hold_signals(void);
 void release_signals(void);
 
 /*
+ * Calls work(request, answer) in a child, which may change its namespaces; what stands in the answer then is in the
+ * caller's. EPROTO when the child was killed meanwhile.
+ */
+int in_runner(void (*work)(const void *request, void *answer), const void *request, void *answer, size_t size,
+	      struct err *e);
+
+/*
  * Waits for a child of ours and passes signals on to it; with a terminal (master >= 0) its bytes and size too.
  * Returns its exit status as a shell gives it (128 + signal).
  */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,33 +170,19 @@ struct answer {
 	pid_t pid;
 };
 
+static void join_and_run(const void *request, void *answer)
+{
+	struct answer *a = answer;
+
+	container_exec(request, &a->pid, &a->err);
+}
+
 static int exec_in_runner(const struct container_exec *req, pid_t *ret_pid, struct err *e)
 {
 	struct answer a = { 0 };
-	int pair[2], status;
-	ssize_t n;
-	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(e, errno, "socket pair");
-	pid = fork();
-	if (pid == 0) {
-		trace_as("runner");
-		release_signals();
-		close(pair[0]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		container_exec(req, &a.pid, &a.err);
-		_exit(send(pair[1], &a, sizeof(a), MSG_NOSIGNAL) < 0);
-	}
-	close(pair[1]);
-	do
-		n = pid < 0 ? -1 : recv(pair[0], &a, sizeof(a), 0);
-	while (pid > 0 && n < 0 && errno == EINTR);
-	close(pair[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (n != sizeof(a))
-		return err_set(e, pid < 0 ? errno : EPROTO, "the runner ended without an answer");
+	if (in_runner(join_and_run, req, &a, sizeof(a), e) < 0)
+		return -e->code;
 	if (a.err.code) {
 		*e = a.err;
 		return -e->code;

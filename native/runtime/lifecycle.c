@@ -40,43 +40,24 @@ struct answer {
 	struct container_created created;
 };
 
-/* container_create in a child of its own: it changes namespaces, and init becomes our child, not its. */
+static void make_container(const void *request, void *answer)
+{
+	struct answer *a = answer;
+
+	container_create(request, &a->created, &a->err);
+}
+
+/* container_create in a child of its own: init becomes our child, not its. */
 static int create_in_runner(const struct container_create *req, struct container_created *ret, struct err *e)
 {
 	struct answer a = { 0 };
-	int pair[2], status;
-	ssize_t n;
-	pid_t pid;
+	int status;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(e, errno, "socket pair");
-	pid = fork();
-	if (pid == 0) {
-		trace_as("runner");
-		release_signals();
-		close(pair[0]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		container_create(req, &a.created, &a.err);
-		if (send(pair[1], &a, sizeof(a), MSG_NOSIGNAL) < 0)
-			_exit(1);
-		_exit(0);
-	}
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return err_set(e, errno, "fork");
-	}
-	do
-		n = recv(pair[0], &a, sizeof(a), 0);
-	while (n < 0 && errno == EINTR);
-	close(pair[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (n != sizeof(a)) {
+	if (in_runner(make_container, req, &a, sizeof(a), e) < 0) {
 		struct err ignored;
 
 		container_discard(req->id, req->spec_path, req->systemd_cgroup, &ignored);
-		return err_set(e, EPROTO, "the runner ended without an answer");
+		return -e->code;
 	}
 	if (a.err.code) {
 		while (waitpid(-1, &status, WNOHANG) > 0) /* init, killed by the runner */

@@ -80,7 +80,7 @@ describe("CheckpointContainer", () => {
 
   it.each([
     ["builtin", status.UNIMPLEMENTED, /no checkpoints/],
-    ["gvisor", status.UNIMPLEMENTED, /containerd-shim-runsc-v1 makes no checkpoints/],
+    ["runsc-shim", status.UNIMPLEMENTED, /containerd-shim-runsc-v1 makes no checkpoints/],
     ["block", status.UNIMPLEMENTED, /rootfs = "block"/],
   ] as const)("of %s says why not", async (handler, code, details) => {
     const { daemon } = node();

@@ -14,19 +14,18 @@ import { fileDir } from "../support/file-dir.ts";
 import { buildImage, buildIndex, thisPlatform } from "../support/image-builder.ts";
 import { testImageConfig } from "../support/node.ts";
 import { container, output, pod, runPod, startContainer } from "../support/pods.ts";
-import { runscShim, toolPaths } from "../support/shims.ts";
+import { shimHandlers, toolPaths } from "../support/shims.ts";
 import { useNode } from "../support/use-node.ts";
 
 const folder = fileDir("features");
-const gvisor = runscShim(join(folder, "runsc"));
-const [runc = "", runcShim = ""] = toolPaths("runc", "containerd-shim-runc-v2");
+const [runc = "", runsc = ""] = toolPaths("runc", "runsc");
 /** The Debian of 2023 has runc 1.1.5 and crun 1.8.1: of specification 1.0.2 and 1.0.0, without and before rro. */
 const programs = Object.entries({
   runc,
   "old-runc": "/usr/sbin/runc",
   crun: "/usr/bin/crun",
   own: new URL("../../build/bin/kobako-oci", import.meta.url).pathname,
-  runsc: gvisor.runsc,
+  runsc,
 }).filter(([name, path]) => {
   if (!existsSync(path)) console.log(`skipped: no ${path} for ${name} (apt-get install runc)`);
   return existsSync(path);
@@ -34,14 +33,7 @@ const programs = Object.entries({
 const foreign = thisPlatform.architecture === "arm64" ? "amd64" : "arm64";
 const node = useNode({
   config: `${programs.map(([name, path]) => `[runtimes.${name}]\ntype = "oci"\npath = "${path}"\n`).join("")}
-[runtimes.runsc-shim]
-type = "shim-v2"
-path = "${gvisor.shim}"
-options = { config_path = "${gvisor.config}" }
-[runtimes.runc-shim]
-type = "shim-v2"
-path = "${runcShim}"
-options = { binary_name = "${runc}", root = "${folder}/runc" }
+${shimHandlers(folder)}
 [runtimes.foreign]
 type = "oci"
 path = "/usr/bin/crun"

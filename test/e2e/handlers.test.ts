@@ -37,19 +37,18 @@ import {
   sleeper,
   startContainer,
 } from "../support/pods.ts";
-import { runscShim, toolPaths } from "../support/shims.ts";
+import { shimHandlers, toolPaths } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const [runc = "", runsc = "", runcShim = ""] = toolPaths("runc", "runsc", "containerd-shim-runc-v2");
+const [runc = "", runsc = ""] = toolPaths("runc", "runsc");
 const trixie = new URL("../../hack/trixie", import.meta.url).pathname;
 const crun = execFileSync(trixie, ["crun"], { encoding: "utf8" }).trim();
 const oci = new URL("../../build/bin/kobako-oci", import.meta.url).pathname;
 const folder = await tempDir("handlers");
 afterAll(() => folder[Symbol.asyncDispose]());
-const gvisor = runscShim(join(folder.path, "runsc"));
 /** A crun that a test may take away. */
 const fragile = join(folder.path, "crun");
 const makeFragile = () => {
@@ -75,14 +74,7 @@ path = "${oci}"
 [runtimes.runsc]
 type = "oci"
 path = "${runsc}"
-[runtimes.runsc-shim]
-type = "shim-v2"
-path = "${gvisor.shim}"
-options = { config_path = "${gvisor.config}" }
-[runtimes.runc-shim]
-type = "shim-v2"
-path = "${runcShim}"
-options = { binary_name = "${runc}", root = "${folder.path}/runc" }
+${shimHandlers(folder.path)}
 [runtimes.fragile]
 type = "oci"
 path = "${fragile}"
@@ -185,7 +177,7 @@ describe("a node with several handlers", () => {
     const { daemon } = node();
     const answer = await daemon.client.status({ verbose: true });
     const offered = new Map(answer.runtimeHandlers.map(({ name, features }) => [name, features]));
-    expect([...offered.keys()]).toEqual(["", ...handlers, "fragile"]);
+    expect([...offered.keys()]).toEqual(["", ...handlers, "block", "fragile"]);
     expect(offered.get("")).toEqual(offered.get("builtin"));
     expect(offered.get("runc")).toMatchObject({ recursiveReadOnlyMounts: true, userNamespaces: true });
     const listed = await command("runtime", "list");
@@ -219,7 +211,7 @@ describe("a node with several handlers", () => {
     expect(error).toBeInstanceOf(CriError);
     expect((error as CriError).code).toBe(status.INVALID_ARGUMENT);
     expect((error as CriError).details).toMatch(
-      /"nothing".*builtin, runc, crun, own, runsc, runsc-shim, runc-shim, fragile/,
+      /"nothing".*builtin, runc, crun, own, runsc, runsc-shim, runc-shim, block, fragile/,
     );
     expect(await command("runtime", "check", "nothing")).toMatchObject({
       code: 2,

@@ -13,7 +13,7 @@ import { killDuring, onePod } from "../support/work.ts";
 
 const node = useNode({ config: shimHandlers(fileDir("shims")) });
 
-it.each(["runc-shim", "gvisor", "block"])(
+it.each(["runc-shim", "runsc-shim", "block"])(
   "kill -9 during work of %s: no line or exit code lost, no leak",
   async (handler) => {
     // Long enough for a sandbox of gVisor's to be made now and then.

@@ -24,7 +24,7 @@ const node = useNode({ config: shimHandlers(fileDir("shims")) });
 
 const sh = (script: string): string[] => ["/bin/sh", "-c", script];
 
-describe.each(["gvisor", "runc-shim"])("a pod of the handler %s", (runtimeHandler) => {
+describe.each(["runsc-shim", "runc-shim"])("a pod of the handler %s", (runtimeHandler) => {
   const run = (): Promise<RunningPod> => runPod(node().daemon, pod(node().daemon), runtimeHandler);
   /** A container's log without its prefixes. */
   const logged = (sandbox: RunningPod, name: string): string =>

@@ -58,7 +58,7 @@ export function criuPath(): string {
 }
 
 /**
- * The real shims as handlers of a node: `gvisor`, `runc-shim`, and `block`, which is the second with block devices.
+ * The real shims as handlers of a node: `runsc-shim`, `runc-shim`, and `block`, which is the second with block devices.
  * `path`: what the second finds programs on.
  */
 export function shimHandlers(folder: string, path?: string): string {
@@ -69,7 +69,7 @@ path = "${runcShim}"
 options = { binary_name = "${runc}", root = "${folder}/runc"${path === undefined ? "" : `, env_PATH = "${path}"`} }
 `;
   return `
-[runtimes.gvisor]
+[runtimes.runsc-shim]
 type = "shim-v2"
 path = "${gvisor.shim}"
 options = { config_path = "${gvisor.config}" }
