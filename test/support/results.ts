@@ -1,9 +1,10 @@
 /**
  * A vitest reporter that leaves its counts, failures and skips (with their reasons) in the JSON file
  * named by KOBAKO_RESULTS, for hack/test to sum up. Silent without it.
+ * A test that is skipped without a reason has failed; of those that -t leaves out nothing is told.
  */
 import { writeFileSync } from "node:fs";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestModule, Vitest } from "vitest/node";
 
 export interface TestResults {
   passed: number;
@@ -13,6 +14,12 @@ export interface TestResults {
 }
 
 export class Results implements Reporter {
+  #leavesOut = false;
+
+  onInit({ config }: Vitest): void {
+    this.#leavesOut = config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const file = process.env.KOBAKO_RESULTS;
     if (file === undefined) return;
@@ -30,9 +37,11 @@ export class Results implements Reporter {
         const name = `${path} > ${test.fullName}`;
         const result = test.result();
         if (result.state === "passed") results.passed++;
-        else if (result.state === "skipped")
-          results.skipped.push({ name, reason: result.note ?? "no reason given" });
-        else results.failed.push(name);
+        else if (result.state === "skipped" && result.note !== undefined)
+          results.skipped.push({ name, reason: result.note });
+        else if (result.state === "skipped" && !this.#leavesOut)
+          results.failed.push(`${name}: skipped without a reason`);
+        else if (result.state !== "skipped") results.failed.push(name);
       }
     }
     writeFileSync(file, JSON.stringify(results));

@@ -48,7 +48,8 @@ for (const { name, path, ...limits } of programs.filter(
 
     it("gets a filter for x32 where the kernel's configuration has it", async ({ skip }) => {
       const config = "/proc/config.gz";
-      if (process.arch !== "x64" || !existsSync(config)) skip();
+      skip(process.arch !== "x64", "x32 is x86-64's");
+      skip(!existsSync(config), `this kernel shows no ${config}`);
       const has = /^CONFIG_X86_X32_ABI=y$/m.test(gunzipSync(readFileSync(config)).toString("latin1"));
       await using pod = await TestPod.start(handler);
       const { bundle } = await pod.create({ security: { seccomp: { type: "runtime-default" } } });

@@ -2,13 +2,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cgroups } from "../../../src/cgroup/cgroup.ts";
 import { readHostFacts } from "../../../src/container/spec/host.ts";
 import { specOf } from "../../../src/container/spec/spec.fixture.ts";
 import { run } from "../../../src/process/spawn.ts";
 import type { SeccompProfile } from "../../../src/sandbox/config.ts";
 import { ownName } from "../../support/run.ts";
+import { where } from "../../support/where.ts";
 
 const oci = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
 const source = new URL("../../fixtures/programs/seccomp-probe.c", import.meta.url).pathname;
@@ -29,7 +30,7 @@ beforeAll(async () => {
   );
   expect(built.stderr.toString()).toBe("");
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** "ABI NAME" -> result of each call. */
 async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): Promise<Map<string, number>> {
@@ -64,41 +65,38 @@ async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): P
   }
 }
 
-const isX64 = process.arch === "x64";
 const EPERM = -1;
 const ENOSYS = -38;
 
-describe.skipIf(!isX64)("the default seccomp profile", () => {
-  it("refuses on both ABIs what it must, and lets ordinary calls through", async () => {
-    const results = await probe({ type: "runtime-default" });
-    const has32 = results.get("32 allowed: getpid") !== ENOSYS;
-    if (!has32) console.log("no 32-bit ABI in this kernel: only the 64-bit half is tested");
-    expect(results.size).toBeGreaterThan(50);
-    for (const [name, result] of results) {
-      if (name.startsWith("32") && !has32) continue;
-      if (name.includes("allowed")) expect([name, result >= 0]).toEqual([name, true]);
-      else expect([name, [EPERM, ENOSYS].includes(result)]).toEqual([name, true]);
-    }
-    expect(results.get("64 clone3")).toBe(ENOSYS);
-    if (has32) expect(results.get("32 socketcall(AF_ALG)")).toBe(ENOSYS);
-  });
+where(process.arch === "x64", `the probe makes x86 system calls, and this is ${process.arch}`)(
+  "the default seccomp profile",
+  () => {
+    it("refuses on both ABIs what it must, and lets ordinary calls through", async () => {
+      const results = await probe({ type: "runtime-default" });
+      const has32 = results.get("32 allowed: getpid") !== ENOSYS;
+      if (!has32) console.log("no 32-bit ABI in this kernel: only the 64-bit half is tested");
+      expect(results.size).toBeGreaterThan(50);
+      for (const [name, result] of results) {
+        if (name.startsWith("32") && !has32) continue;
+        if (name.includes("allowed")) expect([name, result >= 0]).toEqual([name, true]);
+        else expect([name, [EPERM, ENOSYS].includes(result)]).toEqual([name, true]);
+      }
+      expect(results.get("64 clone3")).toBe(ENOSYS);
+      if (has32) expect(results.get("32 socketcall(AF_ALG)")).toBe(ENOSYS);
+    });
 
-  it("is what refuses: without it most of these calls get further", async () => {
-    const results = await probe({ type: "unconfined" });
-    for (const name of ["64 unshare(NEWUSER)", "64 keyctl", "64 clone3"])
-      expect([name, results.get(name) === EPERM]).toEqual([name, false]);
-  });
+    it("is what refuses: without it most of these calls get further", async () => {
+      const results = await probe({ type: "unconfined" });
+      for (const name of ["64 unshare(NEWUSER)", "64 keyctl", "64 clone3"])
+        expect([name, results.get(name) === EPERM]).toEqual([name, false]);
+    });
 
-  it("lets CAP_SYS_ADMIN mount", async () => {
-    const results = await probe({ type: "runtime-default" }, ["SYS_ADMIN"]);
-    expect(results.get("64 setns")).not.toBe(EPERM);
-    expect(results.get("64 bpf")).not.toBe(ENOSYS);
-    for (const name of ["64 keyctl", "64 io_uring_setup", "64 socket(AF_ALG)"])
-      expect([name, results.get(name)]).toEqual([name, EPERM]);
-  });
-});
-
-if (!isX64)
-  console.log(
-    `the default seccomp profile is not tried on ${process.arch}: the probe makes x86 system calls`,
-  );
+    it("lets CAP_SYS_ADMIN mount", async () => {
+      const results = await probe({ type: "runtime-default" }, ["SYS_ADMIN"]);
+      expect(results.get("64 setns")).not.toBe(EPERM);
+      expect(results.get("64 bpf")).not.toBe(ENOSYS);
+      for (const name of ["64 keyctl", "64 io_uring_setup", "64 socket(AF_ALG)"])
+        expect([name, results.get(name)]).toEqual([name, EPERM]);
+    });
+  },
+);

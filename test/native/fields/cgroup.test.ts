@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe } from "vitest";
 import { readCgroupLayout } from "../../../src/cgroup/layout.ts";
 import type { Bundle } from "../../integration/oci/bundle.ts";
+import { where } from "../../support/where.ts";
 import { type Answer, compare } from "../compare.ts";
 import { sleeping } from "./field.ts";
 
@@ -310,7 +311,7 @@ describe("blockIO", () => {
 });
 
 // v2 has a program and no list: what it does is asked in test/guest and test/integration/oci.
-describe.runIf(layout.version === 1)("devices", () => {
+where(layout.version === 1, "the list of devices is cgroup v1's")("devices", () => {
   const usual = ["c 136:* rwm", "c 5:0 rwm", "c 5:2 rwm", ...[3, 5, 7, 8, 9].map((n) => `c 1:${n} rwm`)];
   const list = (...more: string[]) => ["b *:* m", "c *:* m", ...usual, ...more].toSorted().join("\n");
   field({

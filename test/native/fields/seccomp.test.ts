@@ -3,13 +3,13 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe } from "vitest";
 import { program } from "../../support/programs.ts";
 import { waitFor } from "../../support/wait.ts";
+import { where } from "../../support/where.ts";
 import { type Answer, compare, type Question } from "../compare.ts";
 import { refused, sleeping } from "./field.ts";
 
-const amd64 = process.arch === "x64";
+const onAmd64 = where(process.arch === "x64", "the calls and the numbers are amd64's");
 const [getppid, getuid, mkdir, personality] = [110, 102, 83, 135];
 const architectures = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"];
 
@@ -59,7 +59,7 @@ function calls(
   });
 }
 
-describe.runIf(amd64)("linux.seccomp.syscalls[].action", () => {
+onAmd64("linux.seccomp.syscalls[].action", () => {
   const cases: readonly [string, Profile, Answer][] = [
     ["ALLOW in a profile that refuses", rule("ALLOW"), [0, -1]],
     ["ERRNO: EPERM", rule("ERRNO"), [-1, 0]],
@@ -86,7 +86,7 @@ describe.runIf(amd64)("linux.seccomp.syscalls[].action", () => {
       });
 });
 
-describe.runIf(amd64)("linux.seccomp.defaultAction, defaultErrnoRet, syscalls[].names", () => {
+onAmd64("linux.seccomp.defaultAction, defaultErrnoRet, syscalls[].names", () => {
   const refusing = (more: Profile) => ({ ...profile(needed), defaultAction: "SCMP_ACT_ERRNO", ...more });
   calls("ERRNO: EPERM", refusing({}), [getuid], { expected: [-1] });
   calls("ERRNO and defaultErrnoRet", refusing({ defaultErrnoRet: 95 }), [getuid], { expected: [-95] });
@@ -112,7 +112,7 @@ describe.runIf(amd64)("linux.seccomp.defaultAction, defaultErrnoRet, syscalls[].
   calls("no rules at all", { defaultAction: "SCMP_ACT_ALLOW" }, [getuid], { expected: [0] });
 });
 
-describe.runIf(amd64)("linux.seccomp.architectures", () => {
+onAmd64("linux.seccomp.architectures", () => {
   const both = [getppid, "x86:64"]; // getppid by both entries
   calls("all that are listed are filtered", profile(rule("ERRNO", { errnoRet: 95 })), both, {
     expected: [-95, -95],
@@ -137,7 +137,7 @@ describe.runIf(amd64)("linux.seccomp.architectures", () => {
     ]);
 });
 
-describe.runIf(amd64)("linux.seccomp.syscalls[].args", () => {
+onAmd64("linux.seccomp.syscalls[].args", () => {
   const low = 5;
   const high = 2n ** 40n + 5n;
   const cases: readonly [string, Record<string, unknown>, readonly (number | bigint)[], Answer][] = [
@@ -230,7 +230,7 @@ describe.runIf(amd64)("linux.seccomp.syscalls[].args", () => {
     calls(title, profile(rule("ERRNO", { args: [arg] })), [getppid], { expected: refused });
 });
 
-describe.runIf(amd64)("linux.seccomp.flags", () => {
+onAmd64("linux.seccomp.flags", () => {
   const known = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map(
     (name) => `SECCOMP_FILTER_FLAG_${name}`,
   );
@@ -257,7 +257,7 @@ describe.runIf(amd64)("linux.seccomp.flags", () => {
   });
 });
 
-describe.runIf(amd64)("linux.seccomp.listenerPath, listenerMetadata", () => {
+onAmd64("linux.seccomp.listenerPath, listenerMetadata", () => {
   const notify = profile({ ...rule("NOTIFY"), names: ["mkdir"] });
   calls("NOTIFY without a socket", notify, [mkdir], { expected: refused });
   calls(
