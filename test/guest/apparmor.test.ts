@@ -49,6 +49,20 @@ describe("kobako-oci", () => {
     expect(b.exec(["/bin/cat", "/proc/self/attr/current"]).stdout.trim()).toBe(confined);
   });
 
+  it("exec --apparmor runs a process under another profile than its container's", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = ["/bin/sleep", "1000"];
+    });
+    b.create();
+    b.start();
+    const own = ["/bin/cat", "/proc/self/attr/current"];
+    expect(b.exec(own).stdout.trim()).toBe("unconfined");
+    expect(b.exec(own, ["--apparmor", profile]).stdout.trim()).toBe(confined);
+    const none = b.exec(own, ["--apparmor", "kobako-no-such-profile"]);
+    expect(none.code).not.toBe(0);
+    expect(none.stderr).toContain("kobako-no-such-profile");
+  });
+
   it("without a profile the process is unconfined, and so it is with the name unconfined", async () => {
     for (const name of [undefined, "unconfined"]) {
       await using b = new Bundle((s) => {

@@ -38,6 +38,8 @@ describe("exec", () => {
     ["--user that is no number", ["--user", "nobody"], ["/bin/id"]],
     ["a program that is no file", [], ["/bin"]],
     ["a program that may not be executed", [], ["/plain"]],
+    ["--apparmor without AppArmor in the kernel", ["--apparmor", "nobody-s"], ["/bin/true"]],
+    ["--process-label without SELinux in the kernel", ["--process-label", "u:r:t:s0"], ["/bin/true"]],
     ["ended by a signal", [], ["/bin/sh", "-c", "kill -9 $$"]],
     ["nothing to run", [], []],
     ["options of the program are the program's", [], ["/bin/echo", "-n", "--user", "x"]],
