@@ -7,7 +7,13 @@ import { Results } from "./test/support/results.ts";
 import { within } from "./test/support/slowness.ts";
 
 const minuteMs = within(60_000);
-const kernel = { pool: "forks" as const, testTimeout: minuteMs, hookTimeout: minuteMs };
+const kernel = {
+  pool: "forks" as const,
+  testTimeout: minuteMs,
+  hookTimeout: minuteMs,
+  // For what comes at once, and later where other work shares the processor.
+  expect: { poll: { timeout: within(10_000), interval: 20 } },
+};
 const clusterTests = "test/e2e/kubernetes/cluster/**/*.test.ts";
 const soak = process.env.KOBAKO_SOAK === "1";
 
