@@ -143,7 +143,7 @@ static void send_pieces(struct conn *c, const char *head, size_t head_len, const
 
 	if (c->watch.fd < 0)
 		return;
-	if (c->out_len == c->out_at) {
+	if (c->out_len == c->out_at && !c->corked) {
 		ssize_t n = sendmsg(c->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -161,7 +161,8 @@ static void send_pieces(struct conn *c, const char *head, size_t head_len, const
 		conn_end(c, true);
 		return;
 	}
-	conn_interest(c);
+	if (!c->corked)
+		conn_interest(c);
 }
 
 void conn_message(struct conn *c, const struct text *t)
@@ -422,6 +423,29 @@ void conn_resume_input(struct conn *c)
 	conn_take_kept(c);
 	if (c->watch.fd >= 0 && c->input_ended && c->in_len == 0 && c->stream)
 		c->stream->input_end(c->stream);
+	conn_interest(c);
+}
+
+void conn_cork(struct conn *c)
+{
+	c->corked = true;
+}
+
+void conn_uncork(struct conn *c)
+{
+	c->corked = false;
+	if (c->watch.fd >= 0 && conn_flush(c))
+		conn_interest(c);
+}
+
+void conn_return(struct conn *c)
+{
+	c->stream = NULL;
+	if (c->in_len || c->input_full || c->input_ended) {
+		conn_end(c, false);
+		return;
+	}
+	c->mode = CONN_MESSAGES;
 	conn_interest(c);
 }
 

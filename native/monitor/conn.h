@@ -90,6 +90,11 @@ void conn_frame(struct conn *c, uint8_t stream, const void *bytes, size_t len);
 bool conn_blocked(const struct conn *c);
 /* input() did not take all before; it is called again with the rest. */
 void conn_resume_input(struct conn *c);
+/* What is sent between the two goes out together. The connection may be found broken, and end, in the second one. */
+void conn_cork(struct conn *c);
+void conn_uncork(struct conn *c);
+/* The stream is over, and forgotten: requests come again. Cuts a client that has sent something in its time. */
+void conn_return(struct conn *c);
 /* Closes once all is sent. The stream is forgotten: gone() is not called. */
 void conn_finish(struct conn *c);
 /* Closes at once, without gone(). */

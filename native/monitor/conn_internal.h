@@ -20,6 +20,7 @@ struct conn {
 	struct conn *next;
 	enum conn_mode mode;
 	bool subscribed, input_ended;
+	bool corked;     /* what is sent waits for the rest */
 	bool input_full; /* the stream did not take all */
 	char *in;        /* bytes not handled yet; NULL when none */
 	size_t in_len;

@@ -35,9 +35,12 @@ int loop_watch(struct watch *w, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = w };
 
+	if (w->armed && w->events == events)
+		return 0;
 	if (epoll_ctl(epoll, w->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, w->fd, &event) < 0)
 		return -errno;
 	w->armed = true;
+	w->events = events;
 	return 0;
 }
 

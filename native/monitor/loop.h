@@ -15,6 +15,7 @@
 struct watch {
 	int fd;
 	bool armed;                                     /* known to epoll */
+	uint32_t events;                                /* which it was told to watch for */
 	void (*ready)(struct watch *w, uint32_t events); /* EPOLL* bits */
 	struct watch *next_dead;
 	void *owner; /* freed after the batch */

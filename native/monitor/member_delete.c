@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "cgroup/cgroup.h"
 #include "monitor/member.h"
 #include "monitor/member_oci.h"
@@ -31,12 +32,12 @@ static void retry_delete(struct member *m)
 	loop_timer(&m->delete_retry, m->delete_wait_ms);
 }
 
-static void answer_delete(struct member *m, const struct err *e)
+static void answer_delete(struct reply *replies, const struct err *e)
 {
-	while (m->delete_replies) {
-		struct reply *r = m->delete_replies;
+	while (replies) {
+		struct reply *r = replies;
 
-		m->delete_replies = r->also;
+		replies = r->also;
 		if (e)
 			reply_error(r, KIND_UNAVAILABLE, e);
 		else
@@ -49,7 +50,7 @@ static void give_up(struct member *m, struct err *e)
 {
 	m->deleting = m->end_asked = false;
 	err_wrap(e, "delete container %s", m->id);
-	answer_delete(m, e);
+	answer_delete(take_ptr(&m->delete_replies), e);
 	pod_member_gone(); /* a shutdown doesn't wait for this one any more */
 }
 
@@ -140,6 +141,7 @@ static void end_in_sandbox(struct member *m)
 void member_delete_step(struct member *m)
 {
 	bool has_cgroup = m->cgroup && m->cgroup[0];
+	struct reply *replies;
 	struct err e = { 0 };
 
 	if (!m->deleting || m->ending || (m->busy != BUSY_NOT && m->busy != BUSY_STARTING))
@@ -168,8 +170,9 @@ void member_delete_step(struct member *m)
 		delete_later(m, &e);
 		return;
 	}
-	answer_delete(m, NULL);
-	member_free(m);
+	replies = take_ptr(&m->delete_replies);
+	member_free(m); /* first: who is told finds all of it given back */
+	answer_delete(replies, NULL);
 	pod_member_gone();
 }
 

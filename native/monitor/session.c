@@ -80,6 +80,7 @@ void session_end(struct session *s)
 			break;
 		}
 	loop_timer_stop(&s->limit);
+	loop_timer_stop(&s->answer_due);
 	loop_timer_stop(&s->in_taken);
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
@@ -97,6 +98,21 @@ void session_end(struct session *s)
 
 /* --- the client's side --- */
 
+/* With the answer to the request, if it is still to come. */
+static void send_frame(struct session *s, uint8_t stream, const char *bytes, size_t len)
+{
+	struct conn *c = s->conn;
+
+	if (!s->reply) {
+		conn_frame(c, stream, bytes, len);
+		return;
+	}
+	conn_cork(c);
+	session_answer(s);
+	conn_frame(c, stream, bytes, len);
+	conn_uncork(c);
+}
+
 /* The last frame; then the connection closes once all is sent. `more`: further members of the object. */
 static void send_status(struct session *s, int status, const char *more)
 {
@@ -105,8 +121,10 @@ static void send_status(struct session *s, int status, const char *more)
 
 	text_fmt(&t, "{\"exit_code\":%d,\"signal\":%d,\"timed_out\":%s%s}", sig ? 128 + sig : WEXITSTATUS(status), sig,
 		 s->timed_out ? "true" : "false", more);
-	conn_frame(s->conn, STREAM_STATUS, t.at, t.len);
-	if (s->conn) /* still: sending may have found it broken */
+	send_frame(s, STREAM_STATUS, t.at, t.len);
+	if (s->conn && s->again) /* still: sending may have found it broken */
+		conn_return(s->conn);
+	else if (s->conn)
 		conn_finish(s->conn);
 	s->conn = NULL;
 }
@@ -240,6 +258,8 @@ static ssize_t on_input(struct stream *stream, const char *bytes, size_t len)
 {
 	struct session *s = container_of(stream, struct session, stream);
 
+	if (s->again)
+		return -1; /* it has no input, and what belongs to the next request can't be told from it */
 	return stream_parse(&s->parser, &s->sink, bytes, len);
 }
 
@@ -268,6 +288,9 @@ static void on_gone(struct stream *stream)
 	struct session *s = container_of(stream, struct session, stream);
 
 	s->conn = NULL;
+	loop_timer_stop(&s->answer_due);
+	free(s->reply);
+	s->reply = NULL;
 	if (!s->is_exec) {
 		end_member_stdin(s);
 		output_pause(s->member, false);
@@ -304,7 +327,7 @@ static bool relay(struct session_out *o, size_t most)
 		widen(o->watch.fd, &o->wide);
 	o->drain = o->drain > (size_t)n ? o->drain - (size_t)n : 0;
 	pump_used((size_t)n);
-	conn_frame(s->conn, o->stream, bytes, (size_t)n);
+	send_frame(s, o->stream, bytes, (size_t)n);
 	if (s->conn && s->external)
 		session_external_output(s, false);
 	return s->conn != NULL;
@@ -421,6 +444,11 @@ static void on_limit(struct timer *t)
 	session_end(s);
 }
 
+static void on_answer_due(struct timer *t)
+{
+	session_answer(container_of(t, struct session, answer_due));
+}
+
 struct session *session_new(struct member *m, struct reply *r, bool is_exec)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -440,6 +468,7 @@ struct session *session_new(struct member *m, struct reply *r, bool is_exec)
 		s->out[i].watch = (struct watch){ .fd = -1, .ready = on_out };
 	}
 	s->limit.fire = on_limit;
+	s->answer_due.fire = on_answer_due;
 	s->next = m->sessions;
 	m->sessions = s;
 	return s;

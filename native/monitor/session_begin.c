@@ -15,6 +15,8 @@
 #include "monitor/session_internal.h"
 
 #define EXEC_LIMIT_MS 60000
+/* Most commands of probes end sooner: their client then wakes once. */
+#define ANSWER_LATEST_MS 1000
 
 /* --- exec --- */
 
@@ -95,14 +97,14 @@ static void refuse_exec(struct reply *r, enum error_kind kind, const struct err 
 		conn_release(c);
 }
 
-static void answer_exec(struct session *s)
+void session_answer(struct session *s)
 {
 	cleanup_text struct text t = { 0 };
 	struct reply *r = s->reply;
 
+	loop_timer_stop(&s->answer_due);
 	s->reply = NULL;
-	s->conn = r->conn;
-	text_fmt(&t, "{\"pid\":%d}", (int)s->child.pid);
+	text_fmt(&t, "{\"pid\":%d%s}", (int)s->child.pid, s->again ? ",\"again\":true" : "");
 	reply_ok(r, t.at, t.len);
 }
 
@@ -152,7 +154,11 @@ static void exec_done(void *owner, const struct runner_report *report, int fd, c
 		session_kill(s);
 		return;
 	}
-	answer_exec(s);
+	s->conn = r->conn;
+	if (s->again)
+		loop_timer(&s->answer_due, ANSWER_LATEST_MS);
+	else
+		session_answer(s);
 	if (!conn_switch(s->conn, &s->stream)) {
 		s->conn = NULL;
 		session_kill(s);
@@ -216,7 +222,7 @@ void session_exec(struct json_view params, struct reply *r)
 {
 	struct exec_work work = { .process = json_view_get(params, "process") };
 	struct json_view v;
-	bool tty = false, with_stdin = false;
+	bool tty = false, with_stdin = false, again = false;
 	uint64_t timeout_ms = 0;
 	struct member *m = member_of(params, r);
 	struct stdio stdio;
@@ -231,8 +237,13 @@ void session_exec(struct json_view params, struct reply *r)
 	v = json_view_get(params, "tty");
 	if (json_view_kind(work.process) != '{' || (v.at && json_view_bool(v, &tty) < 0) ||
 	    ((v = json_view_get(params, "stdin")).at && json_view_bool(v, &with_stdin) < 0) ||
+	    ((v = json_view_get(params, "again")).at && json_view_bool(v, &again) < 0) ||
 	    ((v = json_view_get(params, "timeout_ms")).at && json_view_u64(v, INT32_MAX, &timeout_ms) < 0)) {
-		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"process\", \"tty\", \"stdin\" or \"timeout_ms\"");
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"process\", \"tty\", \"stdin\", \"again\" or \"timeout_ms\"");
+		return;
+	}
+	if (again && (tty || with_stdin)) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"again\" is for commands without input");
 		return;
 	}
 	if (!may_exec(m, r))
@@ -252,6 +263,7 @@ void session_exec(struct json_view params, struct reply *r)
 		return;
 	}
 	s->tty = tty;
+	s->again = again;
 	s->in.fd = stdio.ours[0];
 	s->out[0].watch.fd = tty ? stdio.console_ours : stdio.ours[1];
 	s->out[1].watch.fd = stdio.ours[2];

@@ -12,7 +12,9 @@ struct session {
 	struct member *member;
 	struct conn *conn;    /* NULL: gone */
 	struct reply *reply;  /* until the answer */
+	struct timer answer_due; /* exec, with `again`: the answer waits for what comes with it, not longer */
 	bool is_exec, tty;
+	bool again;           /* exec: its connection takes requests again after the status; until then the client is silent */
 	bool with_stdin;      /* attach: may write to the container */
 
 	struct stream_parser parser;
@@ -42,6 +44,9 @@ struct session {
 
 /* A new session of m for the connection of r; NULL: no memory. */
 struct session *session_new(struct member *m, struct reply *r, bool is_exec);
+
+/* Answers the request of an exec that runs. */
+void session_answer(struct session *s);
 
 /* SIGKILL for the exec's process and all of its children. */
 void session_kill(struct session *s);

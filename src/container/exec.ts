@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { OciProcess, OciSpec } from "../oci/runtime-spec.ts";
-import { type CollectedExec, collectExec, sayCut } from "../runtime/exec-output.ts";
-import type { RuntimeSandbox } from "../runtime/handler.ts";
+import { sayCut } from "../runtime/exec-output.ts";
+import type { CollectedExec, RuntimeSandbox } from "../runtime/handler.ts";
 import type { Container } from "./container.ts";
 
 /** gRPC's limit at the client is 16 MiB; the rest of the message needs some of it. */
@@ -87,11 +87,11 @@ export async function execSync(
 ): Promise<CollectedExec> {
   const { container, connection } = target;
   const process = execProcess(container, bases, args, false);
-  const streams = await connection.exec(
-    { containerId: container.id, process, tty: false, stdin: false, timeoutMs },
+  const result = await connection.run(
+    { containerId: container.id, process, timeoutMs },
+    maxOutputBytes,
     signal,
   );
-  const result = await collectExec(streams, maxOutputBytes, signal);
   if (result.end.timedOut) {
     throw new RuntimeError(
       "deadline-exceeded",

@@ -12,6 +12,7 @@ import type { OciResources, OciSpec } from "../oci/runtime-spec.ts";
 import { run } from "../process/spawn.ts";
 import type {
   AttachRequest,
+  CollectedExec,
   CreatedContainer,
   CreateRequest,
   ExecRequest,
@@ -20,6 +21,7 @@ import type {
   PrepareRequest,
   ProcessStreams,
   ResolvedUser,
+  RunRequest,
   HandlerInfo,
   HandlerType,
   RuntimeHandler,
@@ -30,6 +32,7 @@ import type {
   SandboxStatus,
 } from "./handler.ts";
 import { MonitorConnection } from "./monitor/client.ts";
+import { Commands } from "./monitor/commands.ts";
 import {
   createParams,
   execParams,
@@ -216,6 +219,7 @@ export class MonitorSandbox implements RuntimeSandbox {
   readonly initial: SandboxStatus;
   readonly closed: Promise<Error | undefined>;
   readonly #connection: MonitorConnection;
+  readonly #commands: Commands;
   readonly #logFlush: LogFlush | undefined;
   readonly #adapt: AdaptCreate | undefined;
 
@@ -228,6 +232,7 @@ export class MonitorSandbox implements RuntimeSandbox {
   ) {
     this.#adapt = adapt;
     this.#connection = connection;
+    this.#commands = new Commands(identity.runDir, identity);
     this.#logFlush = logFlush;
     this.identity = identity;
     this.initial = initial;
@@ -279,6 +284,14 @@ export class MonitorSandbox implements RuntimeSandbox {
     await this.#connection.request("kill", params, signal);
   }
 
+  run(request: RunRequest, capBytes: number, signal: AbortSignal): Promise<CollectedExec> {
+    return this.#commands.run(
+      { ...execParams({ ...request, tty: false, stdin: false }), again: true },
+      capBytes,
+      signal,
+    );
+  }
+
   exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams> {
     return openStreams(this.identity.runDir, this.identity, "exec", execParams(request), signal);
   }
@@ -318,10 +331,11 @@ export class MonitorSandbox implements RuntimeSandbox {
 
   async shutdown(signal: AbortSignal): Promise<void> {
     await this.#connection.request("shutdown", {}, signal);
-    this.#connection.close();
+    this.close();
   }
 
   close(): void {
+    this.#commands.close();
     this.#connection.close();
   }
 }

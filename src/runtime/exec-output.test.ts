@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CollectedExec, collectExec, sayCut } from "./exec-output.ts";
-import type { OutputChunk, ProcessStreams } from "./handler.ts";
+import { collectExec, sayCut } from "./exec-output.ts";
+import type { CollectedExec, OutputChunk, ProcessStreams } from "./handler.ts";
 
 const end = { exitCode: 0, signal: 0, timedOut: false };
 

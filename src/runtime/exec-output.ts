@@ -1,19 +1,51 @@
 /** An exec run to its end, its output in memory up to a cap: what ExecSync needs. */
 import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
 import { youngCollection } from "../process/young-collection.ts";
-import type { ProcessEnd, ProcessStreams } from "./handler.ts";
+import type { CollectedExec, OutputChunk, ProcessEnd, ProcessStreams } from "./handler.ts";
 
 const nothing = Buffer.alloc(0);
 /** From this size on a piece of output is kept as it came. */
 const largeBytes = 4 << 10;
 const maxBlockBytes = 256 << 10;
 
-export interface CollectedExec {
-  readonly stdout: Buffer;
-  readonly stderr: Buffer;
-  /** Output beyond the cap, that was read and is in neither; 0 when all is there, else some of it may be uncounted. */
-  readonly droppedBytes: number;
-  readonly end: ProcessEnd;
+/** What is kept of a command's output: at most `capBytes` of both streams together. */
+export class OutputCollector {
+  readonly #kept = { stdout: new Kept(), stderr: new Kept() };
+  #room: number;
+  #droppedBytes = 0;
+
+  constructor(capBytes: number) {
+    this.#room = capBytes;
+  }
+
+  /** Whether nothing more is kept. */
+  get full(): boolean {
+    return this.#room === 0;
+  }
+
+  get droppedBytes(): number {
+    return this.#droppedBytes;
+  }
+
+  /** Takes the next piece; what is kept of it is not copied. */
+  add(stream: OutputChunk["stream"], data: Buffer): void {
+    youngCollection.flowed(data.length);
+    const taken = Math.min(this.#room, data.length);
+    if (taken > 0) this.#kept[stream].add(data.subarray(0, taken));
+    this.#room -= taken;
+    this.#droppedBytes += data.length - taken;
+  }
+
+  /** Of a command that was killed for its time there is no output: ten that wrote for ever would need as much again. */
+  collected(end: ProcessEnd): CollectedExec {
+    if (end.timedOut) return { stdout: nothing, stderr: nothing, droppedBytes: 0, end };
+    return {
+      stdout: this.#kept.stdout.bytes(),
+      stderr: this.#kept.stderr.bytes(),
+      droppedBytes: this.#droppedBytes,
+      end,
+    };
+  }
 }
 
 /**
@@ -26,25 +58,16 @@ export async function collectExec(
   capBytes: number,
   signal: AbortSignal,
 ): Promise<CollectedExec> {
-  const kept = { stdout: new Kept(), stderr: new Kept() };
-  let room = capBytes;
-  let droppedBytes = 0;
+  const collector = new OutputCollector(capBytes);
   const onAbort = () => streams.close();
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
     for await (const { stream, data } of streams.output) {
-      youngCollection.flowed(data.length);
-      const taken = Math.min(room, data.length);
-      if (taken > 0) kept[stream].add(data.subarray(0, taken));
-      room -= taken;
-      droppedBytes += data.length - taken;
-      if (droppedBytes > 0) streams.discardOutput?.();
+      collector.add(stream, data);
+      if (collector.droppedBytes > 0) streams.discardOutput?.();
     }
-    const end = await streams.ended;
-    // Nobody is given the output of what was killed for its time; ten that wrote for ever would need as much again.
-    if (end.timedOut) return { stdout: nothing, stderr: nothing, droppedBytes: 0, end };
-    return { stdout: kept.stdout.bytes(), stderr: kept.stderr.bytes(), droppedBytes, end };
+    return collector.collected(await streams.ended);
   } catch (error) {
     if (!signal.aborted) throw error;
     const kind = errorKind(signal.reason) === "deadline-exceeded" ? "deadline-exceeded" : "cancelled";
@@ -115,7 +138,7 @@ class Kept {
   }
 
   bytes(): Buffer {
-    const [first = Buffer.alloc(0)] = this.#pieces;
+    const [first = nothing] = this.#pieces;
     return this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.#length) : first;
   }
 }

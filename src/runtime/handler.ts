@@ -165,6 +165,9 @@ export interface ExecRequest {
   readonly timeoutMs: number;
 }
 
+/** A command without input. */
+export type RunRequest = Omit<ExecRequest, "tty" | "stdin">;
+
 export interface AttachRequest {
   readonly containerId: string;
   readonly stdin: boolean;
@@ -174,6 +177,15 @@ export interface ProcessEnd {
   readonly exitCode: number;
   readonly signal: number;
   readonly timedOut: boolean;
+}
+
+/** A command that was run to its end. */
+export interface CollectedExec {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** Output beyond the cap, that was read and is in neither; 0 when all is there, else some of it may be uncounted. */
+  readonly droppedBytes: number;
+  readonly end: ProcessEnd;
 }
 
 export interface OutputChunk {
@@ -263,6 +275,12 @@ export interface RuntimeSandbox {
   kill(request: KillRequest, signal: AbortSignal): Promise<void>;
   /** @throws `failed-precondition` when the program is missing or the container does not run. */
   exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams>;
+  /**
+   * Runs a command without input and terminal to its end. At most `capBytes` of its output (both streams together) are
+   * kept; what is beyond is read and dropped, so that the process goes on as it would.
+   * @throws as `exec`; `cancelled` or `deadline-exceeded` by `signal` (it is killed), `unavailable`.
+   */
+  run(request: RunRequest, capBytes: number, signal: AbortSignal): Promise<CollectedExec>;
   attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams>;
   /**
    * A TCP connection to `port` on the loopback of the pod's network namespace, IPv4 first, then IPv6. It is

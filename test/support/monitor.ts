@@ -73,6 +73,8 @@ export class RawConnection {
   #reader: FrameReader = new FrameReader(4, 4 << 20);
   #streaming = false;
   #switchOn: number | undefined;
+  /** The stream is a command's of `run`: requests come again after it. */
+  #again = false;
   #wake: (() => void)[] = [];
   #over = false;
   #lastId = 0;
@@ -157,6 +159,15 @@ export class RawConnection {
     return { stdout: of(1), stderr: of(2), status: JSON.parse(of(3)) };
   }
 
+  /** An exec with `again`: its answer, what it wrote and how it ended. The connection takes requests afterwards. */
+  async run(params: Json): Promise<{ answer: Json; stdout: string; stderr: string; status: Json }> {
+    this.#again = true;
+    const answer = await this.request("exec", { ...params, again: true });
+    const all = await this.collect();
+    this.frames.length = 0;
+    return { answer, ...all };
+  }
+
   async output(pattern: RegExp): Promise<string> {
     return await this.#until(`output ${pattern}`, () => {
       const all = Buffer.concat(this.frames.map(({ bytes }) => bytes)).toString();
@@ -175,7 +186,10 @@ export class RawConnection {
   #take(tag: number, bytes: Buffer): boolean {
     if (this.#streaming) {
       this.frames.push({ stream: tag, bytes });
-      return true;
+      if (tag !== 3 || !this.#again) return true;
+      this.#streaming = false;
+      this.#reader = new FrameReader(4, 4 << 20);
+      return false;
     }
     const message = JSON.parse(bytes.toString()) as Json;
     if (message.event !== undefined) this.events.push(message);

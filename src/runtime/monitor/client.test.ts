@@ -9,6 +9,7 @@ import { BuiltinHandler } from "../builtin.ts";
 import { UserNamespaces } from "../user-namespaces.ts";
 import { collectExec } from "../exec-output.ts";
 import { MonitorConnection } from "./client.ts";
+import { Commands } from "./commands.ts";
 import { encodeMessage, encodeStreamHeader, FrameReader, maxMessageBytes, streamId } from "./frames.ts";
 import { openStreams } from "./streams.ts";
 
@@ -172,10 +173,102 @@ describe("BuiltinHandler.connect", () => {
   });
 });
 
+const frame = (stream: number, bytes: Buffer) =>
+  Buffer.concat([encodeStreamHeader(stream, bytes.length), bytes]);
+const status = frame(streamId.status, Buffer.from('{"exit_code":3,"signal":0,"timed_out":false}'));
+
+describe("commands", () => {
+  /** What a monitor says of one that wrote `text`; an older one knows no `again`, and the connection is then over. */
+  const said = (id: unknown, text: string, again = true) =>
+    Buffer.concat([
+      encodeMessage({ id, result: { pid: 5, ...(again ? { again } : {}) } }),
+      frame(1, Buffer.from(text)),
+      status,
+    ]);
+  /** A peer that answers as `answer` says, told how many connections there have been, and the commands of such a one. */
+  const commands = async (answer: (id: unknown, socket: Socket, connections: number) => void) => {
+    const sockets = new Set<Socket>();
+    await peer(({ id }, socket) => {
+      sockets.add(socket);
+      answer(id, socket, sockets.size);
+    });
+    const made = new Commands(dir, monitor);
+    const run = async () => String((await made.run({}, 100, signal())).stdout);
+    return { made, run, sockets };
+  };
+
+  it("come one after the other on one connection", async () => {
+    const { made, run, sockets } = await commands((id, socket) => socket.write(said(id, `${id}`)));
+    expect([await run(), await run(), await run()]).toEqual(["1", "2", "3"]);
+    expect(sockets.size).toBe(1);
+    made.close();
+    await expect.poll(() => [...sockets].every((socket) => socket.destroyed)).toBe(true);
+    expect(await run()).toBe("1"); // by another one, which is not kept
+    await expect.poll(() => [...sockets].every((socket) => socket.destroyed)).toBe(true);
+  });
+
+  it("at the same time have a connection each, one of which is kept", async () => {
+    const { made, run, sockets } = await commands((id, socket, n) => {
+      setImmediate(() => socket.write(said(id, `${n}`)));
+    });
+    expect((await Promise.all([run(), run(), run()])).toSorted()).toHaveLength(3);
+    expect(sockets.size).toBe(3);
+    await expect.poll(() => [...sockets].filter((socket) => !socket.destroyed).length).toBe(1);
+    await run();
+    expect(sockets.size).toBe(3);
+    made.close();
+  });
+
+  it("of a monitor that knows no `again` have a connection each", async () => {
+    const { run, sockets } = await commands((id, socket, n) => socket.write(said(id, `${n}`, false)));
+    expect([await run(), await run()]).toEqual(["1", "2"]);
+    await expect.poll(() => [...sockets].every((socket) => socket.destroyed)).toBe(true);
+  });
+
+  it("that are refused leave the connection", async () => {
+    const { made, run, sockets } = await commands((id, socket) => {
+      if (id === 1)
+        socket.write(
+          encodeMessage({ id, error: { code: 2, kind: "not-found", message: "no such container" } }),
+        );
+      else socket.write(said(id, "x"));
+    });
+    await expect(run()).rejects.toMatchObject({ kind: "not-found", message: "no such container" });
+    expect([await run(), sockets.size]).toEqual(["x", 1]);
+    made.close();
+  });
+
+  it("find another connection when the kept one was closed, or something came on it that nobody asked for", async () => {
+    for (const spoil of [(s: Socket) => s.end(), (s: Socket) => s.write(encodeMessage({ id: 1 }))]) {
+      const { made, run, sockets } = await commands((id, socket, n) => socket.write(said(id, `${n}`)));
+      expect(await run()).toBe("1");
+      for (const socket of sockets) spoil(socket);
+      await expect.poll(() => [...sockets].every((socket) => socket.destroyed)).toBe(true);
+      expect(await run()).toBe("2");
+      made.close();
+      server?.close();
+    }
+  });
+
+  it("that are given up, lost, or another monitor's end their connection, and say why", async () => {
+    const { made, sockets } = await commands(() => {});
+    const leave = new AbortController();
+    const given = made.run({}, 100, leave.signal);
+    await expect.poll(() => sockets.size).toBe(1);
+    leave.abort();
+    await expect(given).rejects.toMatchObject({ kind: "cancelled" });
+    const lost = made.run({}, 100, signal());
+    await expect.poll(() => sockets.size).toBe(2);
+    for (const socket of sockets) socket.end(frame(1, Buffer.from("half")));
+    await expect(lost).rejects.toMatchObject({ kind: expect.stringMatching(/unavailable|internal/) });
+    await expect(made.run({}, 100, AbortSignal.abort())).rejects.toMatchObject({ kind: "cancelled" });
+    const other = new Commands(dir, { pid: 1, startTime: "1" });
+    await expect(other.run({}, 100, signal())).rejects.toMatchObject({ kind: "unavailable" });
+    await expect.poll(() => [...sockets].every((socket) => socket.destroyed)).toBe(true);
+  });
+});
+
 describe("exec streams", () => {
-  const frame = (stream: number, bytes: Buffer) =>
-    Buffer.concat([encodeStreamHeader(stream, bytes.length), bytes]);
-  const status = frame(streamId.status, Buffer.from('{"exit_code":3,"signal":0,"timed_out":false}'));
   const exec = () => openStreams(dir, monitor, "exec", {}, signal());
 
   it("gives output in order and the end after it, all from one read", async () => {

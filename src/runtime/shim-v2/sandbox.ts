@@ -11,8 +11,10 @@ import type { OciResources } from "../../oci/runtime-spec.ts";
 import { processStartTime } from "../../process/start-time.ts";
 import { type MountInit, TaskStatus } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
+import { collectExec } from "../exec-output.ts";
 import type {
   AttachRequest,
+  CollectedExec,
   ContainerUsage,
   CreatedContainer,
   CreateRequest,
@@ -22,6 +24,7 @@ import type {
   PrepareRequest,
   ProcessStreams,
   ResolvedUser,
+  RunRequest,
   RuntimeSandbox,
   SandboxEvent,
   SandboxIdentity,
@@ -232,6 +235,14 @@ export class ShimSandbox implements RuntimeSandbox {
       }
       throw error;
     }
+  }
+
+  async run(request: RunRequest, capBytes: number, signal: AbortSignal): Promise<CollectedExec> {
+    return await collectExec(
+      await this.exec({ ...request, tty: false, stdin: false }, signal),
+      capBytes,
+      signal,
+    );
   }
 
   exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams> {

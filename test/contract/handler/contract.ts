@@ -400,6 +400,34 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       expect(performance.now() - before).toBeLessThan(5000);
     });
 
+    it("that is run to its end keeps as much output as may be, and the others are not mixed into it", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const say = (word: string) => made.exec(["/bin/sh", "-c", `echo ${word}; echo ${word} >&2`]);
+      for (const word of ["one", "two"])
+        expect(await say(word)).toMatchObject({ stdout: Buffer.from(`${word}\n`), droppedBytes: 0 });
+      const at = await Promise.all(["a", "b", "c"].map(say));
+      expect(at.map(({ stdout, stderr }) => `${stdout}${stderr}`)).toEqual(["a\na\n", "b\nb\n", "c\nc\n"]);
+      const much = await made.exec(["/bin/head", "-c", "3000000", "/dev/zero"]);
+      expect([much.stdout.length, much.end.exitCode]).toEqual([1 << 20, 0]);
+      expect(much.droppedBytes).toBeGreaterThan(0);
+      expect(String((await say("three")).stdout)).toBe("three\n");
+    });
+
+    it("that is given up is killed, and the next one runs", async () => {
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      await made.exec(["/bin/true"]);
+      const leave = new AbortController();
+      const process = { ...made.spec.process, terminal: false, args: tree };
+      const given = pod.sandbox.run({ containerId: made.id, process, timeoutMs: 0 }, 100, leave.signal);
+      await expect.poll(() => others(made)).not.toEqual([]);
+      leave.abort();
+      await expect(given).rejects.toMatchObject({ kind: "cancelled" });
+      await expect.poll(() => others(made)).toEqual([]);
+      expect((await made.exec(["/bin/true"])).end.exitCode).toBe(0);
+    });
+
     it("passes input on, and its end", async () => {
       await using pod = await start();
       const made = await pod.shell("sleep 100");

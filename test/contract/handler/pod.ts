@@ -26,8 +26,8 @@ import { containerSpec, usesPodShm } from "../../../src/container/spec/spec.ts";
 import { userRequest } from "../../../src/container/spec/user.ts";
 import type { OciProcess, OciSpec } from "../../../src/oci/runtime-spec.ts";
 import { run } from "../../../src/process/spawn.ts";
-import { type CollectedExec, collectExec } from "../../../src/runtime/exec-output.ts";
 import type {
+  CollectedExec,
   ContainerExit,
   RuntimeHandler,
   RuntimeSandbox,
@@ -200,11 +200,7 @@ export class TestPod implements AsyncDisposable {
       output: () => readLog(log),
       exec: async (args, changed = {}, timeoutMs = 0) => {
         const process = { ...spec.process, terminal: false, args, ...changed };
-        const streams = await this.sandbox.exec(
-          { containerId: id, process, tty: false, stdin: false, timeoutMs },
-          within(),
-        );
-        return await collectExec(streams, 1 << 20, within());
+        return await this.sandbox.run({ containerId: id, process, timeoutMs }, 1 << 20, within());
       },
       exited: () => this.exitOf(id),
     };

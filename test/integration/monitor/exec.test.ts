@@ -312,6 +312,83 @@ describe("an exec", () => {
     await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
   });
 
+  it("with `again` leaves its connection to the next one, as often as one likes", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const connection = await pod.connect();
+    const run = (args: readonly string[], more: Json = {}) =>
+      connection.run({ container: id, process: processOf(args), ...more });
+    await run(["/bin/true"]);
+    const files = openFiles(pod.pid);
+    for (const word of ["one", "two", "three"])
+      expect(await run(sh(`echo ${word}; echo ${word} >&2; exit 7`))).toEqual({
+        answer: { pid: expect.any(Number), again: true },
+        stdout: `${word}\n`,
+        stderr: `${word}\n`,
+        status: { exit_code: 7, signal: 0, timed_out: false },
+      });
+    // Refused ones, other requests, and one that is killed come between.
+    expect(
+      await connection.refusal("exec", { container: id, process: processOf(["/none"]), again: true }),
+    ).toBe("failed-precondition");
+    expect(await connection.ask("state")).toHaveProperty("result");
+    expect((await run(sh("sleep 100 & sleep 100"), { timeout_ms: 50 })).status).toMatchObject({
+      timed_out: true,
+    });
+    expect(await run(["/bin/head", "-c", "3000000", "/dev/zero"])).toMatchObject({
+      stdout: "\0".repeat(3_000_000),
+      status: { exit_code: 0 },
+    });
+    await waitFor("its cgroups to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= files);
+  });
+
+  it("with `again` is answered soon, also when it says nothing and does not end", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const connection = await pod.connect();
+    const request = { container: id, process: processOf(["/bin/sleep", "100"]), again: true };
+    const pid = Number((await connection.request("exec", request)).pid);
+    expect(isAlive(pid)).toBe(true);
+    connection.close();
+    await waitFor("it to be killed", () => !isAlive(pid));
+  });
+
+  it("with `again` has no input: bytes in its time cut the connection and kill it", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    for (const more of [{ stdin: true }, { tty: true }])
+      expect(
+        await (await pod.connect()).refusal("exec", {
+          container: id,
+          process: { ...processOf(["/bin/true"]), terminal: "tty" in more },
+          again: true,
+          ...more,
+        }),
+      ).toBe("invalid-argument");
+    const connection = await pod.connect();
+    const { pid } = await connection.request("exec", {
+      container: id,
+      process: processOf(sh("echo x; exec sleep 100")),
+      again: true,
+    });
+    connection.sendFrame(0, "");
+    await connection.cut();
+    await waitFor("it to be killed", () => !isAlive(Number(pid)));
+    // Its client goes before there is an answer.
+    for (let i = 0; i < 20; i++) {
+      const hasty = await pod.connect();
+      hasty.send({
+        id: 1,
+        method: "exec",
+        params: { container: id, process: processOf(["/bin/sleep", "100"]), again: true },
+      });
+      if (i % 2 === 0) await hasty.ask("state").catch(() => undefined);
+      hasty.close();
+    }
+    await waitFor("they are killed", () => execCgroups(pod, id).length === 0);
+  });
+
   it("needs a connection of its own", async () => {
     await using pod = await MonitorPod.start();
     const connection = await pod.connect();
