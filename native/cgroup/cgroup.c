@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -262,12 +263,29 @@ void cgroup_join_close(struct cgroup_join *j)
 	memset(j, 0xff, sizeof(*j));
 }
 
-int cgroup_await_moves(const char *path, struct err *e)
+/* Between two moves of one that holds: well below a grace period, for so long the machine stays ready. */
+#define HOLD_STEP_NS 4000000
+#define HOLD_STEPS 250
+
+static void __attribute__((noreturn)) hold_moves(int fd, pid_t parent)
+{
+	const struct timespec step = { .tv_nsec = HOLD_STEP_NS };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < HOLD_STEPS && getppid() == parent; i++) {
+		if (write(fd, "0", 1) < 0)
+			_exit(1);
+		nanosleep(&step, NULL);
+	}
+	_exit(0);
+}
+
+static int begin_moves(const char *path, bool hold, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);
 	char full[300 + CGROUP_PATH_MAX];
 	cleanup_fd int fd = -1;
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
 	if (!host)
 		return -e->code;
@@ -281,9 +299,21 @@ int cgroup_await_moves(const char *path, struct err *e)
 		if (fd > 0)
 			sys_close_range(0, (unsigned int)fd - 1, 0);
 		sys_close_range((unsigned int)fd + 1, UINT_MAX, 0);
+		if (hold)
+			hold_moves(fd, parent);
 		_exit(write(fd, "0", 1) < 0);
 	}
 	return pid < 0 ? err_set(e, errno, "fork for %s", full) : 0;
+}
+
+int cgroup_await_moves(const char *path, struct err *e)
+{
+	return begin_moves(path, false, e);
+}
+
+int cgroup_hold_moves(const char *path, struct err *e)
+{
+	return begin_moves(path, true, e);
 }
 
 /* Where the folder of an exec is. */

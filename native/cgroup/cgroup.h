@@ -114,6 +114,11 @@ void cgroup_join_close(struct cgroup_join *j);
  * where the caller is already, so that nothing else comes of it, and ends; it is the caller's to reap.
  */
 int cgroup_await_moves(const char *path, struct err *e);
+/*
+ * The same for a caller who has a program move several processes, one after the other: the child keeps the machine ready,
+ * for a second at most, and ends with the caller.
+ */
+int cgroup_hold_moves(const char *path, struct err *e);
 
 /*
  * Makes a folder below a container's cgroup for one exec, in one hierarchy only: where kill is

@@ -86,7 +86,8 @@ static void test_weight(void)
 
 static const char path[] = "/kobako-cgroup-test";
 
-static pid_t child_in(const char *where, bool with_sub)
+/* holding: has a child of its own that holds moves. */
+static pid_t child_in(const char *where, bool with_sub, bool holding)
 {
 	struct cgroup_join j;
 	struct err e = { 0 };
@@ -97,7 +98,7 @@ static pid_t child_in(const char *where, bool with_sub)
 		CHECK(cgroup_create_sub(where, "exec-1", &j, &e) == 0, "%s", e.step);
 	pid = cgroup_fork(&j);
 	if (pid == 0) {
-		if (cgroup_join_self(&j, &e) < 0)
+		if (cgroup_join_self(&j, &e) < 0 || (holding && cgroup_hold_moves(where, &e) < 0))
 			_exit(1);
 		for (;;)
 			pause();
@@ -146,8 +147,14 @@ static void test_life(void)
 	CHECK(cgroup_update(path, &top, &e) == -EINVAL && strstr(e.step, "resources.cpu.quota"), "%s", e.step);
 	json_decref(doc);
 
-	one = child_in(path, false);
-	two = child_in(path, true);
+	one = child_in(path, false, true);
+	wait_for_members(2);
+	kill(one, SIGKILL);
+	CHECK(waitpid(one, &status, 0) == one && WIFSIGNALED(status), "it could not hold: status %d", status);
+	wait_for_members(0); /* who holds ends with the caller */
+
+	one = child_in(path, false, false);
+	two = child_in(path, true, false);
 	wait_for_members(2);
 	CHECK(cgroup_remove(path, 0, &e) == -EBUSY, "a cgroup with members was removed");
 	CHECK(cgroup_kill_all(path, &e) == 0, "%s", e.step);

@@ -398,3 +398,11 @@ void pod_await_moves(void)
 	if ((pod.shim_cgroup || (oci.path && !oci.sandboxed)) && cgroup_await_moves(pod.monitor_cgroup, &e) < 0)
 		dprintf(STDERR_FILENO, "kobako-monitor: wait for moves between cgroups: %s\n", e.step);
 }
+
+void pod_hold_moves(void)
+{
+	struct err e;
+
+	if (cgroup_hold_moves(pod.monitor_cgroup, &e) < 0)
+		dprintf(STDERR_FILENO, "kobako-monitor: wait for moves between cgroups: %s\n", e.step);
+}

@@ -77,6 +77,8 @@ int pod_enter(const struct pod *p, struct err *e);
  * nothing, the linked one no pid. Before the caller enters a container's mount namespace.
  */
 void pod_await_moves(void);
+/* In a runner that has a shim make a container: it moves more than one, seldom at once. As long as the runner lives. */
+void pod_hold_moves(void);
 
 /*
  * In a runner: the pod's /dev/shm as a tree of its own, a clone of the root of the namespace that holds it. Then back

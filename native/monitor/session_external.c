@@ -65,8 +65,9 @@ void session_exec_io(struct json_view params, struct reply *r)
 {
 	struct member *m = member_of(params, r);
 	struct json_view tty = json_view_get(params, "tty"), in = json_view_get(params, "stdin");
+	struct json_view moves = json_view_get(params, "moves");
 	cleanup_text struct text t = { 0 };
-	bool with_tty = false, with_stdin = false;
+	bool with_tty = false, with_stdin = false, with_moves = false;
 	char exec[SHIM_ID_MAX + 1];
 	struct session *s;
 	struct err e;
@@ -74,8 +75,9 @@ void session_exec_io(struct json_view params, struct reply *r)
 	if (!m)
 		return;
 	if (json_view_string(json_view_get(params, "exec"), exec, sizeof(exec)) < 0 || !is_id(exec) || find(m, exec) ||
-	    (tty.at && json_view_bool(tty, &with_tty) < 0) || (in.at && json_view_bool(in, &with_stdin) < 0)) {
-		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"exec\", \"tty\" or \"stdin\"");
+	    (tty.at && json_view_bool(tty, &with_tty) < 0) || (in.at && json_view_bool(in, &with_stdin) < 0) ||
+	    (moves.at && json_view_bool(moves, &with_moves) < 0)) {
+		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "exec: \"exec\", \"tty\", \"stdin\" or \"moves\"");
 		return;
 	}
 	if (!m->external || m->state != MEMBER_RUNNING || m->ended || m->deleting) {
@@ -102,7 +104,8 @@ void session_exec_io(struct json_view params, struct reply *r)
 		return;
 	}
 	s->running = true;
-	pod_await_moves();
+	if (with_moves)
+		pod_await_moves();
 	text_str(&t, "{\"pid\":0,");
 	fifos_describe(&t, m->bundle, exec, with_tty, with_stdin);
 	text_str(&t, "}");

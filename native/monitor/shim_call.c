@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "monitor/hex.h"
 #include "monitor/member.h"
+#include "monitor/pod.h"
 #include "monitor/shim.h"
 #include "monitor/shim_message.h"
 
@@ -69,11 +70,12 @@ static int read_all(int fd, uint8_t *to, size_t len, struct err *e)
 
 static int call_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
-	struct json_view params = *(struct json_view *)arg;
+	struct json_view params = *(struct json_view *)arg, moves = json_view_get(params, "moves");
 	static uint8_t frame[TTRPC_HEADER + CALL_MAX];
 	struct ttrpc_header asked, answer;
 	char address[PATH_MAX];
 	cleanup_fd int shim = -1;
+	bool with_moves = false;
 	ssize_t len;
 
 	report->kind = KIND_INVALID_ARGUMENT;
@@ -84,7 +86,11 @@ static int call_work(void *arg, struct runner_report *report, int *fd, struct te
 	if (len < TTRPC_HEADER)
 		return err_set(&report->e, EINVAL, "call: \"frame\" is not hex of %d to %zu bytes", TTRPC_HEADER, sizeof(frame));
 	ttrpc_header_parse(frame, &asked);
+	if (moves.at && json_view_bool(moves, &with_moves) < 0)
+		return err_set(&report->e, EINVAL, "call: \"moves\"");
 	report->kind = KIND_UNAVAILABLE;
+	if (with_moves)
+		pod_hold_moves();
 	shim = connect_to(address, &report->e);
 	if (shim < 0 || io_write_all(shim, frame, (size_t)len, &report->e) < 0)
 		return -1;

@@ -204,8 +204,6 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 	report->kind = KIND_INTERNAL;
 	if (join_cgroup(&join, &report->e) < 0)
 		return -1;
-	if (json_view_get(w->params, "log").at)
-		pod_await_moves(); /* it is the shim's start: a container follows */
 	if (w->mntns_fd >= 0 && setns(w->mntns_fd, CLONE_NEWNS) < 0)
 		return err_set(&report->e, errno, "run: enter the container's mount namespace");
 	for (int i = 0; i < 2; i++)
@@ -216,6 +214,9 @@ static int run_work(void *arg, struct runner_report *report, int *fd, struct tex
 		run_child(argv, env, cwd, (int[]){ input, pipes[0][1], pipes[1][1] });
 	if (pid < 0)
 		return err_set(&report->e, errno, "run: fork");
+	/* The shim's start: a container follows. Not before that fork, which would wait, too. */
+	if (json_view_get(w->params, "log").at)
+		pod_hold_moves();
 	for (int i = 0; i < 2; i++) {
 		close(pipes[i][1]);
 		out[i].fd = pipes[i][0];

@@ -24,7 +24,8 @@ export async function openExec(
     monitor.identity.runDir,
     monitor.identity,
     "exec_io",
-    { container: id, exec: execId, tty, stdin },
+    // The process is moved to the container's cgroups, unless it is a sandbox's own affair.
+    { container: id, exec: execId, tty, stdin, moves: !life.record.sandboxed },
     signal,
   );
   let added = false;

@@ -10,8 +10,13 @@ import type { ShimAddress } from "./bootstrap.ts";
 /** Any odd number is fine: the monitor has one connection for each call. */
 const stream = 1;
 
-/** Calls about one container. */
-export function lastingCaller(monitor: MonitorSandbox, { path }: ShimAddress, container: string): Caller {
+/** Calls about one container. A sandboxed shim moves processes to cgroups also when it starts one. */
+export function lastingCaller(
+  monitor: MonitorSandbox,
+  { path }: ShimAddress,
+  container: string,
+  sandboxed: boolean,
+): Caller {
   return {
     async call(service, method, request, response, message, options) {
       const frame = encodeCall(stream, service, method, request.encode(message), options);
@@ -22,6 +27,7 @@ export function lastingCaller(monitor: MonitorSandbox, { path }: ShimAddress, co
           address: path.startsWith("\0") ? `@${path.slice(1)}` : path,
           frame: frame.toString("hex"),
           limit_ms: options.timeoutMs,
+          moves: method === "Create" || (sandboxed && method === "Start"),
         },
         options.signal ?? AbortSignal.timeout(options.timeoutMs),
       );

@@ -135,7 +135,7 @@ export class ShimLife {
   }
 
   #connect(address: ShimAddress, signal: AbortSignal): Promise<Task> {
-    const lasting = (container: string) => lastingCaller(this.#monitor, address, container);
+    const lasting = (container: string) => lastingCaller(this.#monitor, address, container, this.#record.sandboxed);
     return Task.connect(address, shimNamespace, this.#options.timeoutMs, signal, lasting);
   }
 
