@@ -310,12 +310,15 @@ static int children_of_mine(pid_t *pids, int max)
 
 void shim_end(void)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
+	const struct timespec soon = { .tv_nsec = 2000000 };
 	uint64_t end_ms = loop_now_ms() + END_WAIT_MS;
 	struct err ignored;
 	pid_t pids[256];
+	sigset_t ended;
 	int n;
 
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
 	shim_events_close();
 	cgroup_kill_all(pod.shim_cgroup, &ignored);
 	/* The shim's children become ours when it dies, and theirs after them. */
@@ -328,7 +331,7 @@ void shim_end(void)
 				waitpid(pids[i], NULL, WNOHANG);
 		if (n == 1 && pids[0] == pod.pause_pid)
 			break;
-		nanosleep(&pause, NULL);
+		sigtimedwait(&ended, NULL, &soon); /* blocked, as the loop has it */
 	}
 	unmount(pod.run_dir, "shm");
 	shim_disk_end();

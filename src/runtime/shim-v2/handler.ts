@@ -116,7 +116,9 @@ export class ShimHandler implements RuntimeHandler {
     };
     try {
       onNamespaces?.();
-      return await this.#open(identity, record, onEvent, signal, spec);
+      const sandbox = await this.#open(identity, record, onEvent, signal);
+      sandbox.begin(spec, signal);
+      return sandbox;
     } catch (error) {
       // It may be dead or deaf; then the caller's undo kills what its cgroup holds.
       await abandonMonitor(spec.runDir, AbortSignal.timeout(askMs)).catch(() => undefined);
@@ -156,12 +158,15 @@ export class ShimHandler implements RuntimeHandler {
     record: ShimRecord,
     onEvent: OnEvent,
     signal: AbortSignal,
-    spec?: SandboxSpec,
   ): Promise<ShimSandbox> {
     let sandbox: ShimSandbox | undefined;
     const other = (message: Wire) => sandbox?.monitorEvent(message);
-    const monitor = await connectMonitor(identity, onEvent, this.#sandbox.logFlush, signal, other);
-    sandbox = new ShimSandbox(monitor, record, onEvent, this.#sandbox, spec);
+    const tell: OnEvent = (event) => {
+      onEvent(event);
+      if (event.type === "exit") sandbox?.exited(event.containerId);
+    };
+    const monitor = await connectMonitor(identity, tell, this.#sandbox.logFlush, signal, other);
+    sandbox = new ShimSandbox(monitor, record, onEvent, this.#sandbox);
     return sandbox;
   }
 

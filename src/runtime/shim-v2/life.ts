@@ -44,6 +44,8 @@ export class ShimLife {
   readonly #over = new AbortController();
   #record: ShimRecord;
   #task: Task | undefined;
+  /** Of a shim that this daemon starts. */
+  #starting: Promise<Task> | undefined;
   /** True from the first sign of its end that was asked for. */
   #ending = false;
 
@@ -76,10 +78,22 @@ export class ShimLife {
     return this.task;
   }
 
-  /** Starts the shim, and the sandbox's own container where it needs one. */
+  /** Has the shim start while the pod gets its network, of which it knows nothing yet. `boot` waits for it. */
+  begin(spec: SandboxSpec, signal: AbortSignal): void {
+    this.#starting = this.#startShim(spec, sandboxBundle(spec), signal);
+    this.#starting.catch(() => undefined); // `boot` says so
+  }
+
+  /** When the network is there: runs the sandbox's own container where the shim needs one. */
   async boot(spec: SandboxSpec, ips: readonly string[], signal: AbortSignal): Promise<void> {
-    const { options } = this.#options;
-    const bundle = shimBundle(join(spec.runDir, spec.id.slice(0, 16)), spec.id);
+    const task = await this.#starting;
+    if (task === undefined) throw new Error("boot is for a shim that was begun");
+    this.#record = { ...this.#record, ips };
+    writeRecord(spec.runDir, this.#record);
+    if (this.#record.sandboxed) await this.#startSandboxContainer(task, spec.id, sandboxBundle(spec), signal);
+  }
+
+  async #startShim(spec: SandboxSpec, bundle: string, signal: AbortSignal): Promise<Task> {
     mkdirSync(join(bundle, "rootfs"), { recursive: true, mode: 0o700 });
     const paths = await this.program.namespaces(spec.namespaces, spec.netnsPin, signal);
     const config = sandboxSpec({
@@ -89,18 +103,17 @@ export class ShimLife {
       paths,
       cgroupsPath: `${spec.cgroupParent}/kobako-sandbox-${spec.id.slice(0, 16)}`,
       annotations: spec.annotations,
-      sysctls: options.sandboxContainer ? spec.sysctls : {},
+      sysctls: this.#record.sandboxed ? spec.sysctls : {},
     });
     writeFileSync(join(bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
-    this.#record = { ...this.#record, paths, ips };
+    this.#record = { ...this.#record, paths };
     writeRecord(spec.runDir, this.#record);
     const address = await this.program.start(spec.id, bundle, signal);
     this.#record = { ...this.#record, address };
     writeRecord(spec.runDir, this.#record);
     const task = await this.#connect(address, signal);
-    this.#attend(task);
-    await task.connectTask(spec.id, signal);
-    if (options.sandboxContainer) await this.#startSandboxContainer(task, spec.id, bundle, signal);
+    this.#attend(task); // who it is its first answer tells, to Create: it is still on its way
+    return task;
   }
 
   async #startSandboxContainer(task: Task, id: string, bundle: string, signal: AbortSignal): Promise<void> {
@@ -135,7 +148,8 @@ export class ShimLife {
   }
 
   #connect(address: ShimAddress, signal: AbortSignal): Promise<Task> {
-    const lasting = (container: string) => lastingCaller(this.#monitor, address, container, this.#record.sandboxed);
+    const lasting = (container: string) =>
+      lastingCaller(this.#monitor, address, container, this.#record.sandboxed);
     return Task.connect(address, shimNamespace, this.#options.timeoutMs, signal, lasting);
   }
 
@@ -209,6 +223,7 @@ export class ShimLife {
     endOwn: (task: Task) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
+    await this.#starting?.catch(() => undefined); // at most its time: what it makes is to be found
     const { task } = this;
     this.#ending = true;
     if (task !== undefined) {
@@ -244,4 +259,9 @@ export class ShimLife {
       this.report("a step that may fail", error);
     });
   }
+}
+
+/** Of the shim itself, and of the sandbox's own container. */
+function sandboxBundle({ id, runDir }: SandboxSpec): string {
+  return shimBundle(join(runDir, id.slice(0, 16)), id);
 }

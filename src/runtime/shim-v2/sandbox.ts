@@ -45,7 +45,7 @@ import { overlayMount } from "./rootfs.ts";
 import { shimSpec } from "./spec.ts";
 import { ShimStreams } from "./streams.ts";
 import type { Task } from "./task.ts";
-import { endTask, signalTask } from "./tasks.ts";
+import { deleteTask, endTask, signalTask } from "./tasks.ts";
 
 /** What shims say of a process that could not be started. */
 const startErrorCode = 128;
@@ -67,17 +67,18 @@ export class ShimSandbox implements RuntimeSandbox {
   readonly #pending = new Map<string, Pending>();
   /** Created and not started: some shims never tell the end of such a one. */
   readonly #neverRan = new Set<string>();
-  /** Of a sandbox that was just started. */
-  readonly #spec: SandboxSpec | undefined;
+  #spec: SandboxSpec | undefined;
+  /** Known to have ended. */
+  readonly #exited = new Set<string>();
+  /** Deletions of containers, begun at their end at the latest; false: it failed, whoever removes one tries again. */
+  readonly #deletions = new Map<string, Promise<boolean>>();
 
   constructor(
     monitor: MonitorSandbox,
     record: ShimRecord,
     onEvent: (event: SandboxEvent) => void,
     options: ShimSandboxOptions,
-    spec?: SandboxSpec,
   ) {
-    this.#spec = spec;
     this.#monitor = monitor;
     this.#life = new ShimLife(monitor, record, onEvent, options);
     this.#options = options;
@@ -103,6 +104,31 @@ export class ShimSandbox implements RuntimeSandbox {
     if (message.event !== "stdin_closed" || task === undefined) return;
     const id = text(asObject(message.params, "params"), "container");
     void this.#life.quietly(task.closeStdin({ id }, AbortSignal.timeout(this.#options.timeoutMs)));
+  }
+
+  /** For a sandbox that was just started, once. */
+  begin(spec: SandboxSpec, signal: AbortSignal): void {
+    this.#spec = spec;
+    this.#life.begin(spec, signal);
+  }
+
+  /** A container has ended: its shim lets go of it, so that a removal finds that done, or under way. */
+  exited(containerId: string): void {
+    this.#exited.add(containerId);
+    this.#deleteEnded(containerId);
+  }
+
+  #deleteEnded(id: string): void {
+    const { task } = this.#life;
+    if (task === undefined || this.#neverRan.has(id) || this.#deletions.has(id)) return;
+    const deleted = deleteTask(task, id, AbortSignal.timeout(this.#options.timeoutMs)).then(
+      () => true,
+      (error: unknown) => {
+        this.#life.report("delete a container that has ended", error);
+        return false;
+      },
+    );
+    this.#deletions.set(id, deleted);
   }
 
   async networkReady(signal: AbortSignal, ips: readonly string[] = []): Promise<void> {
@@ -192,6 +218,7 @@ export class ShimSandbox implements RuntimeSandbox {
       if (!(await this.#wasStarted(task, containerId, error, signal))) throw error;
     }
     this.#neverRan.delete(containerId);
+    if (this.#exited.has(containerId)) this.#deleteEnded(containerId);
     const answer = await this.#monitor.request("started", { container: containerId }, signal);
     this.#life.watch(task, containerId);
     return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
@@ -322,6 +349,8 @@ export class ShimSandbox implements RuntimeSandbox {
     await this.#monitor.delete(containerId, signal);
     this.#pending.delete(containerId);
     this.#neverRan.delete(containerId);
+    this.#exited.delete(containerId);
+    this.#deletions.delete(containerId);
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
@@ -339,8 +368,15 @@ export class ShimSandbox implements RuntimeSandbox {
   }
 
   async #endTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
+    if ((await this.#deletions.get(id)) === true) return;
     const ended = (code: number, atNs: bigint) => tellExit(this.#monitor, id, code, atNs, signal);
-    await endTask(task, id, { neverRan: this.#neverRan.has(id), ended }, signal);
+    const ending = endTask(task, id, { neverRan: this.#neverRan.has(id), ended }, signal);
+    const settled = ending.then(
+      () => true,
+      () => false, // told to whoever waits here
+    );
+    this.#deletions.set(id, settled);
+    await ending;
   }
 }
 

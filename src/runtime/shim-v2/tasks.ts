@@ -31,6 +31,16 @@ export interface TaskEnding {
   readonly ended: (code: number, atNs: bigint) => Promise<void>;
 }
 
+function gone(error: unknown): void {
+  if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
+  throw error;
+}
+
+/** Deletes a task that has ended. One that the shim does not know is success. */
+export async function deleteTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
+  await task.delete({ id }, signal).catch(gone);
+}
+
 /** Kills and deletes a task. One that the shim does not know is success. */
 export async function endTask(
   task: Task,
@@ -38,10 +48,6 @@ export async function endTask(
   { neverRan, ended }: TaskEnding,
   signal: AbortSignal,
 ): Promise<void> {
-  const gone = (error: unknown) => {
-    if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) return;
-    throw error;
-  };
   if (neverRan) {
     // gVisor can't delete what never ran: its shim waits for output that nobody closes, and answers nothing about it
     // from then on. It ends with the sandbox.
@@ -60,5 +66,5 @@ export async function endTask(
     .wait({ id }, killMs, signal)
     .then(({ exitStatus, exitedAt }) => ended(exitStatus, timestampNs(exitedAt)))
     .catch(gone);
-  await task.delete({ id }, signal).catch(gone);
+  await deleteTask(task, id, signal);
 }

@@ -124,6 +124,20 @@ describe("a shim as those of VMs", () => {
     await expect(made.exec(["/nope"])).rejects.toMatchObject({ kind: "failed-precondition" });
   });
 
+  it("lets go of a container when that ends, and is not asked again when it is removed", async () => {
+    const { start, calls } = setUp("v2");
+    await using pod = await start();
+    const made = await pod.shell("exit 2");
+    expect(await made.exited()).toMatchObject({ exitCode: 2 });
+    const asked = () =>
+      calls()
+        .filter(({ method, id }) => (method === "Kill" || method === "Delete") && id === made.id)
+        .map(({ method }) => method);
+    await expect.poll(asked).toEqual(["Delete"]);
+    await pod.sandbox.delete(made.id, within());
+    expect(asked()).toEqual(["Delete"]);
+  });
+
   it("is shut down with its containers, and leaves nothing", async () => {
     const { start, calls } = setUp("v2");
     const pod = await start();
@@ -177,10 +191,17 @@ describe("a shim that misbehaves", () => {
     ["fails", /ended with code 3 and said .*no hypervisor here/],
     ["version-9", /version 9 of the task API/],
     ["grpc", /speaks "grpc"/],
-    ["no-ttrpc", /ended|malformed|closed/],
+    ["no-ttrpc", /the shim's answer/],
   ] as const)("at its start (%s) is named, and leaves nothing", async (mode, message) => {
     const { start } = setUp(mode);
     await expect(start()).rejects.toThrow(message);
+  });
+
+  it("and is none ends the pod before its first container, and says so", async () => {
+    const { start } = setUp("no-ttrpc", { sandbox_container: "false" });
+    await using pod = await start();
+    await expect.poll(() => pod.events.some(({ type }) => type === "pause-exit")).toBe(true);
+    await expect(pod.create()).rejects.toMatchObject({ kind: "unavailable" });
   });
 
   it("and never ends its start is killed after its time", async () => {
