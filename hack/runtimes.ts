@@ -61,9 +61,17 @@ export async function getRuntime(name: string): Promise<string> {
 export function shimSettings(
   name: string,
   folder: string,
-): { path: string; configPath: string | undefined; settings: TomlTable } | undefined {
+):
+  | {
+      path: string;
+      options: Readonly<Record<string, string>>;
+      configPath: string | undefined;
+      settings: TomlTable;
+    }
+  | undefined {
   const of = (path: string, options: Record<string, string>) => ({
     path,
+    options,
     configPath: options.config_path,
     settings: { type: "shim-v2", path, options },
   });

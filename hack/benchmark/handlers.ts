@@ -2,7 +2,7 @@
  * Handlers beside containerd with the same runtime program, and beside the program itself: what nobody who runs it can
  * be faster than. One after the other, in one run.
  */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { TomlTable } from "smol-toml";
 import { hasX32, hiddenHierarchy } from "../../src/runtime/oci/host.ts";
 import { Registry } from "../../test/support/registry.ts";
@@ -12,6 +12,8 @@ import { getRuntime, runtimeSettings, shimSettings } from "../runtimes.ts";
 import { type Summary, summary } from "../sample.ts";
 import { type PeerRuntime, startContainerd } from "./containerd.ts";
 import { type Counts, measure, type Result } from "./measure.ts";
+import { ownShimTimes, type ShimProgram } from "./shim.ts";
+import type { Bundle } from "../../test/integration/oci/bundle.ts";
 import { bundleFor, hiding, type OciRuntime, type Step, Stopwatch } from "./oci.ts";
 import { probe, pushWorkload, startKobako, type Target, workload } from "./subject.ts";
 
@@ -20,13 +22,13 @@ const root = join(import.meta.dirname, "../..");
 /** builtin is beside containerd with runc; a shim's program is the runtime that it runs. */
 export const handlerNames = ["builtin", "runc", "runc-shim", "crun", "runsc", "runsc-shim"];
 
-/** Milliseconds of the program's own runs. */
+/** Milliseconds of the program without a daemon: its own runs, or those and the calls of a shim. */
 export interface OwnTimes {
   readonly version: string;
-  /** Every run that starts a pod with one container. */
+  /** All that starts a pod with one container. */
   readonly podStart: Summary;
   readonly exec: Summary;
-  /** Every run that removes them. */
+  /** All that removes them. */
   readonly podRemoval: Summary;
 }
 
@@ -42,7 +44,9 @@ interface Handler {
   readonly name: string;
   readonly settings: TomlTable | undefined;
   readonly peer: PeerRuntime;
+  /** With `shim`: what that one runs. */
   readonly program: OciRuntime | undefined;
+  readonly shim: ShimProgram | undefined;
 }
 
 /** `folder`: of the state of runtimes below shims. */
@@ -60,6 +64,7 @@ async function resolve(name: string, folder: string): Promise<Handler> {
         ? { ...program, hide: programName === "crun" ? hiddenHierarchy() : undefined }
         : { name: "runsc-shim", path: gvisor.path, configPath: gvisor.configPath },
     program: name === "builtin" ? undefined : program,
+    shim,
   };
 }
 
@@ -78,49 +83,70 @@ export async function benchHandlers(
     return await measure({ name, endpoint, marks, image, workload, exec: probe }, counts);
   };
   const peers = new Map<string, Result>();
-  const programs = new Map<string, OwnTimes>();
   const results: HandlerResult[] = [];
   for (const handler of await Promise.all(names.map((name) => resolve(name, folder.path)))) {
-    const { name, settings, peer, program } = handler;
+    const { name, settings, peer, program, shim } = handler;
     const ours = await measured(() => startKobako(settings === undefined ? undefined : { name, settings }));
     const theirs = peers.get(peer.name) ?? (await measured(() => startContainerd(registry, [], peer)));
     peers.set(peer.name, theirs);
-    const own =
-      program === undefined ? undefined : (programs.get(program.name) ?? (await ownTimes(program, rounds)));
-    if (program !== undefined && own !== undefined) programs.set(program.name, own);
-    results.push({ name, ours, theirs, own });
+    results.push({ name, ours, theirs, own: program && (await ownTimes(program, shim, rounds)) });
   }
   return results;
 }
 
-/** As containers of a pod: its network, IPC and UTS namespaces are there already. gVisor makes a sandbox of its own. */
-async function ownTimes(runtime: OciRuntime, rounds: number): Promise<OwnTimes> {
-  console.error(`bench: ${runtime.name}`);
-  const sandboxed = runtime.name === "runsc";
-  await using folder = await tempDir("bench-own");
-  const before = hiding([runtime]);
-  const stopwatch = new Stopwatch(folder.path, before);
+/** Its runs of the command line, or with `shim` the calls of that one. */
+async function ownTimes(
+  runtime: OciRuntime,
+  shim: ShimProgram | undefined,
+  rounds: number,
+): Promise<OwnTimes> {
+  console.error(`bench: ${runtime.name}${shim === undefined ? "" : " by its shim"}`);
+  const before = shim === undefined ? hiding([runtime]) : [];
   const x32 = await hasX32(join(root, "build/bin/kobako-monitor"), AbortSignal.timeout(10_000));
   await using bundle = bundleFor(runtime, before, x32);
   await using sandbox = bundleFor(runtime, before, x32);
-  const { spec } = bundle;
+  const sandboxed = runtime.name === "runsc";
   await using undo = new AsyncDisposableStack();
+  asInPod(bundle, sandboxed ? sandbox : undefined);
   if (sandboxed) {
-    undo.defer(async () => void (await run(["umount", join(bundle.state, "null-netns")]))); // gVisor's, never removed
+    const state = shim === undefined ? bundle.state : join(dirname(shim.path), "state");
+    undo.defer(async () => void (await run(["umount", join(state, "null-netns")]))); // gVisor's, never removed
+  }
+  const said = (await must([runtime.path, "--version"])).split("\n", 1)[0] ?? "";
+  const times =
+    shim === undefined
+      ? await ownCommands(runtime, bundle, sandboxed ? sandbox : undefined, rounds)
+      : await ownShimTimes(shim, sandboxed ? [sandbox, bundle] : [bundle], "/bin/try", rounds);
+  return { version: said.includes("VERSION_MISSING") ? basename(runtime.path) : said, ...times };
+}
+
+/** As containers of a pod: its network, IPC and UTS namespaces are there already. gVisor makes a sandbox of its own. */
+function asInPod({ spec }: Bundle, sandbox: Bundle | undefined): void {
+  if (sandbox !== undefined) {
     sandbox.spec.annotations = { "io.kubernetes.cri.container-type": "sandbox" };
     spec.annotations = {
       "io.kubernetes.cri.container-type": "container",
       "io.kubernetes.cri.sandbox-id": sandbox.id,
     };
-  } else {
-    delete spec.hostname; // it would be this machine's
-    const joined = Object.entries({ network: "net", ipc: "ipc", uts: "uts" });
-    spec.linux.namespaces = [
-      { type: "pid" },
-      { type: "mount" },
-      ...joined.map(([type, file]) => ({ type, path: `/proc/${process.pid}/ns/${file}` })),
-    ];
+    return;
   }
+  delete spec.hostname; // it would be this machine's
+  const joined = Object.entries({ network: "net", ipc: "ipc", uts: "uts" });
+  spec.linux.namespaces = [
+    { type: "pid" },
+    { type: "mount" },
+    ...joined.map(([type, file]) => ({ type, path: `/proc/${process.pid}/ns/${file}` })),
+  ];
+}
+
+async function ownCommands(
+  runtime: OciRuntime,
+  bundle: Bundle,
+  sandbox: Bundle | undefined,
+  rounds: number,
+): Promise<Omit<OwnTimes, "version">> {
+  await using folder = await tempDir("bench-own");
+  const stopwatch = new Stopwatch(folder.path, hiding([runtime]));
   const pid = join(folder.path, "pid");
   const step = (label: string, command: string, of: typeof bundle, ...more: string[]): Step => {
     const options = command === "create" ? ["--bundle", of.folder, "--pid-file", pid] : [];
@@ -137,8 +163,8 @@ async function ownTimes(runtime: OciRuntime, rounds: number): Promise<OwnTimes> 
   };
 
   set("try", bundle);
-  set("waiter", sandbox);
-  const life = sandboxed
+  if (sandbox !== undefined) set("waiter", sandbox);
+  const life = sandbox
     ? [...start(sandbox), ...start(bundle), step("", "wait", bundle), remove(bundle), remove(sandbox)]
     : // Its end is waited for: a runtime that must kill first sleeps until that is done.
       [...start(bundle), ["", "@gone", pid] as const, step("delete", "delete", bundle)];
@@ -146,9 +172,9 @@ async function ownTimes(runtime: OciRuntime, rounds: number): Promise<OwnTimes> 
   const lives = await stopwatch.time(rounds, life);
 
   set("waiter", bundle);
-  await stopwatch.time(1, [...(sandboxed ? start(sandbox) : []), ...start(bundle)]);
+  await stopwatch.time(1, [...(sandbox ? start(sandbox) : []), ...start(bundle)]);
   const execs = await stopwatch.time(rounds, [step("exec", "exec", bundle, "/bin/try")]);
-  await stopwatch.time(1, [remove(bundle), ...(sandboxed ? [remove(sandbox)] : [])]);
+  await stopwatch.time(1, [remove(bundle), ...(sandbox ? [remove(sandbox)] : [])]);
 
   /** By round: all that was run under one label. */
   const together = (timings: typeof lives, label: string) => {
@@ -160,9 +186,7 @@ async function ownTimes(runtime: OciRuntime, rounds: number): Promise<OwnTimes> 
       ),
     );
   };
-  const said = (await must([runtime.path, "--version"])).split("\n", 1)[0] ?? "";
   return {
-    version: said.includes("VERSION_MISSING") ? basename(runtime.path) : said,
     podStart: together(lives, "start"),
     exec: together(execs, "exec"),
     podRemoval: together(lives, "delete"),
@@ -186,11 +210,11 @@ export function handlerRows(results: readonly HandlerResult[]): { head: string[]
     row(`${label}, containerd / kobako`, ({ ours, theirs }) =>
       ((theirs.calls[call]?.p50 ?? Number.NaN) / (ours.calls[call]?.p50 ?? Number.NaN)).toFixed(1),
     ),
-    row(`${label}, the program's own runs`, (result) => ms(result.own?.[own])),
-    row(`${label}, containerd / them: at most`, ({ theirs, own: program }) =>
+    row(`${label}, the program alone`, (result) => ms(result.own?.[own])),
+    row(`${label}, containerd / it alone: at most`, ({ theirs, own: program }) =>
       program === undefined ? "-" : ((theirs.calls[call]?.p50 ?? Number.NaN) / program[own].p50).toFixed(1),
     ),
-    row(`${label}, kobako beyond them`, ({ ours, own: program }) =>
+    row(`${label}, kobako beyond it`, ({ ours, own: program }) =>
       difference(ours.calls[call], program?.[own]),
     ),
   ];
