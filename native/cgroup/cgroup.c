@@ -423,6 +423,27 @@ int cgroup_remove(const char *path, int timeout_ms, struct err *e)
 	return 0;
 }
 
+int cgroup_open_sub(const char *path)
+{
+	struct err ignored;
+	const struct cgroup_host *host = cgroup_host(&ignored);
+	int i = host ? cgroup_find_v2(host) : -1;
+	char full[256 + CGROUP_PATH_MAX];
+
+	if (i < 0)
+		return -1;
+	snprintf(full, sizeof(full), "%s%s", host->list[i].mount, path);
+	return open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool cgroup_sub_idle(int fd)
+{
+	char text[256];
+
+	return io_read_small_at(fd, "cgroup.events", text, sizeof(text)) > 0 && strstr(text, "populated 0") &&
+	       !strstr(text, "frozen 1");
+}
+
 int cgroup_remove_sub(const char *path, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);

@@ -129,6 +129,12 @@ int cgroup_create_sub(const char *path, const char *name, struct cgroup_join *j,
 /* Removes that folder; path: with its name. EBUSY: somebody is still in it. */
 int cgroup_remove_sub(const char *path, struct err *e);
 
+/* Opens that folder to join it again (cgroup_join.v2). -1: there is no v2, or it is gone. */
+int cgroup_open_sub(const char *path);
+
+/* Whether it is as it was made: nobody in it or below, and not frozen. */
+bool cgroup_sub_idle(int fd);
+
 /*
  * SIGKILLs every process at and below the path. v2: cgroup.kill (5.14). v1: freeze, kill, thaw: a
  * frozen process dies when thawed. Where there is neither: kills until none is left.

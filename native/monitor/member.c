@@ -122,6 +122,9 @@ void member_free(struct member *m)
 	if (m->join)
 		cgroup_join_close(m->join);
 	free(m->join);
+	if (m->spare.path)
+		close(m->spare.fd);
+	free(m->spare.path);
 	free(m->cgroup);
 	free(m->bound);
 	loop_free(&m->start, m);

@@ -40,6 +40,12 @@ struct output {
 	enum cri_stream stream;
 };
 
+/* The cgroup of one exec at a time. */
+struct exec_cgroup {
+	char *path; /* NULL: none */
+	int fd;     /* to join it by; -1: it is still to be made or opened */
+};
+
 struct member {
 	struct member *next;
 	char id[MEMBER_ID_MAX + 1];
@@ -50,6 +56,7 @@ struct member {
 	struct container_bound *bound; /* what its execs take from it; NULL: they read the spec */
 	char *cgroup;             /* below each hierarchy's root; NULL or "": none */
 	struct cgroup_join *join; /* what its execs enter; NULL: none yet */
+	struct exec_cgroup spare; /* of an exec that has ended: the next one's */
 	bool tty, stdin_once;
 	bool shm;                 /* add the pod's /dev/shm */
 	bool paused;              /* all its processes are frozen */

@@ -68,6 +68,30 @@ static void remove_cgroup(const char *path)
 	loop_timer(&l->retry, l->wait_ms);
 }
 
+/*
+ * One is left for the next exec, which saves what it costs to make it and to remove it. Not of an exec that came to
+ * nothing or was killed: the kernel (6.18) kills whoever is cloned into a cgroup that cgroup.kill was ever written to.
+ */
+static void give_back_cgroup(struct session *s)
+{
+	struct exec_cgroup *c = &s->cgroup, *spare = &s->member->spare;
+	bool good = s->ended && WIFEXITED(s->status) && !s->killed && s->member->join && !spare->path;
+
+	if (!c->path)
+		return;
+	if (c->fd < 0 && good)
+		c->fd = cgroup_open_sub(c->path);
+	if (c->fd >= 0 && good && cgroup_sub_idle(c->fd)) {
+		*spare = *c;
+	} else {
+		if (c->fd >= 0)
+			close(c->fd);
+		remove_cgroup(c->path);
+		free(c->path);
+	}
+	*c = (struct exec_cgroup){ NULL, -1 };
+}
+
 /* May be called twice: a broken connection ends a session in the middle of a send. */
 void session_end(struct session *s)
 {
@@ -85,10 +109,7 @@ void session_end(struct session *s)
 	loop_close(&s->in);
 	loop_close(&s->out[0].watch);
 	loop_close(&s->out[1].watch);
-	if (s->cgroup)
-		remove_cgroup(s->cgroup);
-	free(s->cgroup);
-	s->cgroup = NULL;
+	give_back_cgroup(s);
 	if (s->external)
 		fifos_remove(s->member->bundle, s->external);
 	free(s->external);
@@ -272,8 +293,9 @@ void session_kill(struct session *s)
 {
 	struct err ignored;
 
-	if (s->cgroup)
-		cgroup_kill_all(s->cgroup, &ignored);
+	s->killed = true;
+	if (s->cgroup.path)
+		cgroup_kill_all(s->cgroup.path, &ignored);
 	else if (s->running && oci.sandboxed && s->is_exec) {
 		oci_kill_exec(s->member, s->number); /* the program ends with what it stands for */
 		return;
@@ -462,6 +484,7 @@ struct session *session_new(struct member *m, struct reply *r, bool is_exec)
 	s->conn = r->conn;
 	s->is_exec = is_exec;
 	s->in.fd = -1;
+	s->cgroup.fd = -1;
 	for (int i = 0; i < 2; i++) {
 		s->out[i].session = s;
 		s->out[i].stream = i == 0 ? STREAM_STDOUT : STREAM_STDERR;

@@ -24,7 +24,7 @@ struct exec_work {
 	struct session *s;
 	struct json_view process;
 	const struct stdio *stdio;
-	const char *cgroup;
+	const char *cgroup; /* the name of one to be made; NULL: none, or that of the session is there */
 };
 
 /* Whether the process ends now: an init that was killed first waits for all that is in its PID namespace. */
@@ -39,6 +39,7 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 {
 	struct exec_work *w = arg;
 	struct member *m = w->s->member;
+	struct cgroup_join join;
 	struct container_exec request = {
 		.id = m->id,
 		.init_pid = m->pid,
@@ -59,6 +60,11 @@ static int exec_work(void *arg, struct runner_report *report, int *fd, struct te
 					       w->s->tty };
 
 		return oci_exec(&exec, report, fd);
+	}
+	if (w->s->cgroup.fd >= 0) {
+		join = *m->join;
+		join.v2 = w->s->cgroup.fd;
+		request.join = &join;
 	}
 	umask(022); /* as for the container itself */
 	if (container_exec(&request, &report->pid, &report->e) == 0)
@@ -191,9 +197,9 @@ static int start_exec(struct exec_work *work, struct err *e)
 {
 	const struct member *m = work->s->member;
 	const struct stdio *stdio = work->stdio;
-	int keep[6 + CGROUP_HIERARCHIES + 1] = { stdio->theirs[0], stdio->theirs[1], stdio->theirs[2], stdio->console_theirs,
-						 m->pidfd, m->mntns_fd };
-	int count = 6;
+	int keep[7 + CGROUP_HIERARCHIES + 1] = { stdio->theirs[0], stdio->theirs[1], stdio->theirs[2], stdio->console_theirs,
+						 m->pidfd, m->mntns_fd, work->s->cgroup.fd };
+	int count = 7;
 
 	if (m->join) {
 		memcpy(keep + count, m->join->tasks, sizeof(m->join->tasks));
@@ -270,13 +276,17 @@ void session_exec(struct json_view params, struct reply *r)
 	s->number = ++m->execs;
 	snprintf(name, sizeof(name), "exec-%u", s->number);
 	has_cgroup = !oci.path && m->cgroup && m->cgroup[0];
-	if (has_cgroup && asprintf(&s->cgroup, "%s/%s", m->cgroup, name) < 0)
-		s->cgroup = NULL;
+	if (has_cgroup && m->spare.path) {
+		s->cgroup = m->spare;
+		m->spare = (struct exec_cgroup){ NULL, -1 };
+	} else if (has_cgroup && asprintf(&s->cgroup.path, "%s/%s", m->cgroup, name) < 0) {
+		s->cgroup.path = NULL;
+	}
 	if (has_cgroup && !m->join)
 		open_join(m);
 	work.s = s;
 	work.stdio = &stdio;
-	work.cgroup = s->cgroup ? name : NULL;
+	work.cgroup = s->cgroup.path && s->cgroup.fd < 0 ? name : NULL;
 	started = start_exec(&work, &e);
 	stdio_close_theirs(&stdio);
 	if (started < 0) {

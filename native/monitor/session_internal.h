@@ -30,12 +30,12 @@ struct session {
 	} out[2];
 
 	struct child child;   /* exec */
-	bool running, ended, timed_out, forgotten;
+	bool running, ended, timed_out, killed, forgotten;
 	bool finishing;       /* external: what is there is sent, then the status */
 	uint64_t output_until_ms; /* external: no output is waited for after this */
 	int status;
 	struct timer limit;   /* exec: its time; attach: a stalled client's */
-	char *cgroup;         /* exec: its own; NULL: none */
+	struct exec_cgroup cgroup; /* exec: its own */
 	unsigned int number;  /* exec: of its member, from 1 */
 	char *external;       /* exec of a shim: its id there; NULL: it is a child of ours */
 	struct timer in_taken; /* external: looks whether the shim has opened the input that has ended */

@@ -1,5 +1,5 @@
 /** Execs and attaches: streams, terminals, time limits, and what is left behind. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -40,9 +40,18 @@ const exec = async (
 
 const sh = (script: string): string[] => ["/bin/sh", "-c", script];
 const execCgroups = (pod: MonitorPod, id: string): string[] =>
-  pod
-    .cgroupFolders()
-    .flatMap((folder) => readdirSync(join(folder, id)).filter((name) => name.startsWith("exec-")));
+  pod.cgroupFolders().flatMap((folder) =>
+    readdirSync(join(folder, id))
+      .filter((name) => name.startsWith("exec-"))
+      .map((name) => join(folder, id, name)),
+  );
+/** Nobody is in them, and one at most is left, for the next exec. */
+const execsAreGone = (pod: MonitorPod, id: string): boolean => {
+  const left = execCgroups(pod, id);
+  return (
+    left.length <= 1 && left.every((folder) => readFileSync(join(folder, "cgroup.procs"), "utf8") === "")
+  );
+};
 
 describe("an exec", () => {
   it("gives both outputs and the exit code, then ends", async () => {
@@ -55,7 +64,7 @@ describe("an exec", () => {
       status: { exit_code: 7, signal: 0, timed_out: false },
     });
     await connection.cut();
-    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
   });
 
   it("runs in the container's namespaces and cgroup, below which it has one of its own", async () => {
@@ -70,6 +79,76 @@ describe("an exec", () => {
     expect(stdout).toMatch(
       new RegExp(`^web-0\n.*\n[\\s\\S]*:/${pod.name}/${id}(/exec-1)?\n[\\s\\S]*(sleep|sh)\n$`),
     );
+  });
+
+  it("has the cgroup that the one before it left, but none that somebody is in, or that is frozen", async () => {
+    await using pod = await MonitorPod.start();
+    const control = await pod.connect();
+    const id = await pod.shell(control, "sleep 100");
+    const connection = await pod.connect();
+    const run = (script: string) => connection.run({ container: id, process: processOf(sh(script)) });
+    const given = async () => {
+      await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
+      return execCgroups(pod, id);
+    };
+    await run("true");
+    const [first = ""] = await given();
+    if (first === "") return; // the kernel has no cgroup v2
+    for (const script of ["true", "exit 3"]) {
+      await run(script);
+      expect(await given()).toEqual([first]);
+    }
+    // Two at the same time are apart; a child that stays has its cgroup to itself, until it is killed by its time.
+    const one = await exec(pod, id, ["/bin/sleep", "100"]);
+    const two = await exec(pod, id, ["/bin/sleep", "100"]);
+    expect(new Set(execCgroups(pod, id)).size).toBe(2);
+    one.connection.close();
+    two.connection.close();
+    await given();
+    await run("sleep 1000 > /dev/null 2>&1 &");
+    const busy = () =>
+      execCgroups(pod, id).filter((folder) => readFileSync(join(folder, "cgroup.procs"), "utf8") !== "");
+    const [left] = busy();
+    expect(left).toBeDefined();
+    const next = await exec(pod, id, ["/bin/sleep", "100"]);
+    expect(busy()).toHaveLength(2);
+    next.connection.close();
+    await waitFor("it to be killed", () => !isAlive(next.pid));
+    expect(busy()).toEqual([left]);
+    await control.request("delete", { container: id });
+    expect(pod.cgroupFolders().some((folder) => existsSync(join(folder, id)))).toBe(false);
+  });
+
+  it("that was killed, by its time or from inside, does not leave its cgroup to the next one", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const connection = await pod.connect();
+    for (const [script, more] of [
+      ["true", {}],
+      ["kill -9 $$", {}],
+      ["trap 'exit 0' TERM; sleep 100", { timeout_ms: 50 }],
+      ["sleep 100 & exit 0", {}],
+    ] as const) {
+      await connection.run({ container: id, process: processOf(sh(script)), ...more });
+      for (let i = 0; i < 3; i++)
+        expect(await connection.run({ container: id, process: processOf(sh("echo runs")) })).toMatchObject({
+          stdout: "runs\n",
+          status: { exit_code: 0 },
+        });
+    }
+  });
+
+  it("whose cgroup was frozen does not leave it to the next one", async () => {
+    await using pod = await MonitorPod.start();
+    const id = await pod.shell(await pod.connect(), "sleep 100");
+    const { connection, pid } = await exec(pod, id, ["/bin/sleep", "100"]);
+    const [folder = ""] = execCgroups(pod, id);
+    if (!existsSync(join(folder, "cgroup.freeze"))) return; // the kernel has no cgroup v2
+    writeFileSync(join(folder, "cgroup.freeze"), "1");
+    connection.close();
+    await waitFor("it to be killed", () => !isAlive(pid));
+    const next = await exec(pod, id, sh("echo runs"));
+    expect((await next.connection.collect()).stdout).toBe("runs\n");
   });
 
   it("has what its container has, and no more, whether that is remembered or read again (I6)", async () => {
@@ -152,7 +231,7 @@ describe("an exec", () => {
       });
     }
     expect(await connection.request("state")).toMatchObject({ containers: [{ id, state: "running" }] });
-    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
   });
 
   it("passes standard input on, and its end", async () => {
@@ -206,7 +285,7 @@ describe("an exec", () => {
     });
     expect((await connection.collect()).status).toEqual({ exit_code: 137, signal: 9, timed_out: true });
     await waitFor("end of the children", () => !tree.some(isAlive));
-    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
   });
 
   it("ends soon after its process, whatever children keep its pipes open (U5)", async () => {
@@ -216,7 +295,7 @@ describe("an exec", () => {
     const id = await pod.shell(control, "sleep 100");
     // The first one opens the container's cgroups for all that follow.
     await (await exec(pod, id, sh("true"))).connection.collect();
-    const before = openFiles(pod.pid);
+    const before = openFiles(pod.pid) + 1; // the cgroup that is kept for the next one
     for (let round = 0; round < 20; round++) {
       const { connection } = await exec(
         pod,
@@ -246,7 +325,7 @@ describe("an exec", () => {
     const tree = [pid, ...childrenOf(pid)];
     connection.close();
     await waitFor("end of the exec", () => !tree.some(isAlive));
-    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
   });
 
   it("stands still while its client does not read, at no cost of memory (S5)", async () => {
@@ -304,12 +383,13 @@ describe("an exec", () => {
     };
     await many(10);
     await waitFor("children to be reaped", () => childrenOf(pod.pid).length === 1);
-    const [files, memory] = [openFiles(pod.pid), memoryKiB(pod.pid, "Private_Dirty")];
+    // One more: the cgroup that is kept for the next one.
+    const [files, memory] = [openFiles(pod.pid) + 1, memoryKiB(pod.pid, "Private_Dirty")];
     await many(60);
     await waitFor("children to be reaped", () => childrenOf(pod.pid).length === 1);
     await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= files);
     expect(memoryKiB(pod.pid, "Private_Dirty")).toBeLessThanOrEqual(memory + 64);
-    await waitFor("its cgroup to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroup to be given back", () => execsAreGone(pod, id));
   });
 
   it("with `again` leaves its connection to the next one, as often as one likes", async () => {
@@ -319,7 +399,7 @@ describe("an exec", () => {
     const run = (args: readonly string[], more: Json = {}) =>
       connection.run({ container: id, process: processOf(args), ...more });
     await run(["/bin/true"]);
-    const files = openFiles(pod.pid);
+    const files = openFiles(pod.pid) + 1; // the cgroup that is kept for the next one
     for (const word of ["one", "two", "three"])
       expect(await run(sh(`echo ${word}; echo ${word} >&2; exit 7`))).toEqual({
         answer: { pid: expect.any(Number), again: true },
@@ -339,7 +419,7 @@ describe("an exec", () => {
       stdout: "\0".repeat(3_000_000),
       status: { exit_code: 0 },
     });
-    await waitFor("its cgroups to go", () => execCgroups(pod, id).length === 0);
+    await waitFor("its cgroups to be given back", () => execsAreGone(pod, id));
     await waitFor("descriptors to be closed", () => openFiles(pod.pid) <= files);
   });
 
@@ -386,7 +466,7 @@ describe("an exec", () => {
       if (i % 2 === 0) await hasty.ask("state").catch(() => undefined);
       hasty.close();
     }
-    await waitFor("they are killed", () => execCgroups(pod, id).length === 0);
+    await waitFor("they are killed", () => execsAreGone(pod, id));
   });
 
   it("needs a connection of its own", async () => {
