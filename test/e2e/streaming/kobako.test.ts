@@ -147,10 +147,10 @@ describe("kobako attach", () => {
     using watching = new Session(["attach", id]);
     using session = new Session(["attach", "-i", id]);
     await waitFor(
-      "an answer",
+      "an answer to both",
       () => {
         session.type("hello\n");
-        return session.stdout.includes("you said hello\n");
+        return [session, watching].every(({ stdout }) => stdout.includes("you said hello\n"));
       },
       { intervalMs: 200 },
     );
