@@ -4,7 +4,6 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { PodSandboxState } from "../../cri-api/index.ts";
 import { criClient } from "../../test/support/cri-client.ts";
 import { type BuiltImage, buildImage, push } from "../../test/support/image-builder.ts";
@@ -16,6 +15,7 @@ import { waitFor } from "../../test/support/wait.ts";
 import { registryName } from "../kubernetes/images.ts";
 import { Node } from "../kubernetes/node.ts";
 import { startContainerd } from "./containerd.ts";
+import { interruption, pause } from "./interruption.ts";
 import { cpuMs, listener, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
 
 export interface IdleCounts {
@@ -80,8 +80,11 @@ async function underKubelet(
   undo.defer(() => removePods(node, names));
   for (const pod of names) writeFileSync(manifest(node, pod), JSON.stringify(waitingPod(pod)));
   const kubelet = new KubeletApi(node);
-  for (const pod of names) await kubelet.ready(pod, 120_000);
-  await delay(counts.settleMs);
+  for (const pod of names) {
+    interruption.throwIfAborted();
+    await kubelet.ready(pod, 120_000);
+  }
+  await pause(counts.settleMs);
   return { name, ...(await watch(node, peer?.marks ?? [node.kobakoFolder], counts.watchMs)) };
 }
 
@@ -102,7 +105,7 @@ async function watch(
   const spent = () => Object.values(groups).map((pids) => cpuMs(pids, { children: true }));
   const begun = performance.now();
   const before = spent();
-  await delay(watchMs);
+  await pause(watchMs);
   const after = spent();
   const seconds = (performance.now() - begun) / 1000;
   const [own, others, client] = Object.values(groups).map((pids, i) => ({

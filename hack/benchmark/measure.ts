@@ -1,9 +1,9 @@
 /** One runtime measured: calls one after the other, then many pods at once, then what they cost while idle. */
-import { setTimeout as delay } from "node:timers/promises";
 import { NamespaceMode } from "../../cri-api/index.ts";
 import { type CriClient, criClient } from "../../test/support/cri-client.ts";
 import { removeCgroups } from "../../test/support/host.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
+import { interruption, pause } from "./interruption.ts";
 import { type Pod, Pods, type Workload } from "./pods.ts";
 import { cpuMs, listener, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
 import { Samples, type Summary } from "../sample.ts";
@@ -71,7 +71,7 @@ export async function measure(subject: Subject, counts: Counts): Promise<Result>
       await pods.remove(pod, new Samples());
     }
 
-    await delay(settleMs);
+    await pause(settleMs);
     const daemon = listener(subject.endpoint);
     const marks = [...subject.marks, pods.cgroupParent];
     const processes = () => [...new Set([daemon, ...runtimeProcesses(marks, subject.workload[0] ?? "")])];
@@ -80,14 +80,14 @@ export async function measure(subject: Subject, counts: Counts): Promise<Result>
 
     // What a warm daemon keeps with no pod at all: what stands now belongs to no pod. The same burst has come and gone,
     // and its collections: code that only one of the two had run would count as pods' memory, or against it.
-    await manyAtOnce(client, pods, new Samples(), counts, () => delay(settleMs));
-    await delay(settleMs);
+    await manyAtOnce(client, pods, new Samples(), counts, () => pause(settleMs));
+    await pause(settleMs);
     const daemonWarmKib = totalPssKib([daemon]);
     const warmKib = totalPssKib(processes());
     const burst = await manyAtOnce(client, pods, samples, counts, async () => {
-      await delay(settleMs);
+      await pause(settleMs);
       const before = cpuMs(processes());
-      await delay(idleMs);
+      await pause(idleMs);
       const cpuMsPerSecond = ((cpuMs(processes()) - before) * 1000) / idleMs;
       return { totalKib: totalPssKib(processes()), daemonKib: totalPssKib([daemon]), cpuMsPerSecond };
     });
@@ -133,6 +133,7 @@ async function sequential(client: CriClient, pods: Pods, subject: Subject, sampl
     await pods.remove(pod, samples);
   }
   for (let i = 0; i < counts.pods; i++) {
+    interruption.throwIfAborted();
     const config = pods.config({ network: NamespaceMode.NODE });
     const { podSandboxId } = await samples.time("RunPodSandbox host network", () =>
       client.runPodSandbox({ config }),
@@ -171,10 +172,13 @@ async function manyAtOnce<T>(
 async function inParallel(counts: Counts, one: () => Promise<void>): Promise<number> {
   let left = counts.pods;
   const begun = performance.now();
-  await Promise.all(
+  const all = await Promise.allSettled(
     Array.from({ length: counts.atOnce }, async () => {
       while (left-- > 0) await one();
     }),
   );
-  return performance.now() - begun;
+  const tookMs = performance.now() - begun;
+  // Only when none makes a pod any more: whoever clears up then finds them all.
+  for (const each of all) if (each.status === "rejected") throw each.reason;
+  return tookMs;
 }

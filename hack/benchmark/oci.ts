@@ -12,6 +12,7 @@ import { program } from "../../test/support/programs.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
 import { must, run } from "../run.ts";
 import { type Summary, summary } from "../sample.ts";
+import { interruption } from "./interruption.ts";
 
 export interface OciRuntime {
   readonly name: string;
@@ -72,7 +73,9 @@ export class Stopwatch {
   /** @throws when a command ends with anything but `expected`, unless that is "any". */
   async time(rounds: number, steps: readonly Step[], expected: number | "any" = 0): Promise<Timings> {
     const input = steps.map((words) => `${words.join("\t")}\n`).join("");
-    const text = await must([...this.#before, this.#path, String(rounds), this.#errors], { input });
+    interruption.throwIfAborted();
+    const command = [...this.#before, this.#path, String(rounds), this.#errors];
+    const text = await must(command, { input, signal: interruption });
     const timings = new Map<string, Timing[]>();
     for (const line of text.split("\n")) {
       const [label = "", ...numbers] = line.split("\t");

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { type ContainerConfigInit, NamespaceMode, type PodSandboxConfigInit } from "../../cri-api/index.ts";
 import type { CriClient } from "../../test/support/cri-client.ts";
 import type { Samples } from "../sample.ts";
+import { interruption } from "./interruption.ts";
 
 export interface Workload {
   readonly image: string;
@@ -56,6 +57,7 @@ export class Pods {
   }
 
   async start(samples: Samples): Promise<Pod> {
+    interruption.throwIfAborted();
     const config = this.config();
     await mkdir(config.logDirectory ?? "", { recursive: true });
     const container: ContainerConfigInit = {

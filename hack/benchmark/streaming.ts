@@ -1,7 +1,6 @@
 /** The streams of one runtime measured: how fast bytes flow, what that and idle execs cost, what a probe costs. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
 import { MemoryWatch } from "../../test/support/costs.ts";
 import { type CriClient, criClient } from "../../test/support/cri-client.ts";
 import { crictlPath } from "../../test/support/crictl.ts";
@@ -10,6 +9,7 @@ import { openStreams, type Spdy, spdy } from "../../test/support/stream-clients.
 import { tempDir } from "../../test/support/temp-dir.ts";
 import { waitFor } from "../../test/support/wait.ts";
 import { Samples, type Summary } from "../sample.ts";
+import { interruption, pause } from "./interruption.ts";
 import type { Subject } from "./measure.ts";
 import { Pods } from "./pods.ts";
 import { countWorkloads, cpuMs, listener, runtimeProcesses, totalPssKib } from "./runtime-processes.ts";
@@ -94,14 +94,14 @@ async function probes(
   processes: readonly number[],
 ): Promise<StreamingResult["probe"]> {
   const samples = new Samples();
-  await delay(settleMs);
+  await pause(settleMs);
   const before = cpuMs(processes, { children: true });
   for (let run = 0; run < runs; run++)
     for (let i = 0; i < count; i++)
       await samples.time(`probes ${run}`, () =>
         client.execSync({ containerId, cmd: [...subject.exec], timeout: 10n }),
       );
-  await delay(500); // what is still to be buried
+  await pause(500); // what is still to be buried
   const spent = cpuMs(processes, { children: true }) - before;
   const [latencyMs] = Object.values(samples.summaries()).toSorted((a, b) => a.p50 - b.p50);
   if (latencyMs === undefined) throw new Error("no probes");
@@ -142,11 +142,12 @@ async function flow(o: {
   };
   if (!(await run(1)))
     return { transport, direction, mbPerSecond: undefined, growthMib: Number.NaN, cpuMs: Number.NaN };
-  await delay(settleMs);
+  await pause(settleMs);
   using memory = new MemoryWatch([o.daemon]);
   const samples = new Samples();
   const before = cpuMs(o.processes);
   for (let i = 0; i < runs; i++) {
+    interruption.throwIfAborted();
     const complete = await samples.time("flow", () => run(o.counts.megabytes));
     if (!complete) throw new Error(`${o.subject.name}: ${direction} by ${transport} failed`);
   }
@@ -179,7 +180,7 @@ async function idleExecs(o: {
   const begin = async (to: number) => {
     while (sessions.length < to) await Promise.all(Array.from({ length: 5 }, open));
     await waitFor(`${to} execs`, () => running() >= to, { timeoutMs: 300_000, intervalMs: 200 });
-    await delay(settleMs);
+    await pause(settleMs);
   };
   try {
     // The first make what belongs to none of them.

@@ -177,7 +177,8 @@ describe.each<CrictlTransport>(["spdy", "websocket"])("crictl --transport %s", (
     );
     const { session, local } = await crictlPortForward(socket, transport, sandbox.id, hostPort);
     using _ = session;
-    expect(await ask(local, "GET / HTTP/1.0\r\n\r\n")).toBe("");
+    // Nothing is sent: crictl closes the connection, and bytes that it had not read would make that a reset.
+    expect(await ask(local, "")).toBe("");
     await waitFor("the message", () => session.stderr.includes(`error forwarding port ${hostPort}`));
   });
 
