@@ -284,6 +284,8 @@ export class ContainerLifecycle implements SandboxContainers {
     const known = new Map(connection.initial.containers.map((status) => [status.id, status]));
     // All facts first: events that came since the connection was made are next.
     for (const container of this.ofSandbox(sandboxId)) this.#agree(container, known.get(container.id));
+    // Asked before that is undone whose records go with it.
+    const nobodys = [...known.keys()].filter((id) => this.#deps.containers.find(id) === undefined);
     const signal = AbortSignal.timeout(undoTimeoutMs);
     await all(
       this.ofSandbox(sandboxId).map(async (container) => {
@@ -292,9 +294,9 @@ export class ContainerLifecycle implements SandboxContainers {
           await this.#endings.endUnowned(container, "ContainerLost", signal);
       }),
     );
-    for (const id of known.keys())
-      if (this.#deps.containers.find(id) === undefined) await connection.delete(id, signal);
-      else await this.#deps.checkpoints.undo(id, connection);
+    for (const id of nobodys) await connection.delete(id, signal);
+    for (const { id } of this.ofSandbox(sandboxId))
+      if (known.has(id)) await this.#deps.checkpoints.undo(id, connection);
   }
 
   #agree(container: Container, status: ContainerStatus | undefined): void {

@@ -107,6 +107,12 @@ export class ShimProgram {
     );
   }
 
+  /** Kills what is in a cgroup and removes it; one that is not there is success. */
+  async endCgroup(path: string, signal: AbortSignal): Promise<void> {
+    const { code, stderr } = await this.tool([this.#options.monitorBinary, "--end-cgroup", path], {}, signal);
+    if (code !== 0) throw new RuntimeError("internal", `cgroup ${path} stays: ${shown(stderr)}`);
+  }
+
   async #run(action: "start" | "delete", id: string, bundle: string, signal: AbortSignal): Promise<Run> {
     const { program, options } = this.#options;
     const { runDir } = this.#monitor.identity;

@@ -3,11 +3,11 @@
  * processes. What the monitor says of a container stands; the shim is asked where the monitor can't know.
  * Never: takes a pid that a shim tells for a process of this host, unless that process is in the container's cgroup.
  */
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { OciResources } from "../../oci/runtime-spec.ts";
+import type { OciResources, OciSpec } from "../../oci/runtime-spec.ts";
 import { processStartTime } from "../../process/start-time.ts";
 import { type MountInit, TaskStatus } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
@@ -72,6 +72,8 @@ export class ShimSandbox implements RuntimeSandbox {
   readonly #exited = new Set<string>();
   /** Deletions of containers, begun at their end at the latest; false: it failed, whoever removes one tries again. */
   readonly #deletions = new Map<string, Promise<boolean>>();
+  /** Of these the shim is not asked any more: it would not answer. */
+  readonly #givenUp = new Set<string>();
 
   constructor(
     monitor: MonitorSandbox,
@@ -359,7 +361,8 @@ export class ShimSandbox implements RuntimeSandbox {
       for (const container of containers) await this.#endTask(task, container.id, signal);
     };
     const own = { neverRan: false, ended: () => Promise.resolve() };
-    await this.#life.shutdown(endAll, (task) => endTask(task, this.identity.id, own, signal), signal);
+    const endOwn = async (task: Task) => void (await endTask(task, this.identity.id, own, signal));
+    await this.#life.shutdown(endAll, endOwn, signal);
   }
 
   close(): void {
@@ -368,9 +371,15 @@ export class ShimSandbox implements RuntimeSandbox {
   }
 
   async #endTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
-    if ((await this.#deletions.get(id)) === true) return;
+    if (this.#givenUp.has(id) || (await this.#deletions.get(id)) === true) return;
     const ended = (code: number, atNs: bigint) => tellExit(this.#monitor, id, code, atNs, signal);
-    const ending = endTask(task, id, { neverRan: this.#neverRan.has(id), ended }, signal);
+    const ending = endTask(task, id, { neverRan: this.#neverRan.has(id), ended }, signal).then(
+      async (byShim) => {
+        if (byShim) return;
+        this.#givenUp.add(id);
+        await this.#endCgroup(id, signal);
+      },
+    );
     const settled = ending.then(
       () => true,
       () => false, // told to whoever waits here
@@ -378,6 +387,20 @@ export class ShimSandbox implements RuntimeSandbox {
     this.#deletions.set(id, settled);
     await ending;
   }
+
+  /** What the shim does not remove any more: gVisor's would wait for it at the end of the sandbox, for seconds. */
+  async #endCgroup(containerId: string, signal: AbortSignal): Promise<void> {
+    const cgroup = cgroupOf(join(this.identity.runDir, containerId.slice(0, 16)));
+    if (cgroup !== undefined) await this.#life.program.endCgroup(cgroup, signal);
+  }
+}
+
+/** What the bundle's configuration says; undefined: none is written, or it is no path (a scope of systemd's). */
+function cgroupOf(bundle: string): string | undefined {
+  const file = join(bundle, "config.json");
+  if (!existsSync(file)) return undefined;
+  const { linux } = JSON.parse(readFileSync(file, "utf8")) as OciSpec;
+  return linux.cgroupsPath.startsWith("/") ? linux.cgroupsPath : undefined;
 }
 
 /** Whether `pid` is a process of this host in the cgroup that was asked for: then it is the container's. */

@@ -41,13 +41,13 @@ export async function deleteTask(task: Task, id: string, signal: AbortSignal): P
   await task.delete({ id }, signal).catch(gone);
 }
 
-/** Kills and deletes a task. One that the shim does not know is success. */
+/** Kills and deletes a task. One that the shim does not know is success. False: the shim was given up about it. */
 export async function endTask(
   task: Task,
   id: string,
   { neverRan, ended }: TaskEnding,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   if (neverRan) {
     // gVisor can't delete what never ran: its shim waits for output that nobody closes, and answers nothing about it
     // from then on. It ends with the sandbox.
@@ -59,7 +59,7 @@ export async function endTask(
     // Before that: a later daemon must not ask.
     await ended(killedCode, 0n).catch(gone);
     await task.delete({ id }, soon).catch(given);
-    return;
+    return !soon.aborted;
   }
   await signalTask(task, { id }, 9, true, signal).catch(gone);
   await task
@@ -67,4 +67,5 @@ export async function endTask(
     .then(({ exitStatus, exitedAt }) => ended(exitStatus, timestampNs(exitedAt)))
     .catch(gone);
   await deleteTask(task, id, signal);
+  return true;
 }

@@ -226,6 +226,8 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       }
       await pod.sandbox.delete(made.id, within());
       expect((await pod.sandbox.state(within())).containers).toEqual([]);
+      expect(cgroups.exists(made.spec.linux.cgroupsPath)).toBe(false);
+      await pod.sandbox.delete(made.id, within());
     });
 
     it("has a runtime's file to begin from that can't be written (CVE-2019-5736)", async ({ skip }) => {

@@ -119,7 +119,7 @@ describe.each([
 
   it("ends with a container that never ran, also when the daemon is killed in the middle of that", async () => {
     await using pod = await start();
-    await pod.create({ command: ["/bin/true"] });
+    const { spec } = await pod.create({ command: ["/bin/true"] });
     const { identity } = pod.sandbox;
     const watcher = await connectMonitor(identity, () => {}, undefined, within());
     const lost = pod.sandbox.shutdown(within());
@@ -142,6 +142,7 @@ describe.each([
     await pod.sandbox.shutdown(within());
     expect(await shimProcesses(pod)).toEqual([]);
     expect(mountsOf(pod)).toEqual([]);
+    expect(cgroups.exists(spec.linux.cgroupsPath)).toBe(false);
   });
 
   it("runs on after the daemon came back, and ends execs that have lost their client", async () => {
