@@ -199,7 +199,7 @@ async function main(): Promise<void> {
       streaming: { type: "boolean", default: false },
       megabytes: { type: "string", default: "1000" },
       "idle-execs": { type: "string", default: "1000" },
-      probes: { type: "string", default: "300" },
+      probes: { type: "string", default: "1000" },
       handler: { type: "string", multiple: true },
       handlers: { type: "boolean", default: false },
       runtimes: { type: "boolean", default: false },
