@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { ExecRequest, ProcessStreams } from "../handler.ts";
+import { givenUp } from "../monitor/client.ts";
 import { text } from "../monitor/protocol.ts";
 import { openStreamsOf } from "../monitor/streams.ts";
 import type { ShimLife } from "./life.ts";
@@ -29,18 +30,29 @@ export async function openExec(
     signal,
   );
   let added = false;
+  let started = false;
   try {
     const io = {
       stdin: text(result, "stdin"),
       stdout: text(result, "stdout"),
       stderr: text(result, "stderr"),
     };
-    await task.exec({ ...process, terminal: tty, ...io }, { ...request.process, terminal: tty }, signal);
+    // Both to their end, whoever has left meanwhile: what a call makes that was given up could not be ended.
+    const { signal: own } = new AbortController();
+    await task.exec({ ...process, terminal: tty, ...io }, { ...request.process, terminal: tty }, own);
     added = true;
-    await task.start(process, signal);
+    if (!signal.aborted) {
+      await task.start(process, own);
+      started = true;
+    }
+    if (signal.aborted) throw givenUp(`exec in container ${id}`, signal);
   } catch (error) {
     streams.close();
     const undo = AbortSignal.timeout(killMs);
+    if (started) {
+      await life.quietly(task.kill(process, 9, true, undo));
+      await life.quietly(task.wait(process, killMs, undo));
+    }
     if (added) await life.quietly(task.delete(process, undo));
     await life.quietly(monitor.request("exited", { container: id, exec: execId, exit_code: 126 }, undo));
     if (error instanceof RuntimeError && (isProgramFault(error) || isFinished(error)))
