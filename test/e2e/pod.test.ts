@@ -10,6 +10,7 @@ import { containerPid } from "../support/oracle.ts";
 import { container, exec, hostNetwork, output, pod, runPod, startContainer } from "../support/pods.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { useNode } from "../support/use-node.ts";
+import { waitFor } from "../support/wait.ts";
 
 const node = useNode();
 
@@ -47,7 +48,10 @@ describe("namespaces of a pod", () => {
       sandbox,
       container(image, { security, command: ["/bin/sh", "-c", "sleep 4242"] }),
     );
-    expect(await output(daemon, id, "ps -o args")).toContain("sleep 4242");
+    // It has started; what its shell runs comes a moment later.
+    await waitFor("the other's process", async () =>
+      (await output(daemon, id, "ps -o args")).includes("sleep 4242"),
+    );
     // An orphan becomes the child of the pod's first process and is reaped there.
     await output(daemon, other, "(sleep 0.05 &) ; exit 0");
     expect(await output(daemon, id, "sleep 0.2; ps -o stat,args | grep -c '^Z' || true")).toBe("0");

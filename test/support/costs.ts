@@ -1,5 +1,6 @@
 /** What the processes of one daemon hold: memory and descriptors, read from the kernel. */
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { TestDaemon } from "./daemon.ts";
 import { descriptors, ownProcesses } from "./host.ts";
 
@@ -9,9 +10,18 @@ export function runtimePids(daemon: TestDaemon): number[] {
   return [daemon.pid, ...monitors.map(({ pid }) => pid)];
 }
 
-/** Descriptors of the daemon and its monitors together. */
+/**
+ * Descriptors of the daemon and its monitors together, without the one of a container's cgroup that is kept for its next
+ * exec: it comes soon after an exec was told to have ended.
+ */
 export function heldDescriptors(daemon: TestDaemon): number {
-  return runtimePids(daemon).reduce((sum, pid) => sum + descriptors(pid).length, 0);
+  return runtimePids(daemon).reduce((sum, pid) => {
+    const targets = descriptors(pid);
+    const kept = new Set(
+      targets.filter((target) => /\/exec-\d+$/.test(target)).map((target) => dirname(target)),
+    );
+    return sum + targets.length - kept.size;
+  }, 0);
 }
 
 /** Resident memory of a process in MiB, 0 when it is gone. */
