@@ -323,11 +323,23 @@ static int make_namespace(int *ret_fd, struct err *e)
 	return *ret_fd < 0 ? err_set(e, errno, "open the container's mount namespace") : 0;
 }
 
+/* Mounted nowhere: gone with the descriptor. Not on kernels that need a place to mount it at. */
+static int open_detached(struct json_view rootfs, int *ret_root)
+{
+	struct err unwanted; /* what is wrong with it the other way says */
+
+	if (pod.user_fd >= 0 || count_layers(json_view_get(rootfs, "lower"), &unwanted) < 0)
+		return -EINVAL;
+	return overlay_new_api(rootfs, NULL, ret_root, &unwanted);
+}
+
 int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *body)
 {
-	struct json_view params = *(struct json_view *)arg;
+	struct json_view params = *(struct json_view *)arg, rootfs = json_view_get(params, "rootfs");
 	char bundle[PATH_MAX], target[PATH_MAX + 8];
+	struct json_view only = json_view_get(params, "only_user");
 	cleanup_fd int root = -1;
+	bool only_user = false;
 	struct wanted_user w = { 0 };
 	struct user_request request;
 	struct user user;
@@ -337,13 +349,17 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 	if (prepare_path(json_view_get(params, "bundle"), "bundle", bundle, &report->e) < 0 ||
 	    take_user(params, &w, &report->e) < 0)
 		return -1;
+	if (only.at && json_view_bool(only, &only_user) < 0)
+		return err_set(&report->e, EINVAL, "prepare: \"only_user\"");
 	report->kind = KIND_INTERNAL;
 	snprintf(target, sizeof(target), "%s/rootfs", bundle);
-	if (make_namespace(fd, &report->e) < 0 || mount_rootfs(json_view_get(params, "rootfs"), target, &report->e) < 0)
-		return -1;
-	root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_set(&report->e, errno, "open \"%s\"", target);
+	if (!only_user || open_detached(rootfs, &root) < 0) {
+		if (make_namespace(fd, &report->e) < 0 || mount_rootfs(rootfs, target, &report->e) < 0)
+			return -1;
+		root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0)
+			return err_set(&report->e, errno, "open \"%s\"", target);
+	}
 	request = (struct user_request){ w.user, w.group, w.extra, w.extra_count, w.merge };
 	if (user_resolve_in(root, &request, &user, &report->e) < 0) {
 		report->kind = report->e.code == EINVAL ? KIND_INVALID_ARGUMENT : error_kind_of(report->e.code);

@@ -31,7 +31,7 @@ import type {
   SandboxSpec,
   SandboxStatus,
 } from "../handler.ts";
-import { asObject, createParams, text, type Wire } from "../monitor/protocol.ts";
+import { asObject, createParams, parseUser, prepareParams, text, type Wire } from "../monitor/protocol.ts";
 import { dialFirst } from "./dial.ts";
 import { blockMount } from "./disk.ts";
 import { openExec } from "./exec.ts";
@@ -143,7 +143,9 @@ export class ShimSandbox implements RuntimeSandbox {
   }
 
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<ResolvedUser> {
-    const user = await this.#monitor.prepare(request, signal);
+    // The shim mounts the root filesystem; what is copied to a block device is seen in a namespace of the monitor's.
+    const params = { ...prepareParams(request), only_user: this.#options.diskBytes === undefined };
+    const user = parseUser(await this.#monitor.request("prepare", params, signal));
     this.#pending.set(request.containerId, { rootfs: await this.#rootfs(request, signal) });
     return user;
   }
