@@ -243,7 +243,9 @@ describe("a container", () => {
     const create = pod.createParams("same", { args: ["/bin/sh", "-c", "sleep 100"] });
     const created = await Promise.all(Array.from({ length: 8 }, () => connection.refusal("create", create)));
     expect(created.filter((kind) => kind === "none")).toHaveLength(1);
-    expect(created.filter((kind) => kind === "failed-precondition")).toHaveLength(7);
+    // It is just being made for the others, or is already where the monitor reads their requests late.
+    const refused = created.filter((kind) => ["failed-precondition", "already-exists"].includes(kind));
+    expect(refused).toHaveLength(7);
     const deleted = await Promise.all(
       Array.from({ length: 8 }, () => connection.refusal("delete", { container: "same" })),
     );
