@@ -187,7 +187,7 @@ describe("the daemon dies", () => {
     const pid = await containerPid(daemon, id);
     await daemon.kill9();
     await waitFor("the end of the process", () => processInfo(pid) === undefined);
-    const away = BigInt(Date.now()) * 1_000_000n;
+    const away = BigInt(Date.now() + 1) * 1_000_000n; // the clock gives whole milliseconds that have passed
     await daemon.start();
     const ended = await exited(daemon, id);
     expect(ended).toMatchObject({ exitCode: 23, reason: "Error" });
