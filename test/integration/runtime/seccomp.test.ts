@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cgroups } from "../../../src/cgroup/cgroup.ts";
 import { readHostFacts } from "../../../src/container/spec/host.ts";
+import { allowedSocketFamilies } from "../../../src/container/spec/seccomp-profile.ts";
 import { specOf } from "../../../src/container/spec/spec.fixture.ts";
 import { run } from "../../../src/process/spawn.ts";
 import type { SeccompProfile } from "../../../src/sandbox/config.ts";
 import { ownName } from "../../support/run.ts";
+import { toolPaths } from "../../support/shims.ts";
 import { where } from "../../support/where.ts";
 
 const oci = new URL("../../../build/bin/kobako-oci", import.meta.url).pathname;
@@ -33,11 +35,18 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** "ABI NAME" -> result of each call. */
-async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): Promise<Map<string, number>> {
+async function probe(
+  seccomp: SeccompProfile,
+  {
+    addCapabilities = [],
+    runtime = oci,
+    args = [],
+  }: { addCapabilities?: string[]; runtime?: string; args?: string[] } = {},
+): Promise<Map<string, number>> {
   const id = ownName();
   const { spec } = specOf({
     host,
-    container: { command: ["/probe"] },
+    container: { command: ["/probe", ...args] },
     security: { seccomp, addCapabilities },
     input: {
       files: { hosts: undefined, hostname: undefined, resolvConf: undefined },
@@ -47,7 +56,12 @@ async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): P
   });
   writeFileSync(join(folder, "config.json"), JSON.stringify(spec));
   try {
-    const { stdout, stderr, code } = await run(oci, ["run", "--bundle", folder, id], {}, within());
+    const { stdout, stderr, code } = await run(
+      runtime,
+      ["--root", join(folder, "state"), "run", "--bundle", folder, id],
+      {},
+      within(),
+    );
     expect(`${code} ${stderr}`).toBe("0 ");
     return new Map(
       stdout
@@ -66,6 +80,7 @@ async function probe(seccomp: SeccompProfile, addCapabilities: string[] = []): P
 }
 
 const EPERM = -1;
+const EINVAL = -22;
 const ENOSYS = -38;
 
 where(process.arch === "x64", `the probe makes x86 system calls, and this is ${process.arch}`)(
@@ -85,6 +100,27 @@ where(process.arch === "x64", `the probe makes x86 system calls, and this is ${p
       if (has32) expect(results.get("32 socketcall(AF_ALG)")).toBe(ENOSYS);
     });
 
+    it.each(["kobako-oci", "runc"])(
+      "lets the values through that it names, and no others, by %s",
+      async (name) => {
+        const runtime = name === "runc" ? (toolPaths("runc")[0] ?? "") : oci;
+        const results = await probe({ type: "runtime-default" }, { runtime, args: ["values"] });
+        const has32 = results.get("32 socket 2") !== ENOSYS;
+        const families: readonly number[] = Object.values(allowedSocketFamilies);
+        const wrong = [...results].filter(([call, result]) => {
+          const [abi, what, value = ""] = call.split(" ");
+          if (abi === "32" && !has32) return false;
+          const allowed =
+            what === "socket"
+              ? families.includes(Number(value))
+              : [0, 8, 0x20000, 0x20008, 0xffffffff].includes(Number(value));
+          return allowed !== (what === "socket" ? result === EINVAL : result !== EPERM);
+        });
+        expect(results.size).toBeGreaterThan(300);
+        expect(wrong).toEqual([]);
+      },
+    );
+
     it("is what refuses: without it most of these calls get further", async () => {
       const results = await probe({ type: "unconfined" });
       for (const name of ["64 unshare(NEWUSER)", "64 keyctl", "64 clone3"])
@@ -92,7 +128,7 @@ where(process.arch === "x64", `the probe makes x86 system calls, and this is ${p
     });
 
     it("lets CAP_SYS_ADMIN mount", async () => {
-      const results = await probe({ type: "runtime-default" }, ["SYS_ADMIN"]);
+      const results = await probe({ type: "runtime-default" }, { addCapabilities: ["SYS_ADMIN"] });
       expect(results.get("64 setns")).not.toBe(EPERM);
       expect(results.get("64 bpf")).not.toBe(ENOSYS);
       for (const name of ["64 keyctl", "64 io_uring_setup", "64 socket(AF_ALG)"])
