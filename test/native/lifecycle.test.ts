@@ -125,7 +125,9 @@ describe("run", () => {
   compare("a terminal of its own: bytes and size come through the caller", {
     change: (s, b) => {
       s.process.terminal = true;
-      s.process.args = ["/bin/sh", "-c", "tty; stty size; exit 3"];
+      // runc gives the size when the program may run already, crun none: it is waited for.
+      const size = "i=0; until stty size 2>/dev/null || [ $((i += 1)) -gt 200 ]; do sleep 0.01; done";
+      s.process.args = ["/bin/sh", "-c", `tty; ${size}; exit 3`];
       symlinkSync("busybox", join(b.rootfs, "bin/stty"));
     },
     observe: (b) => {
