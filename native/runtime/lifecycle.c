@@ -51,14 +51,14 @@ static void make_container(const void *request, void *answer)
 static int create_in_runner(const struct container_create *req, struct container_created *ret, struct err *e)
 {
 	struct answer a = { 0 };
-	int status;
+	struct err ignored;
+	int status, r;
 
-	if (in_runner(make_container, req, &a, sizeof(a), e) < 0) {
-		struct err ignored;
-
+	r = in_runner(make_container, req, &a, sizeof(a), e);
+	if (r == -EPROTO) /* it had begun: else nothing is there, and what the path names is not ours */
 		container_discard(req->id, req->spec_path, req->systemd_cgroup, &ignored);
-		return -e->code;
-	}
+	if (r < 0)
+		return r;
 	if (a.err.code) {
 		while (waitpid(-1, &status, WNOHANG) > 0) /* init, killed by the runner */
 			;
