@@ -9,17 +9,17 @@ import { RuntimeError } from "../../errors/runtime-error.ts";
 import { OutputCollector } from "../exec-output.ts";
 import type { CollectedExec } from "../handler.ts";
 import { givenUp, openSocket, socketFault } from "./client.ts";
-import { encodeMessage, FrameReader, maxMessageBytes, maxStreamFrameBytes, streamId } from "./frames.ts";
 import {
-  deadlineMs,
-  errorOf,
-  helloRequest,
-  parseHello,
-  parseObject,
-  parseProcessEnd,
-  type Wire,
-} from "./protocol.ts";
-import type { MonitorProcess } from "./stream-connection.ts";
+  encodeMessage,
+  FrameReader,
+  maxMessageBytes,
+  maxStreamFrameBytes,
+  messageHeaderBytes,
+  streamHeaderBytes,
+  streamId,
+} from "./frames.ts";
+import { deadlineMs, errorOf, helloRequest, parseObject, parseProcessEnd, type Wire } from "./protocol.ts";
+import { expectHello, type MonitorProcess } from "./stream-connection.ts";
 
 /** How long a connection waits for another command: longer than most probes do. */
 const keepMs = 30_000;
@@ -87,8 +87,8 @@ interface Running {
 class CommandConnection {
   readonly #monitor: MonitorProcess;
   readonly #socket: Socket;
-  readonly #messages = new FrameReader(4, maxMessageBytes);
-  readonly #frames = new FrameReader(5, maxStreamFrameBytes);
+  readonly #messages = new FrameReader(messageHeaderBytes, maxMessageBytes);
+  readonly #frames = new FrameReader(streamHeaderBytes, maxStreamFrameBytes);
   #phase: "hello" | "answer" | "output" | "ready" | "over" = "hello";
   #lastId = 0;
   #running: Running | undefined;
@@ -167,13 +167,10 @@ class CommandConnection {
     if (running === undefined)
       throw new RuntimeError("internal", "monitor sent something that nobody asked for");
     switch (this.#phase) {
-      case "hello": {
-        const hello = parseHello(parseObject(frame.toString("utf8"), "hello"));
-        if (hello.pid !== this.#monitor.pid || hello.startTime !== this.#monitor.startTime)
-          throw new RuntimeError("unavailable", "another monitor answered than the one of this sandbox");
+      case "hello":
+        expectHello(frame, this.#monitor);
         this.#phase = "answer";
         return true;
-      }
       case "answer": {
         running.answered();
         const { error, result } = parseObject(frame.toString("utf8"), "answer");

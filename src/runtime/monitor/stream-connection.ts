@@ -31,6 +31,13 @@ export interface MonitorProcess {
   readonly startTime: string;
 }
 
+/** @throws RuntimeError `unavailable` when the hello is another process's. */
+export function expectHello(frame: Buffer, monitor: MonitorProcess): void {
+  const hello = parseHello(parseObject(frame.toString("utf8"), "hello"));
+  if (hello.pid !== monitor.pid || hello.startTime !== monitor.startTime)
+    throw new RuntimeError("unavailable", "another monitor answered than the one of this sandbox");
+}
+
 export interface StreamEvents {
   /** One frame; `bytes` is valid during the call only. False: it was the last. A throw ends the connection with it. */
   frame(stream: number, bytes: Buffer): boolean;
@@ -193,10 +200,7 @@ export class StreamConnection {
   #take(tag: number, frame: Buffer): boolean {
     switch (this.#phase) {
       case "hello": {
-        const hello = parseHello(parseObject(frame.toString("utf8"), "hello"));
-        if (hello.pid !== this.#monitor.pid || hello.startTime !== this.#monitor.startTime) {
-          throw new RuntimeError("unavailable", "another monitor answered than the one of this sandbox");
-        }
+        expectHello(frame, this.#monitor);
         this.#phase = "answer";
         return true;
       }
