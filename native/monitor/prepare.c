@@ -108,8 +108,12 @@ static int next_layer(struct json_view lower, size_t *pos, const struct mapped_l
 	return 1;
 }
 
-/* One folder per step, no list that must fit a page. Returns -EINVAL/-ENOSYS where the kernel lacks it. */
-static int overlay_new_api(struct json_view rootfs, const struct mapped_layers *mapped, int *ret_mount, struct err *e)
+/*
+ * One folder per step, no list that must fit a page. Returns -EINVAL/-ENOSYS where the kernel lacks it.
+ * Not writable: of the layers alone.
+ */
+static int overlay_new_api(struct json_view rootfs, const struct mapped_layers *mapped, bool writable, int *ret_mount,
+			   struct err *e)
 {
 	struct json_view lower = json_view_get(rootfs, "lower");
 	cleanup_fd int fs = sys_fsopen("overlay", FSOPEN_CLOEXEC);
@@ -125,12 +129,14 @@ static int overlay_new_api(struct json_view rootfs, const struct mapped_layers *
 			return -e->code;
 	if (r < 0)
 		return r;
-	if (prepare_path(json_view_get(rootfs, "upper"), "upper", path, e) < 0 || set_folder(fs, "upperdir", path, e) < 0 ||
-	    prepare_path(json_view_get(rootfs, "work"), "work", path, e) < 0 || set_folder(fs, "workdir", path, e) < 0 ||
-	    set_options(fs, json_view_get(rootfs, "options"), e) < 0)
+	if (writable &&
+	    (prepare_path(json_view_get(rootfs, "upper"), "upper", path, e) < 0 || set_folder(fs, "upperdir", path, e) < 0 ||
+	     prepare_path(json_view_get(rootfs, "work"), "work", path, e) < 0 || set_folder(fs, "workdir", path, e) < 0))
+		return -e->code;
+	if (set_options(fs, json_view_get(rootfs, "options"), e) < 0)
 		return -e->code;
 	if (sys_fsconfig_create(fs) < 0)
-		return err_set(e, errno, "mount overlay with upper folder below \"%s\"", path);
+		return err_set(e, errno, "mount overlay, its last folder being \"%s\"", path);
 	*ret_mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	return *ret_mount < 0 ? err_set(e, errno, "mount overlay") : 0;
 }
@@ -139,7 +145,8 @@ static int overlay_new_api(struct json_view rootfs, const struct mapped_layers *
  * Kernels before 6.5 take all folders in one page of options. Seen from /proc/self/fd an open folder
  * has a name of one to three digits: 500 layers fit, and no path needs escaping.
  */
-static int overlay_one_page(struct json_view rootfs, const struct mapped_layers *mapped, const char *target, struct err *e)
+static int overlay_one_page(struct json_view rootfs, const struct mapped_layers *mapped, bool writable, const char *target,
+			    struct err *e)
 {
 	struct json_view key, v, lower = json_view_get(rootfs, "lower");
 	struct rlimit files = { 4096, 4096 };
@@ -162,7 +169,7 @@ static int overlay_one_page(struct json_view rootfs, const struct mapped_layers 
 	}
 	if (r < 0)
 		return r;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; writable && i < 2; i++) {
 		const char *what = i ? "work" : "upper";
 
 		if (prepare_path(json_view_get(rootfs, what), what, path, e) < 0)
@@ -207,13 +214,13 @@ static int count_layers(struct json_view lower, struct err *e)
 static int mount_overlay(struct json_view rootfs, const struct mapped_layers *mapped, const char *target, int *ret_tree,
 			 struct err *e)
 {
-	int r = overlay_new_api(rootfs, mapped, ret_tree, e);
+	int r = overlay_new_api(rootfs, mapped, true, ret_tree, e);
 
 	/* No call (5.2), no "lowerdir+" (6.5), or an option that only mount(2) takes there. */
 	if (r == -ENOSYS || r == -EINVAL) {
 		struct err second = { 0 };
 
-		r = overlay_one_page(rootfs, mapped, target, &second);
+		r = overlay_one_page(rootfs, mapped, true, target, &second);
 		if (r < 0)
 			*e = second;
 	}
@@ -323,14 +330,46 @@ static int make_namespace(int *ret_fd, struct err *e)
 	return *ret_fd < 0 ? err_set(e, errno, "open the container's mount namespace") : 0;
 }
 
-/* Mounted nowhere: gone with the descriptor. Not on kernels that need a place to mount it at. */
-static int open_detached(struct json_view rootfs, int *ret_root)
+/*
+ * The layers, for a look at the image's files. Not what mount_rootfs makes: a folder that an overlay wrote to without
+ * syncing it (`volatile`) is taken by no second one, and the container's own is somebody else's to mount.
+ * A detached mount is gone with its descriptor; kernels before 6.5 need a place to mount it at.
+ */
+static int open_layers(struct json_view rootfs, const char *target, int *ret_root, int *ret_ns, struct err *e)
 {
+	struct json_view lower = json_view_get(rootfs, "lower");
+	char layer[PATH_MAX];
 	struct err unwanted; /* what is wrong with it the other way says */
+	size_t pos = 0;
+	int r = count_layers(lower, e);
 
-	if (pod.user_fd >= 0 || count_layers(json_view_get(rootfs, "lower"), &unwanted) < 0)
-		return -EINVAL;
-	return overlay_new_api(rootfs, NULL, ret_root, &unwanted);
+	if (r < 0)
+		return r;
+	if (r == 1) { /* which the kernel makes no overlay of */
+		if (next_layer(lower, &pos, NULL, 0, layer, e) < 0)
+			return -e->code;
+		*ret_root = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return *ret_root < 0 ? err_set(e, errno, "open layer \"%s\"", layer) : 0;
+	}
+	if (overlay_new_api(rootfs, NULL, false, ret_root, &unwanted) == 0)
+		return 0;
+	if (make_namespace(ret_ns, e) < 0)
+		return -e->code;
+	if (mkdir(target, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make folder \"%s\"", target);
+	if (overlay_one_page(rootfs, NULL, false, target, e) < 0)
+		return -e->code;
+	*ret_root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *ret_root < 0 ? err_set(e, errno, "open \"%s\"", target) : 0;
+}
+
+/* The container's own, in a mount namespace that is kept for it. */
+static int open_rootfs(struct json_view rootfs, const char *target, int *ret_root, int *ret_ns, struct err *e)
+{
+	if (make_namespace(ret_ns, e) < 0 || mount_rootfs(rootfs, target, e) < 0)
+		return -e->code;
+	*ret_root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *ret_root < 0 ? err_set(e, errno, "open \"%s\"", target) : 0;
 }
 
 int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *body)
@@ -353,13 +392,8 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 		return err_set(&report->e, EINVAL, "prepare: \"only_user\"");
 	report->kind = KIND_INTERNAL;
 	snprintf(target, sizeof(target), "%s/rootfs", bundle);
-	if (!only_user || open_detached(rootfs, &root) < 0) {
-		if (make_namespace(fd, &report->e) < 0 || mount_rootfs(rootfs, target, &report->e) < 0)
-			return -1;
-		root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (root < 0)
-			return err_set(&report->e, errno, "open \"%s\"", target);
-	}
+	if ((only_user ? open_layers : open_rootfs)(rootfs, target, &root, fd, &report->e) < 0)
+		return -1;
 	request = (struct user_request){ w.user, w.group, w.extra, w.extra_count, w.merge };
 	if (user_resolve_in(root, &request, &user, &report->e) < 0) {
 		report->kind = report->e.code == EINVAL ? KIND_INVALID_ARGUMENT : error_kind_of(report->e.code);

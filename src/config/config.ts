@@ -261,7 +261,7 @@ function finish(values: Config): Config {
     if (wrong !== undefined)
       throw bad(
         "configuration",
-        `runtimes.${name}.snapshot_options: ${JSON.stringify(wrong)} must be a word or word=word, such as "volatile"`,
+        `runtimes.${name}.snapshot_options: ${JSON.stringify(wrong)} must be a word or word=word, such as "index=off"`,
       );
     if (runtime.rootfs === "block" && runtime.type !== "shim-v2")
       throw bad("configuration", `runtimes.${name}.rootfs: "block" is for type "shim-v2"`);

@@ -100,7 +100,7 @@ export const schema = {
       ),
       snapshot_options: texts(
         [],
-        "More mount options of the containers' root filesystems, such as `volatile`: names of overlayfs, without paths.",
+        "More mount options of the containers' root filesystems, such as `index=off`: names of overlayfs, without paths.",
       ),
       rootfs: oneOf(
         ["overlay", "block"],

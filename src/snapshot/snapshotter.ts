@@ -20,7 +20,10 @@ export interface SnapshotMount {
   readonly lower: string[];
   readonly upper: string;
   readonly work: string;
-  /** Mount options: layers carry their opaque marks as user.overlay.*. */
+  /**
+   * Mount options: layers carry their opaque marks as user.overlay.* (`userxattr`), and nothing that a container wrote
+   * outlives a power cut, so it is not synced (`volatile`: docs/decisions/0002-volatile-snapshots.md).
+   */
   readonly options: string[];
   /** Where a handler may make a filesystem image of it all: its containers then write there instead. */
   readonly disk: string;
@@ -92,7 +95,7 @@ export class Snapshotter {
       lower: lower.length > 0 ? lower : [join(this.#root, emptyName)],
       upper: this.#upper(id),
       work: join(this.#path(id), "work"),
-      options: ["userxattr"],
+      options: ["userxattr", "volatile"],
       disk: this.#disk(id),
     };
   }

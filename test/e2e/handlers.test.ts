@@ -79,7 +79,7 @@ ${shimHandlers(folder.path)}
 type = "oci"
 path = "${fragile}"
 timeout = "3s"
-snapshot_options = ["volatile"]`,
+snapshot_options = ["index=on"]`,
 });
 
 function command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

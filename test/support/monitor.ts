@@ -271,7 +271,7 @@ function removeCgroups(folder: string): void {
       // it has just gone
     }
   }
-  const end = Date.now() + 5000;
+  const end = Date.now() + within(20_000);
   for (;;) {
     try {
       rmdirSync(folder);
@@ -391,7 +391,7 @@ export class MonitorPod implements AsyncDisposable {
     return {
       container: id,
       bundle,
-      rootfs: { lower: [join(this.folder, "layer")], upper, work, options: [] },
+      rootfs: { lower: [join(this.folder, "layer")], upper, work, options: ["volatile"] },
       user,
       group: "",
       supplemental_groups: [],

@@ -153,7 +153,7 @@ export class TestPod implements AsyncDisposable {
           lower: [join(this.folder, "layer")],
           upper,
           work,
-          options: [],
+          options: ["volatile"],
           disk: join(this.folder, `${id}-disk`),
         },
         ...userRequest(config.security, ""),
