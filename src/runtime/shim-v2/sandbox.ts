@@ -51,10 +51,19 @@ import { deleteTask, endTask, signalTask } from "./tasks.ts";
 const startErrorCode = 128;
 
 /** What is known of a container between its requests; gone with the daemon, like a half made container. */
-interface Pending {
-  readonly rootfs: MountInit;
+interface Container {
+  /** What it is created from, once it is prepared. */
+  rootfs?: MountInit;
   /** Why the shim refused to create it: what `start` answers. */
   refused?: RuntimeError;
+  /** Created and not started: some shims never tell the end of such a one. */
+  neverRan?: boolean;
+  /** Known to have ended. */
+  exited?: boolean;
+  /** Its deletion, begun at its end at the latest; false: it failed, whoever removes it tries again. */
+  deletion?: Promise<boolean>;
+  /** The shim is not asked about it any more: it would not answer. */
+  givenUp?: boolean;
 }
 
 export class ShimSandbox implements RuntimeSandbox {
@@ -64,16 +73,8 @@ export class ShimSandbox implements RuntimeSandbox {
   readonly #monitor: MonitorSandbox;
   readonly #life: ShimLife;
   readonly #options: ShimSandboxOptions;
-  readonly #pending = new Map<string, Pending>();
-  /** Created and not started: some shims never tell the end of such a one. */
-  readonly #neverRan = new Set<string>();
+  readonly #containers = new Map<string, Container>();
   #spec: SandboxSpec | undefined;
-  /** Known to have ended. */
-  readonly #exited = new Set<string>();
-  /** Deletions of containers, begun at their end at the latest; false: it failed, whoever removes one tries again. */
-  readonly #deletions = new Map<string, Promise<boolean>>();
-  /** Of these the shim is not asked any more: it would not answer. */
-  readonly #givenUp = new Set<string>();
 
   constructor(
     monitor: MonitorSandbox,
@@ -96,7 +97,9 @@ export class ShimSandbox implements RuntimeSandbox {
 
   /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
   async takeUp(signal: AbortSignal): Promise<void> {
-    await this.#life.takeUp((containerId) => this.#neverRan.add(containerId), signal);
+    await this.#life.takeUp((containerId) => {
+      this.#container(containerId).neverRan = true;
+    }, signal);
     this.#initial = await this.#monitor.state(signal);
   }
 
@@ -116,21 +119,29 @@ export class ShimSandbox implements RuntimeSandbox {
 
   /** A container has ended: its shim lets go of it, so that a removal finds that done, or under way. */
   exited(containerId: string): void {
-    this.#exited.add(containerId);
+    this.#container(containerId).exited = true;
     this.#deleteEnded(containerId);
+  }
+
+  #container(id: string): Container {
+    const known = this.#containers.get(id);
+    if (known !== undefined) return known;
+    const container: Container = {};
+    this.#containers.set(id, container);
+    return container;
   }
 
   #deleteEnded(id: string): void {
     const { task } = this.#life;
-    if (task === undefined || this.#neverRan.has(id) || this.#deletions.has(id)) return;
-    const deleted = deleteTask(task, id, AbortSignal.timeout(this.#options.timeoutMs)).then(
+    const container = this.#container(id);
+    if (task === undefined || container.neverRan || container.deletion !== undefined) return;
+    container.deletion = deleteTask(task, id, AbortSignal.timeout(this.#options.timeoutMs)).then(
       () => true,
       (error: unknown) => {
         this.#life.report("delete a container that has ended", error);
         return false;
       },
     );
-    this.#deletions.set(id, deleted);
   }
 
   async networkReady(signal: AbortSignal, ips: readonly string[] = []): Promise<void> {
@@ -146,7 +157,7 @@ export class ShimSandbox implements RuntimeSandbox {
     // The shim mounts the root filesystem; what is copied to a block device is seen in a namespace of the monitor's.
     const params = { ...prepareParams(request), only_user: this.#options.diskBytes === undefined };
     const user = parseUser(await this.#monitor.request("prepare", params, signal));
-    this.#pending.set(request.containerId, { rootfs: await this.#rootfs(request, signal) });
+    this.#container(request.containerId).rootfs = await this.#rootfs(request, signal);
     return user;
   }
 
@@ -168,8 +179,8 @@ export class ShimSandbox implements RuntimeSandbox {
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreatedContainer> {
     const { containerId: id } = request;
     const bundle = shimBundle(request.bundle, id);
-    const pending = this.#pending.get(id);
-    if (pending === undefined)
+    const container = this.#containers.get(id);
+    if (container?.rootfs === undefined)
       throw new RuntimeError("failed-precondition", `container ${id} is not prepared`);
     const task = this.#life.live();
     const { paths, sandboxed } = this.#life.record;
@@ -184,12 +195,12 @@ export class ShimSandbox implements RuntimeSandbox {
       signal,
     );
     try {
-      this.#neverRan.add(id);
+      container.neverRan = true;
       const { pid } = await task.create(
         {
           id,
           bundle,
-          rootfs: [pending.rootfs],
+          rootfs: [container.rootfs],
           terminal: request.tty,
           stdin: text(io, "stdin"),
           stdout: text(io, "stdout"),
@@ -205,14 +216,14 @@ export class ShimSandbox implements RuntimeSandbox {
     } catch (error) {
       // Runtimes look for the program when they create; a container that can't be started is asked to start.
       if (!isProgramFault(error)) throw error;
-      pending.refused = new RuntimeError("failed-precondition", errorLine(error), { cause: error });
+      container.refused = new RuntimeError("failed-precondition", errorLine(error), { cause: error });
       return { pid: 0, startTime: "", cgroup: "" };
     }
   }
 
   async start(containerId: string, signal: AbortSignal): Promise<{ startedAtNs: bigint }> {
-    const refused = this.#pending.get(containerId)?.refused;
-    if (refused !== undefined) throw refused;
+    const container = this.#container(containerId);
+    if (container.refused !== undefined) throw container.refused;
     const task = this.#life.live();
     try {
       await task.start({ id: containerId }, signal);
@@ -221,8 +232,8 @@ export class ShimSandbox implements RuntimeSandbox {
         throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
       if (!(await this.#wasStarted(task, containerId, error, signal))) throw error;
     }
-    this.#neverRan.delete(containerId);
-    if (this.#exited.has(containerId)) this.#deleteEnded(containerId);
+    container.neverRan = false;
+    if (container.exited) this.#deleteEnded(containerId);
     const answer = await this.#monitor.request("started", { container: containerId }, signal);
     this.#life.watch(task, containerId);
     return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
@@ -244,7 +255,7 @@ export class ShimSandbox implements RuntimeSandbox {
 
   async kill(request: KillRequest, signal: AbortSignal): Promise<void> {
     const { containerId: id } = request;
-    if (this.#pending.get(id)?.refused !== undefined) {
+    if (this.#containers.get(id)?.refused !== undefined) {
       if (request.signal === 9) await tellExit(this.#monitor, id, killedCode, 0n, signal);
       return;
     }
@@ -351,10 +362,7 @@ export class ShimSandbox implements RuntimeSandbox {
         this.#life.report("delete a container", error),
       );
     await this.#monitor.delete(containerId, signal);
-    this.#pending.delete(containerId);
-    this.#neverRan.delete(containerId);
-    this.#exited.delete(containerId);
-    this.#deletions.delete(containerId);
+    this.#containers.delete(containerId);
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
@@ -373,20 +381,20 @@ export class ShimSandbox implements RuntimeSandbox {
   }
 
   async #endTask(task: Task, id: string, signal: AbortSignal): Promise<void> {
-    if (this.#givenUp.has(id) || (await this.#deletions.get(id)) === true) return;
+    const container = this.#container(id);
+    if (container.givenUp || (await container.deletion) === true) return;
     const ended = (code: number, atNs: bigint) => tellExit(this.#monitor, id, code, atNs, signal);
-    const ending = endTask(task, id, { neverRan: this.#neverRan.has(id), ended }, signal).then(
+    const ending = endTask(task, id, { neverRan: container.neverRan === true, ended }, signal).then(
       async (byShim) => {
         if (byShim) return;
-        this.#givenUp.add(id);
+        container.givenUp = true;
         await this.#endCgroup(id, signal);
       },
     );
-    const settled = ending.then(
+    container.deletion = ending.then(
       () => true,
       () => false, // told to whoever waits here
     );
-    this.#deletions.set(id, settled);
     await ending;
   }
 
