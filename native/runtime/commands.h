@@ -45,8 +45,12 @@ int preserve_fds(const struct options *o, bool listen, struct preserved *ret, st
 /* What is left to do for a process that runs: its pid into --pid-file, its pidfd to --pidfd-socket. */
 int announce(const struct options *o, pid_t pid, struct err *e);
 
-/* Connects to --console-socket; -1 in *ret_fd without one. */
-int console_connect(const char *path, int *ret_fd, struct err *e);
+/*
+ * Where a process, which may want a terminal, is to send it. *ret_console: given to the process, -1 without one;
+ * *ret_peer: set to our end when the terminal is ours to attend. what: names in an error who wants it.
+ */
+int console_endpoint(const struct options *o, const char *what, bool terminal, bool detach, int *ret_console, int *ret_peer,
+		 struct err *e);
 
 /*
  * Before a process is made that will be attended to: a signal that comes meanwhile is its, and does not end us and leave

@@ -191,24 +191,6 @@ static int exec_in_runner(const struct container_exec *req, pid_t *ret_pid, stru
 	return 0;
 }
 
-/* console: given to the process; peer: our end, when the terminal is ours to attend. */
-static int open_console(const struct options *o, bool terminal, int *ret_console, int *ret_peer, struct err *e)
-{
-	int pair[2];
-
-	if (terminal && o->detach && !o->console_socket)
-		return err_set(e, EINVAL, "exec: nobody takes the terminal, give --console-socket");
-	if (o->console_socket && !terminal)
-		return err_set(e, EINVAL, "option --console-socket: the process has no terminal");
-	if (o->console_socket || !terminal)
-		return console_connect(o->console_socket, ret_console, e);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(e, errno, "socket pair for the terminal");
-	*ret_peer = pair[0];
-	*ret_console = pair[1];
-	return 0;
-}
-
 static int running(const struct options *o, const struct state *s, struct err *e)
 {
 	enum status status = state_status(s);
@@ -243,7 +225,7 @@ int command_exec(const struct options *o, struct err *e)
 	}
 	if (traced("read the process", o->process_file ? process_from_file(o, &process, &terminal, e) :
 							 process_from_options(o, &s, &process, e)) < 0 ||
-	    open_console(o, terminal, &console, &peer, e) < 0)
+	    console_endpoint(o, "exec", terminal, o->detach, &console, &peer, e) < 0)
 		return -1;
 	if (o->cgroups.count)
 		memcpy(cgroups, o->cgroups.items, o->cgroups.count * sizeof(*cgroups));

@@ -84,24 +84,6 @@ static int keep_config(struct creation *c, struct err *e)
 	return io_write_atomic_at(c->s->lock, "config.json", text, len, 0600, e);
 }
 
-static int open_console(struct creation *c, struct err *e)
-{
-	bool terminal = c->spec.has_process && c->spec.process.terminal;
-	int pair[2];
-
-	if (terminal && c->detach && !c->o->console_socket)
-		return err_set(e, EINVAL, "process.terminal: nobody takes the terminal, give --console-socket");
-	if (c->o->console_socket && !terminal)
-		return err_set(e, EINVAL, "option --console-socket: process.terminal is not set");
-	if (c->o->console_socket || !terminal)
-		return console_connect(c->o->console_socket, &c->console, e);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(e, errno, "socket pair for the terminal");
-	c->console_peer = pair[0];
-	c->console = pair[1];
-	return 0;
-}
-
 /* --rootless, of which main() has seen that it is one of these. */
 static enum container_cgroup_need cgroup_need(const struct options *o)
 {
@@ -125,7 +107,9 @@ static int make(struct creation *c, struct err *e)
 	cleanup_fd int start = -1;
 
 	if (traced("read config.json", keep_config(c, e)) < 0 || state_describe(s, &c->spec, e) < 0 ||
-	    open_console(c, e) < 0 || traced("open the start socket", state_socket(s, true, &start, e)) < 0)
+	    console_endpoint(c->o, "process.terminal", c->spec.has_process && c->spec.process.terminal, c->detach, &c->console,
+			     &c->console_peer, e) < 0 ||
+	    traced("open the start socket", state_socket(s, true, &start, e)) < 0)
 		return -e->code;
 	req.console_sock = c->console;
 	req.start_fd = start;

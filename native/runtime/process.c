@@ -86,10 +86,23 @@ static int connect_to(const char *what, const char *path, int *ret_fd, struct er
 	return 0;
 }
 
-int console_connect(const char *path, int *ret_fd, struct err *e)
+int console_endpoint(const struct options *o, const char *what, bool terminal, bool detach, int *ret_console, int *ret_peer,
+		 struct err *e)
 {
-	*ret_fd = -1;
-	return path ? connect_to("console", path, ret_fd, e) : 0;
+	int pair[2];
+
+	*ret_console = -1;
+	if (!terminal)
+		return o->console_socket ? err_set(e, EINVAL, "option --console-socket: the process has no terminal") : 0;
+	if (o->console_socket)
+		return connect_to("console", o->console_socket, ret_console, e);
+	if (detach)
+		return err_set(e, EINVAL, "%s: nobody takes the terminal, give --console-socket", what);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair for the terminal");
+	*ret_peer = pair[0];
+	*ret_console = pair[1];
+	return 0;
 }
 
 int announce(const struct options *o, pid_t pid, struct err *e)
