@@ -496,6 +496,7 @@ describe("K1: system calls of a default pod", () => {
   it.each([
     ["64-bit", []],
     ["32-bit", ["32"]],
+    ["x32", ["x32"]],
   ])("%s: each of the dangerous ones is refused", async (_, args) => {
     const { daemon, addImage } = node();
     const image = await addImage("syscalls", {
