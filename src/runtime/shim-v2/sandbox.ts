@@ -362,7 +362,8 @@ export class ShimSandbox implements RuntimeSandbox {
         this.#life.report("delete a container", error),
       );
     await this.#monitor.delete(containerId, signal);
-    this.#containers.delete(containerId);
+    // Of one that is given up the shim would say nothing the next time either.
+    if (!this.#containers.get(containerId)?.givenUp) this.#containers.delete(containerId);
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {

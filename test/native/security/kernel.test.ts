@@ -84,7 +84,8 @@ bothWays("seccomp", (way) => {
         if (lines[0] === "no 32-bit entry") continue;
         expect(lines.length).toBe(14);
         // A kernel without x32 knows none of its numbers: EPERM can only be the filter's.
-        for (const line of lines) expect(`${abis[i]} ${line}`).toMatch(abis[i] === "x32" ? / 1$/ : / (1|38)$/);
+        for (const line of lines)
+          expect(`${abis[i]} ${line}`).toMatch(abis[i] === "x32" ? / 1$/ : / (1|38)$/);
       }
     }
     // The program is able to tell: without the profile something works.
