@@ -204,6 +204,8 @@ for (const stage of chosen) {
   else await vitest(stage);
   times.push(`${stage} ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
+if (vitestArguments.length > 0 && total.passed + total.failed.length + total.skipped.length === 0)
+  total.failed.push(`no test is named by ${vitestArguments.join(" ")}`);
 await nothingLeft(runFolder, mountsBefore);
 
 console.log(`\ntimes: ${times.join(", ")}`);

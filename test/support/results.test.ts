@@ -28,7 +28,7 @@ export default { test: { globals: true, reporters: [new Results()] } };`,
 
 const tests = `
 it("passes", () => {});
-it("fails", () => { throw new Error("no"); });
+it("fails", () => { throw new Error("no\\nmore"); });
 it("has a reason", ({ skip }) => skip("not here"));
 it("has none", ({ skip }) => skip());
 it.skipIf(true)("is never begun", () => {});
@@ -39,7 +39,7 @@ describe("the results of a stage", () => {
     expect(await resultsOf(tests)).toEqual({
       passed: 1,
       failed: [
-        "a.test.ts > fails",
+        "a.test.ts > fails: no",
         "a.test.ts > has none: skipped without a reason",
         "a.test.ts > is never begun: skipped without a reason",
       ],

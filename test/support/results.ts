@@ -4,13 +4,20 @@
  * A test that is skipped without a reason has failed; of those that -t leaves out nothing is told.
  */
 import { writeFileSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 import type { Reporter, TestModule, Vitest } from "vitest/node";
 
 export interface TestResults {
   passed: number;
-  /** Names; a file that cannot be loaded and an error outside of any test count as one each. */
+  /** Name and first line of the error; a file that cannot be loaded and an error outside of any test count as one each. */
   failed: string[];
   skipped: { name: string; reason: string }[];
+}
+
+/** The end of a long run's output is all that some see of it. */
+function firstLine(message = ""): string[] {
+  const [line = ""] = stripVTControlCharacters(message).trim().split("\n");
+  return line === "" ? [] : [line.slice(0, 300)];
 }
 
 export class Results implements Reporter {
@@ -41,7 +48,8 @@ export class Results implements Reporter {
           results.skipped.push({ name, reason: result.note });
         else if (result.state === "skipped" && !this.#leavesOut)
           results.failed.push(`${name}: skipped without a reason`);
-        else if (result.state !== "skipped") results.failed.push(name);
+        else if (result.state !== "skipped")
+          results.failed.push([name, ...firstLine(result.errors?.[0]?.message)].join(": "));
       }
     }
     writeFileSync(file, JSON.stringify(results));
