@@ -1,11 +1,12 @@
 /** SCMP_ACT_NOTIFY: a real agent at listenerPath answers for the kernel. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Interface, createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { waitFor } from "../../support/wait.ts";
 import { Bundle } from "./bundle.ts";
 
 const source = new URL("../../fixtures/programs/seccomp-agent.c", import.meta.url).pathname;
@@ -89,6 +90,7 @@ describe("a seccomp agent", () => {
         state: { ...state, status: "creating" },
       });
 
+      await waitFor("the container's own calls", () => existsSync(join(b.rootfs, "made")));
       const r = b.exec(["/bin/sh", "-c", "mkdir /refused-too; mkdir /tmp/also && ls -d /made /tmp/also"]);
       expect(r.stderr).toContain("'/refused-too': Invalid cross-device link");
       expect(r.stdout).toBe("/made\n/tmp/also\n");
