@@ -57,11 +57,10 @@ describe.each(["runsc-shim", "runc-shim"])("a pod of the handler %s", (runtimeHa
   it("shares its network: one container reaches the other's port, and so does port-forward", async () => {
     const { daemon, image } = node();
     const sandbox = await run();
-    // busybox's nc serves one connection each; the loop the next one.
     await startContainer(
       daemon,
       sandbox,
-      container(image, { command: sh("while :; do echo from the pod | nc -l -p 8080; done") }),
+      container(image, { command: ["/bin/nc", "-ll", "-p", "8080", "-e", "echo", "from the pod"] }),
     );
     const client = await startContainer(daemon, sandbox, container(image, { command: sh("sleep 1000") }));
     await waitFor("the port", async () =>

@@ -152,7 +152,7 @@ describe.each<CrictlTransport>(["spdy", "websocket"])("crictl --transport %s", (
   it("port-forward: both families, many at once, half-closed, large", async () => {
     const serve =
       "echo served > /tmp/index.html; httpd -p 127.0.0.1:8080 -h /tmp; httpd -p '[::1]:8081' -h /tmp;";
-    const echo = "while :; do nc -l -p 7070 -e cat; done & sleep 100000";
+    const echo = "exec nc -ll -p 7070 -e cat";
     const { socket, sandbox, id, daemon } = await started({ command: sh(`${serve} ${echo}`) });
     await waitFor("the servers", async () => (await output(daemon, id, "netstat -ltn")).includes(":7070"));
     for (const port of [8080, 8081]) {

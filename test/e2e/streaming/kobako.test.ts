@@ -325,7 +325,7 @@ describe("kobako logs of one container", () => {
 describe("kobako port-forward", () => {
   it("reaches the pod's loopback, with half-closed connections, and says what can't be reached", async () => {
     const { sandbox, id } = await started({
-      command: sh("echo 'wc -c; echo bye' > /tmp/s; while :; do nc -l -p 8080 -e sh /tmp/s; done"),
+      command: sh("echo 'wc -c; echo bye' > /tmp/s; exec nc -ll -p 8080 -e sh /tmp/s"),
     });
     await waitFor("the server", async () =>
       (await kobakoEnds(["exec", id, "netstat", "-lnt"])).stdout.includes(":8080"),
