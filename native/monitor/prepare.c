@@ -335,10 +335,11 @@ static int make_namespace(int *ret_fd, struct err *e)
  * syncing it (`volatile`) is taken by no second one, and the container's own is somebody else's to mount.
  * A detached mount is gone with its descriptor; kernels before 6.5 need a place to mount it at.
  */
-static int open_layers(struct json_view rootfs, const char *target, int *ret_root, int *ret_ns, struct err *e)
+static int open_layers(struct json_view rootfs, const char *target, int *ret_root, struct err *e)
 {
 	struct json_view lower = json_view_get(rootfs, "lower");
 	char layer[PATH_MAX];
+	cleanup_fd int ns = -1;
 	struct err unwanted; /* what is wrong with it the other way says */
 	size_t pos = 0;
 	int r = count_layers(lower, e);
@@ -353,7 +354,7 @@ static int open_layers(struct json_view rootfs, const char *target, int *ret_roo
 	}
 	if (overlay_new_api(rootfs, NULL, false, ret_root, &unwanted) == 0)
 		return 0;
-	if (make_namespace(ret_ns, e) < 0)
+	if (make_namespace(&ns, e) < 0)
 		return -e->code;
 	if (mkdir(target, 0700) < 0 && errno != EEXIST)
 		return err_set(e, errno, "make folder \"%s\"", target);
@@ -392,7 +393,8 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 		return err_set(&report->e, EINVAL, "prepare: \"only_user\"");
 	report->kind = KIND_INTERNAL;
 	snprintf(target, sizeof(target), "%s/rootfs", bundle);
-	if ((only_user ? open_layers : open_rootfs)(rootfs, target, &root, fd, &report->e) < 0)
+	if ((only_user ? open_layers(rootfs, target, &root, &report->e) :
+			 open_rootfs(rootfs, target, &root, fd, &report->e)) < 0)
 		return -1;
 	request = (struct user_request){ w.user, w.group, w.extra, w.extra_count, w.merge };
 	if (user_resolve_in(root, &request, &user, &report->e) < 0) {

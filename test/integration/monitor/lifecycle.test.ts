@@ -1,5 +1,5 @@
 /** The life of a pod and its containers, as the monitor's protocol promises it. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { childrenOf, isAlive, type Json, MonitorPod } from "../../support/monitor.ts";
@@ -390,10 +390,33 @@ describe("a container", () => {
     expect(((await connection.request("state")).containers as Json[]).map(({ id }) => id)).toEqual(["a"]);
   });
 
+  it("that somebody else will mount is only looked at: the topmost layer's users, and nothing written", async () => {
+    await using pod = await MonitorPod.start();
+    const connection = await pod.connect();
+    const top = join(pod.folder, "top");
+    mkdirSync(join(top, "etc"), { recursive: true });
+    writeFileSync(join(top, "etc/passwd"), "web:x:7:8::/top:/bin/sh\n");
+    for (const [id, more, uid] of [
+      ["one-layer", [], 1000],
+      ["two-layers", [top], 7],
+    ] as const) {
+      const params = pod.prepareParams(id, "web");
+      const rootfs = params.rootfs as { lower: string[]; upper: string; work: string };
+      const user = await connection.request("prepare", {
+        ...params,
+        rootfs: { ...rootfs, lower: [...more, ...rootfs.lower] },
+        only_user: true,
+      });
+      expect(user).toMatchObject({ uid });
+      // An overlay would have left its mark, and be the last one that takes the folder.
+      expect(readdirSync(rootfs.work)).toEqual([]);
+      expect(readdirSync(rootfs.upper)).toEqual([]);
+    }
+  });
+
   it("mounts as many layers as the kernel takes", async () => {
     await using pod = await MonitorPod.start();
     const connection = await pod.subscribe();
-    const { mkdirSync, writeFileSync } = await import("node:fs");
     const params = pod.prepareParams("deep");
     const rootfs = params.rootfs as Json;
     const layers = Array.from({ length: 150 }, (_, i) => {
