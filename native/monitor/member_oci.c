@@ -89,8 +89,10 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 	}
 	if (oci_join_pod(&report->e) < 0)
 		return -report->e.code;
-	if (oci_make_place(w, report->cgroup, &report->e) == 0 && run_create(w, report, fd) == 0)
+	if (oci_make_place(w, report->cgroup, &report->e) == 0 && run_create(w, report, fd) == 0) {
+		oci_keep_record(w->m);
 		return 0;
+	}
 	take_back(w->m->id, w->m->bundle, report->cgroup);
 	return -report->e.code;
 }
@@ -138,9 +140,11 @@ static int simple_work(void *arg, struct runner_report *report, int *fd, struct 
 	if (!w->option)
 		argv[1] = w->m->id, argv[2] = NULL;
 	if (oci_enter(w->m, &report->e) < 0 ||
-	    (w->content.at && write_file(w->m->bundle, w->value, w->content, &report->e) < 0))
+	    (w->content.at && write_file(w->m->bundle, w->value, w->content, &report->e) < 0) ||
+	    oci_run(&run, NULL, report) < 0)
 		return -report->e.code;
-	return oci_run(&run, NULL, report);
+	oci_keep_record(w->m);
+	return 0;
 }
 
 static int begin(const struct simple_work *work, runner_done done, struct err *e)

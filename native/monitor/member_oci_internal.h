@@ -34,6 +34,13 @@ int oci_enter(const struct member *m, struct err *e);
 /* oci_enter, with all there that the program needs to find. */
 int oci_make_place(const struct oci_create *w, const char *cgroup, struct err *e);
 
+/* oci_record.c */
+
+/* After a run that may have written the container's record, which some programs write in place: a copy is kept. */
+void oci_keep_record(const struct member *m);
+/* Before a run: the copy takes the place of a record that a killed one left half written. */
+void oci_mend_record(const struct member *m);
+
 /* member_oci_sandboxed.c */
 
 /* Forks the process that is the container's init to the monitor: report->pid. */

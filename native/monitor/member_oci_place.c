@@ -44,6 +44,7 @@ int oci_enter(const struct member *m, struct err *e)
 		return -e->code;
 	if (m->mntns_fd >= 0 && setns(m->mntns_fd, CLONE_NEWNS) < 0)
 		return err_set(e, errno, "enter the mount namespace of container %s", m->id);
+	oci_mend_record(m);
 	return 0;
 }
 

@@ -74,6 +74,7 @@ static void __attribute__((noreturn)) stand_in_main(const struct oci_create *w)
 		container_start_refuse(w->start_fd, &report.e);
 		_exit(128);
 	}
+	oci_keep_record(m);
 	for (int i = 0; i < 3; i++)
 		if (theirs[i] >= 0)
 			close(theirs[i]); /* the container has them */
@@ -85,6 +86,7 @@ static void __attribute__((noreturn)) stand_in_main(const struct oci_create *w)
 	while ((code = oci_run(&waiting, NULL, &report)) < 0 && report.killed) {
 		report = (struct runner_report){ 0 };
 		poll(NULL, 0, WAIT_AGAIN_MS);
+		oci_mend_record(m);
 	}
 	code = code == 0 ? read_exit_status(ends[0]) : -1;
 	/* Whose end can't be known went with its sandbox. */

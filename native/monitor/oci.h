@@ -89,6 +89,8 @@ int oci_console_take(int sock, int *ret_master, struct err *e);
  */
 int oci_hidden_cgroup(const char *cgroup, struct err *e);
 
+/* oci_record.c */
+
 /* Removes what the program keeps of a container; nothing there is success. */
 int oci_remove_state(const char *id, struct err *e);
 bool oci_has_state(const char *id);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What passes between a runtime's program and its runner by files: pids, terminals, records, a hidden cgroup. */
-#include <dirent.h>
+/* What passes between a runtime's program and its runner by files: pids, terminals, a hidden cgroup. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,48 +105,4 @@ int oci_hidden_cgroup(const char *cgroup, struct err *e)
 		return err_set(e, errno, "open cgroup \"%s\"", path);
 	oci_begin_in(fd);
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-	remove(path);
-	return 0;
-}
-
-/* What is kept of a container: <root>/<id>, or gVisor's <root>/<id>_sandbox:<sandbox>.state and .lock. */
-static bool is_record(const char *name, const char *id)
-{
-	static const char inside[] = "_sandbox:";
-	size_t n = strlen(id);
-
-	return strncmp(name, id, n) == 0 && (!name[n] || strncmp(name + n, inside, sizeof(inside) - 1) == 0);
-}
-
-/* Removes the records of a container, or only looks: true when there was one. */
-static bool records(const char *id, bool remove_them)
-{
-	DIR *dir = oci.root ? opendir(oci.root) : NULL;
-	char path[PATH_MAX];
-	bool found = false;
-
-	for (struct dirent *d; dir && (d = readdir(dir));) {
-		if (!is_record(d->d_name, id))
-			continue;
-		found = true;
-		if (remove_them && (size_t)snprintf(path, sizeof(path), "%s/%s", oci.root, d->d_name) < sizeof(path))
-			nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-bool oci_has_state(const char *id)
-{
-	return records(id, false);
-}
-
-int oci_remove_state(const char *id, struct err *e)
-{
-	return records(id, true) && records(id, false) ? err_set(e, EBUSY, "remove what %s keeps of %s", oci.path, id) : 0;
 }

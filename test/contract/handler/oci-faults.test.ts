@@ -423,6 +423,34 @@ describe.each(programs)("$name", ({ name, path: real, limitMs, sandboxed }) => {
     await expectNothing(pod);
   });
 
+  it.for([
+    ["start", '$real "$@"'], // done, but for the last bytes of the record
+    ["delete", ""],
+  ])(
+    "that is killed in %s while it writes its record can end the container all the same",
+    async ([verb, work], { skip }) => {
+      skip(!sandboxed, `${name} writes its records beside, and renames them`);
+      const once = join(folder.path, "once");
+      await using pod = await startPod(
+        fake(
+          real,
+          `[ "$verb" = ${verb} ] && rm ${once} && {
+  ${work}
+  for arg; do case $arg in --root=*) root=\${arg#--root=};; *) id=$arg;; esac; done
+  for record in "$root/$id"_sandbox:*.state; do truncate --size 1000 "$record"; done
+  kill -9 $$
+}`,
+        ),
+      );
+      writeFileSync(once, "");
+      const made = await pod.create({ command: ["/bin/sleep", "100"] });
+      await pod.sandbox.start(made.id, within()).catch(named);
+      await pod.sandbox.delete(made.id, within());
+      expect(existsSync(once)).toBe(false);
+      await expectNothing(pod);
+    },
+  );
+
   it("that is killed beside an exec ends the exec", async ({ skip }) => {
     skip(!sandboxed, `nothing of ${name} stays beside an exec`);
     const program = join(folder.path, "exec");
