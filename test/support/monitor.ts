@@ -25,6 +25,7 @@ import { text } from "node:stream/consumers";
 import { encodeMessage, encodeStreamHeader, FrameReader } from "../../src/runtime/monitor/frames.ts";
 import { ownName } from "./run.ts";
 import { within } from "./slowness.ts";
+import { waitFor } from "./wait.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -259,27 +260,24 @@ const everyHierarchy = (path: string): string[] =>
     ? [`/sys/fs/cgroup${path}`]
     : readdirSync("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}${path}`);
 
-function removeCgroups(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeCgroups(join(folder, entry.name));
+/** Runs `step` unless what it is about has gone; a runner of a monitor may be removing it too. */
+function unlessGone(step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (!["ENOENT", "ENODEV", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
-  for (const pid of readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean)) {
-    try {
-      process.kill(Number(pid), "SIGKILL");
-    } catch {
-      // it has just gone
-    }
-  }
-  const end = Date.now() + within(20_000);
-  for (;;) {
-    try {
-      rmdirSync(folder);
-      return;
-    } catch (error) {
-      if (Date.now() > end) throw error;
-    }
-  }
+}
+
+/** Kills who is in it, and removes it. @throws EBUSY while somebody is still dying there. */
+function removeCgroup(folder: string): void {
+  unlessGone(() => {
+    for (const pid of readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean))
+      unlessGone(() => process.kill(Number(pid), "SIGKILL"));
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
+    rmdirSync(folder);
+  });
 }
 
 export class MonitorPod implements AsyncDisposable {
@@ -458,7 +456,13 @@ export class MonitorPod implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) connection.close();
     if (this.pid > 0 && isAlive(this.pid)) process.kill(this.pid, "SIGKILL");
-    for (const folder of everyHierarchy(`/${this.name}`)) removeCgroups(folder);
+    for (const folder of everyHierarchy(`/${this.name}`)) {
+      const remove = () => {
+        removeCgroup(folder);
+        return true;
+      };
+      await waitFor(`removal of ${folder}`, remove, { retryErrors: true });
+    }
     if (existsSync(this.netnsPin)) execFileSync(monitorBinary, ["--unpin", this.netnsPin]);
     if (this.options.shim) execFileSync(monitorBinary, ["--unmount", join(this.runDir, "shm")]);
     rmSync(this.folder, { recursive: true, force: true });
