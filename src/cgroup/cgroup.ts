@@ -10,6 +10,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 
 import { posix } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
+import { killNow } from "../process/kill.ts";
 import { type CgroupLayout, limitSupport, readCgroupLayout } from "./layout.ts";
 import { type CgroupUsage, readOomKills, readUsage } from "./usage.ts";
 
@@ -136,11 +137,7 @@ export class Cgroups {
       if (frozen) await settled(state, "FROZEN");
       for (const folder of folders) {
         for (const pid of pidsBelow(folder)) {
-          try {
-            process.kill(pid, "SIGKILL");
-          } catch {
-            // ESRCH: it ended by itself.
-          }
+          killNow(pid);
         }
       }
     } finally {

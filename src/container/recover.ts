@@ -6,9 +6,9 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Network } from "../network/network.ts";
+import { killNow } from "../process/kill.ts";
 import type { RuntimeHandler } from "../runtime/handler.ts";
 import type { CgroupPlaces } from "../sandbox/cgroup-places.ts";
 import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
@@ -186,12 +186,7 @@ async function endMonitors(deps: RecoverDeps): Promise<void> {
   for (const pid of await deps.cgroups.processes(deps.places.monitors)) {
     if (owned.has(pid)) continue;
     deps.log.warn({ pid }, "monitor of no sandbox: ended");
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ESRCH") continue;
-      throw new RuntimeError("internal", `kill monitor ${pid}`, { cause: error });
-    }
+    killNow(pid);
   }
 }
 

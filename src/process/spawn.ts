@@ -9,6 +9,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
+import { killNow } from "./kill.ts";
 import { Spawner } from "./spawner.ts";
 
 export interface LaunchOptions {
@@ -104,7 +105,7 @@ export async function launch(
   let reason: RuntimeError | undefined;
   const abort = (why: RuntimeError) => {
     reason ??= why;
-    if (child.exitCode === null && child.signalCode === null) killGroup(pid);
+    if (child.exitCode === null && child.signalCode === null) killNow(-pid);
   };
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const timer = setTimeout(() => abort(tooLong(file, timeoutMs)), timeoutMs);
@@ -114,7 +115,7 @@ export async function launch(
     child.once("exit", (code, exitSignal) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
-      if (reason || !options.staysBehind) killGroup(pid); // what it left behind in its group
+      if (reason || !options.staysBehind) killNow(-pid); // what it left behind in its group
       if (reason) reject(reason);
       else resolve({ code, signal: exitSignal });
     });
@@ -283,14 +284,6 @@ async function drained(closed: Promise<void>[]): Promise<void> {
   });
   await Promise.race([Promise.all(closed), late]);
   clearTimeout(timer);
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // ESRCH: nobody is left in it.
-  }
 }
 
 function givenUp(file: string, signal: AbortSignal): RuntimeError {

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Attachment, Network } from "../network/network.ts";
+import { killNow } from "../process/kill.ts";
 import { processStartTime } from "../process/start-time.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
@@ -263,20 +264,21 @@ export class SandboxLifecycle {
       connections.find(id)?.close();
       connections.delete(id);
       // One that is there and does not answer would hold the pod's namespaces for ever.
-      killProcess(sandbox);
+      killMonitor(sandbox);
     }
-    await this.#pods.lost(id, reason);
-    const pause = this.#pauseCgroup(sandbox);
-    await endCgroup(cgroups, pause, AbortSignal.timeout(undoTimeoutMs));
-    const current = sandboxes.find(id) ?? sandbox;
-    if (current.state !== "notready") {
-      const monitor = monitorLives ? current.monitor : undefined;
-      sandboxes.putFact({ ...current, state: transition(current.state, "lost"), reason, monitor }, (error) =>
+    const record = (change: Partial<Sandbox>) =>
+      sandboxes.putFact({ ...(sandboxes.find(id) ?? sandbox), ...change }, (error) =>
         log.error({ sandbox: id, error }, "record of a lost sandbox"),
       );
+    // Told before anything is ended, which may take long or fail: a stop, which this calls for, does it again.
+    if (sandbox.state !== "notready") {
+      record({ state: transition(sandbox.state, "lost"), reason });
       this.#deps.changed(id, "stopped");
     }
     log.warn({ sandbox: id, reason }, "sandbox is lost");
+    await this.#pods.lost(id, reason);
+    await endCgroup(cgroups, this.#pauseCgroup(sandbox), AbortSignal.timeout(undoTimeoutMs));
+    if (!monitorLives) record({ monitor: undefined });
   }
 
   /**
@@ -427,10 +429,10 @@ export class SandboxLifecycle {
       connections.delete(id);
       await connection.shutdown(signal).catch(async (error: unknown) => {
         this.#deps.log.warn({ sandbox: id, error }, "monitor did not shut down: killed");
-        killProcess(current);
+        killMonitor(current);
       });
     } else {
-      killProcess(current);
+      killMonitor(current);
     }
     const pause = this.#pauseCgroup(current);
     await endCgroup(cgroups, pause, signal);
@@ -510,8 +512,6 @@ async function requireUserNamespaces(handler: RuntimeHandler, signal: AbortSigna
 }
 
 /** Kills the monitor, if the pid is still the process recorded. */
-function killProcess(sandbox: Sandbox): void {
-  if (sandbox.monitor === undefined) return;
-  if (processStartTime(sandbox.monitor.pid) === sandbox.monitor.startTime)
-    process.kill(sandbox.monitor.pid, "SIGKILL");
+function killMonitor({ monitor }: Sandbox): void {
+  if (monitor !== undefined && processStartTime(monitor.pid) === monitor.startTime) killNow(monitor.pid);
 }

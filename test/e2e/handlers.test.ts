@@ -265,7 +265,9 @@ describe("a node with several handlers", () => {
       const { info } = await daemon.client.podSandboxStatus({ podSandboxId: sandbox.id, verbose: true });
       const { pid } = JSON.parse(info.info ?? "{}") as { pid: number };
       process.kill(pid, "SIGKILL");
-      const ended = await exited(daemon, id, 30_000);
+      const ended = await exited(daemon, id, 30_000).catch((cause: unknown) => {
+        throw new Error(`${handler}:\n${daemon.log()}`, { cause });
+      });
       expect([handler, ended.reason, ended.exitCode]).toEqual([handler, "MonitorLost", 137]);
     }
   });
