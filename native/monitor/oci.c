@@ -304,12 +304,12 @@ static uint64_t pause_after(uint64_t ms)
 static bool wait_for(int pidfd, bool looks, uint64_t begun, uint64_t until)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	uint64_t now = now_ms(), ms = until - now;
+	uint64_t now = now_ms(), ms = until - now, pause = looks ? pause_after(now - begun) : OCI_FOR_EVER;
 
 	if (now >= until)
 		return false;
-	if (looks && pause_after(now - begun) < ms)
-		ms = pause_after(now - begun);
+	if (pause < ms)
+		ms = pause;
 	poll(&p, 1, ms > INT_MAX ? -1 : (int)ms);
 	return true;
 }

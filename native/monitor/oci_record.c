@@ -23,6 +23,8 @@
 
 /* Of a record; a container's whole configuration is in it. */
 #define RECORD_MAX (16u << 20)
+/* Of gVisor's. */
+#define SUFFIX ".state"
 /* The copy's name in the container's bundle. */
 #define COPY "record.json"
 
@@ -40,22 +42,39 @@ static bool is_record(const char *name, const char *id)
 	return strncmp(name, id, n) == 0 && (!name[n] || strncmp(name + n, inside, sizeof(inside) - 1) == 0);
 }
 
+/* The path of the next record of a container. False: there is no other. */
+static bool next_record(DIR *dir, const char *id, char ret[PATH_MAX])
+{
+	for (struct dirent *d; dir && (d = readdir(dir));)
+		if (is_record(d->d_name, id) && snprintf(ret, PATH_MAX, "%s/%s", oci.root, d->d_name) < PATH_MAX)
+			return true;
+	return false;
+}
+
+static DIR *open_root(void)
+{
+	return oci.root ? opendir(oci.root) : NULL;
+}
+
+static void close_root(DIR *dir)
+{
+	if (dir)
+		closedir(dir);
+}
+
 /* Removes the records of a container, or only looks: true when there was one. */
 static bool records(const char *id, bool remove_them)
 {
-	DIR *dir = oci.root ? opendir(oci.root) : NULL;
+	DIR *dir = open_root();
 	char path[PATH_MAX];
 	bool found = false;
 
-	for (struct dirent *d; dir && (d = readdir(dir));) {
-		if (!is_record(d->d_name, id))
-			continue;
+	while (next_record(dir, id, path)) {
 		found = true;
-		if (remove_them && (size_t)snprintf(path, sizeof(path), "%s/%s", oci.root, d->d_name) < sizeof(path))
+		if (remove_them)
 			nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	}
-	if (dir)
-		closedir(dir);
+	close_root(dir);
 	return found;
 }
 
@@ -69,20 +88,18 @@ int oci_remove_state(const char *id, struct err *e)
 	return records(id, true) && records(id, false) ? err_set(e, EBUSY, "remove what %s keeps of %s", oci.path, id) : 0;
 }
 
-/* The path of gVisor's record, or of the lock on it. False: there is none. */
-static bool find(const char *id, const char *suffix, char ret[PATH_MAX])
+/* The path of gVisor's record. False: there is none. */
+static bool find(const char *id, char ret[PATH_MAX])
 {
-	DIR *dir = oci.root ? opendir(oci.root) : NULL;
+	DIR *dir = open_root();
 	bool found = false;
 
-	for (struct dirent *d; dir && !found && (d = readdir(dir));) {
-		const char *dot = strrchr(d->d_name, '.');
+	while (!found && next_record(dir, id, ret)) {
+		const char *dot = strrchr(ret, '.');
 
-		found = dot && is_record(d->d_name, id) && strcmp(dot, suffix) == 0 &&
-			snprintf(ret, PATH_MAX, "%s/%s", oci.root, d->d_name) < PATH_MAX;
+		found = dot && strcmp(dot, SUFFIX) == 0;
 	}
-	if (dir)
-		closedir(dir);
+	close_root(dir);
 	return found;
 }
 
@@ -115,22 +132,22 @@ void oci_keep_record(const struct member *m)
 {
 	char record[PATH_MAX], kept[PATH_MAX];
 
-	if (oci.sandboxed && find(m->id, ".state", record) && copy_path(m, kept))
+	if (oci.sandboxed && find(m->id, record) && copy_path(m, kept))
 		copy(record, kept);
 }
 
 void oci_mend_record(const struct member *m)
 {
-	char record[PATH_MAX], lock[PATH_MAX], kept[PATH_MAX];
+	char record[PATH_MAX], lock[PATH_MAX + 8], kept[PATH_MAX];
 	cleanup_free char *text = NULL;
 	cleanup_fd int fd = -1;
 	size_t len;
 
-	if (!oci.sandboxed || !find(m->id, ".state", record) || read_whole(record, &text, &len))
+	if (!oci.sandboxed || !find(m->id, record) || read_whole(record, &text, &len))
 		return;
 	/* Who writes it at this moment holds the lock; of one that was killed the kernel has taken it back. */
-	if (find(m->id, ".lock", lock))
-		fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	snprintf(lock, sizeof(lock), "%.*s.lock", (int)(strlen(record) - strlen(SUFFIX)), record);
+	fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && copy_path(m, kept))
 		copy(kept, record);
 }

@@ -211,23 +211,23 @@ static int count_layers(struct json_view lower, struct err *e)
 	return n;
 }
 
-static int mount_overlay(struct json_view rootfs, const struct mapped_layers *mapped, const char *target, int *ret_tree,
-			 struct err *e)
+static int mount_overlay(struct json_view rootfs, const struct mapped_layers *mapped, bool writable, const char *target,
+			 int *ret_tree, struct err *e)
 {
-	int r = overlay_new_api(rootfs, mapped, true, ret_tree, e);
+	int r = overlay_new_api(rootfs, mapped, writable, ret_tree, e);
 
 	/* No call (5.2), no "lowerdir+" (6.5), or an option that only mount(2) takes there. */
 	if (r == -ENOSYS || r == -EINVAL) {
 		struct err second = { 0 };
 
-		r = overlay_one_page(rootfs, mapped, true, target, &second);
+		r = overlay_one_page(rootfs, mapped, writable, target, &second);
 		if (r < 0)
 			*e = second;
 	}
 	return r;
 }
 
-static int mount_rootfs(struct json_view rootfs, const char *target, struct err *e)
+static int mount_rootfs(struct json_view rootfs, bool writable, const char *target, struct err *e)
 {
 	cleanup_free struct mapped_layers *mapped = NULL;
 	struct json_view lower = json_view_get(rootfs, "lower");
@@ -240,7 +240,7 @@ static int mount_rootfs(struct json_view rootfs, const char *target, struct err 
 	r = count_layers(lower, e);
 	if (r < 0)
 		return r;
-	if (pod.user_fd >= 0) {
+	if (writable && pod.user_fd >= 0) {
 		mapped = calloc(1, sizeof(*mapped));
 		if (!mapped)
 			return err_set(e, ENOMEM, "map layers");
@@ -248,7 +248,7 @@ static int mount_rootfs(struct json_view rootfs, const char *target, struct err 
 		if (mapped_layers_open(lower, pod.user_fd, layers, mapped, e) < 0)
 			return -e->code;
 	}
-	r = mount_overlay(rootfs, mapped, target, &tree, e);
+	r = mount_overlay(rootfs, mapped, writable, target, &tree, e);
 	if (r < 0)
 		return r;
 	if (mapped && mapped_layers_release(mapped, layers, e) < 0)
@@ -330,9 +330,18 @@ static int make_namespace(int *ret_fd, struct err *e)
 	return *ret_fd < 0 ? err_set(e, errno, "open the container's mount namespace") : 0;
 }
 
+/* Mounted in a mount namespace that lasts as long as *ret_ns. */
+static int open_rootfs(struct json_view rootfs, bool writable, const char *target, int *ret_root, int *ret_ns, struct err *e)
+{
+	if (make_namespace(ret_ns, e) < 0 || mount_rootfs(rootfs, writable, target, e) < 0)
+		return -e->code;
+	*ret_root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *ret_root < 0 ? err_set(e, errno, "open \"%s\"", target) : 0;
+}
+
 /*
- * The layers, for a look at the image's files. Not what mount_rootfs makes: a folder that an overlay wrote to without
- * syncing it (`volatile`) is taken by no second one, and the container's own is somebody else's to mount.
+ * The layers, for a look at the image's files. Not the container's own overlay: a folder that one wrote to without
+ * syncing it (`volatile`) is taken by no second one, and that is somebody else's to mount.
  * A detached mount is gone with its descriptor; kernels before 6.5 need a place to mount it at.
  */
 static int open_layers(struct json_view rootfs, const char *target, int *ret_root, struct err *e)
@@ -354,23 +363,7 @@ static int open_layers(struct json_view rootfs, const char *target, int *ret_roo
 	}
 	if (overlay_new_api(rootfs, NULL, false, ret_root, &unwanted) == 0)
 		return 0;
-	if (make_namespace(&ns, e) < 0)
-		return -e->code;
-	if (mkdir(target, 0700) < 0 && errno != EEXIST)
-		return err_set(e, errno, "make folder \"%s\"", target);
-	if (overlay_one_page(rootfs, NULL, false, target, e) < 0)
-		return -e->code;
-	*ret_root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *ret_root < 0 ? err_set(e, errno, "open \"%s\"", target) : 0;
-}
-
-/* The container's own, in a mount namespace that is kept for it. */
-static int open_rootfs(struct json_view rootfs, const char *target, int *ret_root, int *ret_ns, struct err *e)
-{
-	if (make_namespace(ret_ns, e) < 0 || mount_rootfs(rootfs, target, e) < 0)
-		return -e->code;
-	*ret_root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *ret_root < 0 ? err_set(e, errno, "open \"%s\"", target) : 0;
+	return open_rootfs(rootfs, false, target, ret_root, &ns, e);
 }
 
 int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *body)
@@ -394,7 +387,7 @@ int prepare_work(void *arg, struct runner_report *report, int *fd, struct text *
 	report->kind = KIND_INTERNAL;
 	snprintf(target, sizeof(target), "%s/rootfs", bundle);
 	if ((only_user ? open_layers(rootfs, target, &root, &report->e) :
-			 open_rootfs(rootfs, target, &root, fd, &report->e)) < 0)
+			 open_rootfs(rootfs, true, target, &root, fd, &report->e)) < 0)
 		return -1;
 	request = (struct user_request){ w.user, w.group, w.extra, w.extra_count, w.merge };
 	if (user_resolve_in(root, &request, &user, &report->e) < 0) {

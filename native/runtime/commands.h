@@ -50,7 +50,7 @@ int announce(const struct options *o, pid_t pid, struct err *e);
  * *ret_peer: set to our end when the terminal is ours to attend. what: names in an error who wants it.
  */
 int console_endpoint(const struct options *o, const char *what, bool terminal, bool detach, int *ret_console, int *ret_peer,
-		 struct err *e);
+		     struct err *e);
 
 /*
  * Before a process is made that will be attended to: a signal that comes meanwhile is its, and does not end us and leave

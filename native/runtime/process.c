@@ -87,7 +87,7 @@ static int connect_to(const char *what, const char *path, int *ret_fd, struct er
 }
 
 int console_endpoint(const struct options *o, const char *what, bool terminal, bool detach, int *ret_console, int *ret_peer,
-		 struct err *e)
+		     struct err *e)
 {
 	int pair[2];
 

@@ -136,9 +136,7 @@ export class Cgroups {
     try {
       if (frozen) await settled(state, "FROZEN");
       for (const folder of folders) {
-        for (const pid of pidsBelow(folder)) {
-          killNow(pid);
-        }
+        for (const pid of pidsBelow(folder)) killNow(pid);
       }
     } finally {
       if (frozen) tryWrite(state, "THAWED");

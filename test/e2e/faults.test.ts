@@ -268,11 +268,12 @@ describe("the monitor dies", () => {
     await expectNotReady(sandbox);
   }
 
-  async function expectNotReady(sandbox: RunningPod): Promise<void> {
-    await waitFor("the sandbox to be not ready", async () => {
+  async function expectNotReady(sandbox: RunningPod, timeoutMs = 10_000): Promise<void> {
+    const isNotReady = async () => {
       const pods = await node().daemon.client.podSandboxStatus({ podSandboxId: sandbox.id });
       return pods.status?.state === PodSandboxState.SANDBOX_NOTREADY;
-    });
+    };
+    await waitFor("the sandbox to be not ready", isNotReady, { timeoutMs });
   }
 
   it("B1: kill -9 of the monitor: seen within 5 s, its container is ended with a reason, others go on", async () => {
@@ -354,7 +355,7 @@ describe("the monitor dies", () => {
       );
     if (pause === undefined) throw new Error("no pause process");
     process.kill(pause, "SIGKILL");
-    await expectNotReady(sandbox);
+    await expectNotReady(sandbox, 5000);
   });
 });
 

@@ -22,6 +22,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { killNow } from "../../src/process/kill.ts";
 import { encodeMessage, encodeStreamHeader, FrameReader } from "../../src/runtime/monitor/frames.ts";
 import { ownName } from "./run.ts";
 import { within } from "./slowness.ts";
@@ -260,12 +261,12 @@ const everyHierarchy = (path: string): string[] =>
     ? [`/sys/fs/cgroup${path}`]
     : readdirSync("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}${path}`);
 
-/** Runs `step` unless what it is about has gone; a runner of a monitor may be removing it too. */
-function unlessGone(step: () => void): void {
+/** Runs `step` unless the cgroup that it is about has gone; a runner of a monitor may be removing it too. */
+export function unlessGone(step: () => void): void {
   try {
     step();
   } catch (error) {
-    if (!["ENOENT", "ENODEV", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    if (!["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 
@@ -273,7 +274,7 @@ function unlessGone(step: () => void): void {
 function removeCgroup(folder: string): void {
   unlessGone(() => {
     for (const pid of readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean))
-      unlessGone(() => process.kill(Number(pid), "SIGKILL"));
+      killNow(Number(pid));
     for (const entry of readdirSync(folder, { withFileTypes: true }))
       if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
     rmdirSync(folder);
@@ -455,7 +456,7 @@ export class MonitorPod implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) connection.close();
-    if (this.pid > 0 && isAlive(this.pid)) process.kill(this.pid, "SIGKILL");
+    if (this.pid > 0 && isAlive(this.pid)) killNow(this.pid);
     for (const folder of everyHierarchy(`/${this.name}`)) {
       const remove = () => {
         removeCgroup(folder);

@@ -15,9 +15,9 @@ export interface TestResults {
 }
 
 /** The end of a long run's output is all that some see of it. */
-function firstLine(message = ""): string[] {
+function firstLine(message = ""): string {
   const [line = ""] = stripVTControlCharacters(message).trim().split("\n");
-  return line === "" ? [] : [line.slice(0, 300)];
+  return line === "" ? "" : `: ${line.slice(0, 300)}`;
 }
 
 export class Results implements Reporter {
@@ -49,7 +49,7 @@ export class Results implements Reporter {
         else if (result.state === "skipped" && !this.#leavesOut)
           results.failed.push(`${name}: skipped without a reason`);
         else if (result.state !== "skipped")
-          results.failed.push([name, ...firstLine(result.errors?.[0]?.message)].join(": "));
+          results.failed.push(name + firstLine(result.errors?.[0]?.message));
       }
     }
     writeFileSync(file, JSON.stringify(results));

@@ -10,6 +10,7 @@ import {
   MonitorPod,
   openFiles,
   type RawConnection,
+  unlessGone,
 } from "../../support/monitor.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -47,12 +48,11 @@ const execCgroups = (pod: MonitorPod, id: string): string[] =>
   );
 /** Whether somebody is in it; nobody is when it goes at this moment. */
 const isBusy = (cgroup: string): boolean => {
-  try {
-    return readFileSync(join(cgroup, "cgroup.procs"), "utf8") !== "";
-  } catch (error) {
-    if (!["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    return false;
-  }
+  let busy = false;
+  unlessGone(() => {
+    busy = readFileSync(join(cgroup, "cgroup.procs"), "utf8") !== "";
+  });
+  return busy;
 };
 /** Nobody is in them, and one at most is left, for the next exec. */
 const execsAreGone = (pod: MonitorPod, id: string): boolean => {
