@@ -117,7 +117,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const cgroups = new Cgroups(undefined, driver === "systemd" ? stopUnit : undefined);
   const layers = new LayerStore({ root: join(root, "layers"), unpackBinary: programs.unpack, log });
   const snapshots = new Snapshotter({ root: join(root, "snapshots"), unpackBinary: programs.unpack, log });
-  const checkpoints = new Checkpoints({ folder: join(root, "checkpoints"), snapshots, log, nowNs });
+  const checkpoints = new Checkpoints({ folder: join(root, "checkpoints"), snapshots, cgroups, log, nowNs });
   // Before the spawner, whose programs go on when it ends: a reset would meet a folder that is being freed.
   undo.defer(async () => {
     await Promise.all([layers.close(), snapshots.close()]);

@@ -91,6 +91,14 @@ export class Cgroups {
     }
   }
 
+  /** Freezes a cgroup, or lets it go on, and does not wait for it. False: there is none, or no freezer. */
+  freeze(path: string, frozen: boolean): boolean {
+    const v1 = this.#freezerState(checked(path));
+    if (v1 !== undefined) return tryWrite(v1, frozen ? "FROZEN" : "THAWED");
+    const { unified } = this.layout;
+    return unified !== undefined && tryWrite(`${unified}${path}/cgroup.freeze`, frozen ? "1" : "0");
+  }
+
   /**
    * Removes the cgroup and those below it from every hierarchy. One that does not exist is success.
    * @throws RuntimeError `failed-precondition` when processes are left in it until `signal`.
@@ -129,9 +137,14 @@ export class Cgroups {
     return this.#mounts.map((mount) => mount + path).filter((folder) => existsSync(folder));
   }
 
-  async #killFrozen(path: string, folders: readonly string[]): Promise<void> {
+  /** On version 1. */
+  #freezerState(path: string): string | undefined {
     const freezer = this.layout.controllers.get("freezer");
-    const state = freezer === undefined ? undefined : `${freezer}${path}/freezer.state`;
+    return freezer === undefined ? undefined : `${freezer}${path}/freezer.state`;
+  }
+
+  async #killFrozen(path: string, folders: readonly string[]): Promise<void> {
+    const state = this.#freezerState(path);
     const frozen = state !== undefined && tryWrite(state, "FROZEN");
     try {
       if (frozen) await settled(state, "FROZEN");

@@ -10,8 +10,10 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { link, lstat, mkdir, readdir, readFile, rm, unlink } from "node:fs/promises";
 import { isAbsolute, join, normalize, relative } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
+import { holdersOf } from "../process/holders.ts";
 import { run } from "../process/spawn.ts";
 import { toolPath } from "../process/tool.ts";
 import type { RuntimeSandbox } from "../runtime/handler.ts";
@@ -20,13 +22,24 @@ import type { Container } from "./container.ts";
 
 /** A kubelet that names no time waits for two minutes. */
 const usualTimeoutMs = 120_000;
+/** Beyond the time of the checkpoint itself: nothing else is heard meanwhile. */
 const undoTimeoutMs = 30_000;
+/** What an earlier daemon began may have had this long. */
+const longestTimeoutMs = 600_000;
 /** In its folder: where the archive is being written. */
 const madeName = "made";
+/** In its folder: CRIU's images. */
+const imagesName = "checkpoint";
+/** Between two looks at who still writes images. */
+const lookMs = 20;
 
 export interface CheckpointsDeps {
   readonly folder: string;
   readonly snapshots: Pick<Snapshotter, "find">;
+  readonly cgroups: {
+    /** Freezes a cgroup, or lets it go on. False: there is none. */
+    freeze(path: string, frozen: boolean): boolean;
+  };
   readonly log: Log;
   readonly nowNs: () => bigint;
 }
@@ -50,7 +63,7 @@ export class Checkpoints {
   }
 
   /**
-   * @param timeoutMs 0: two minutes
+   * @param timeoutMs 0: two minutes; more than ten count as ten
    * @throws RuntimeError `unimplemented` where the handler can't, `already-exists` for a file that is there,
    * `failed-precondition` while another one of it is made, or in the runtime's words.
    */
@@ -75,7 +88,7 @@ export class Checkpoints {
     if (this.#saving.has(id))
       throw new RuntimeError("failed-precondition", `container ${id} is being checkpointed`);
     const tar = toolPath("tar", "a checkpoint");
-    const limitMs = timeoutMs > 0 ? timeoutMs : usualTimeoutMs;
+    const limitMs = Math.min(timeoutMs > 0 ? timeoutMs : usualTimeoutMs, longestTimeoutMs);
     const signal = AbortSignal.any([caller, AbortSignal.timeout(limitMs)]);
     const pack = async (file: string, folder: string, ...more: string[]): Promise<void> => {
       const args = [
@@ -97,11 +110,19 @@ export class Checkpoints {
     this.#saving.add(id);
     undo.defer(() => void this.#saving.delete(id));
     const folder = join(this.#deps.folder, id);
-    undo.defer(() => rm(folder, { recursive: true, force: true }));
-    mkdirSync(join(folder, "checkpoint"), { recursive: true, mode: 0o700 });
-    undo.defer(() => this.#letGoOn(id, connection));
-    await connection.pause(id, signal);
-    await connection.checkpoint(id, join(folder, "checkpoint"), limitMs, signal);
+    const images = join(folder, imagesName);
+    let refused = false;
+    undo.defer(async () => {
+      // What does not go on stays known, to the next daemon.
+      if (refused || (await this.#letGoOn(container, connection, limitMs)))
+        await rm(folder, { recursive: true, force: true });
+    });
+    mkdirSync(images, { recursive: true, mode: 0o700 });
+    await connection.pause(id, signal).catch((error: unknown) => {
+      refused = isRefusal(error); // somebody else has paused it
+      throw error;
+    });
+    await connection.checkpoint(id, images, limitMs, signal);
     const upper = this.#deps.snapshots.find(id)?.upper;
     if (upper !== undefined) {
       const deleted = await whiteouts(upper);
@@ -132,16 +153,26 @@ export class Checkpoints {
     });
   }
 
-  /** After a connection was made: what an earlier daemon paused for a checkpoint goes on. */
-  async undo(id: string, connection: RuntimeSandbox): Promise<void> {
-    if (!this.#left.has(id)) return;
-    await this.#letGoOn(id, connection);
-    await this.#forget(id);
+  /** After a connection was made: what an earlier daemon paused for a checkpoint goes on, once that is made. */
+  undo(container: Container, connection: RuntimeSandbox): void {
+    const { id } = container;
+    if (!this.#left.delete(id)) return;
+    this.#saving.add(id);
+    const work = async (): Promise<void> => {
+      if (await this.#letGoOn(container, connection, longestTimeoutMs)) await this.#forget(id);
+    };
+    work()
+      .catch((error: unknown) => this.#deps.log.error({ container: id, error }, "remove half a checkpoint"))
+      .finally(() => this.#saving.delete(id));
   }
 
   /** Removes what is left of checkpoints whose container is not `known`. */
   async sweep(known: (id: string) => boolean): Promise<void> {
-    for (const id of this.#left) if (!known(id)) await this.#forget(id);
+    for (const id of this.#left) {
+      if (known(id)) continue;
+      await this.#forget(id);
+      this.#left.delete(id);
+    }
   }
 
   async #forget(id: string): Promise<void> {
@@ -149,15 +180,33 @@ export class Checkpoints {
     const made = await readFile(join(folder, madeName), "utf8").catch(() => "");
     if (made.endsWith(`.${id.slice(0, 16)}`)) await rm(made, { force: true });
     await rm(folder, { recursive: true, force: true });
-    this.#left.delete(id);
   }
 
-  async #letGoOn(id: string, connection: RuntimeSandbox): Promise<void> {
-    await connection.resume(id, AbortSignal.timeout(undoTimeoutMs)).catch((error: unknown) => {
-      // Never paused, let go on already, or ended meanwhile.
-      if (error instanceof RuntimeError && ["failed-precondition", "not-found"].includes(error.kind)) return;
+  /** False: it did not, which is told. */
+  async #letGoOn(container: Container, connection: RuntimeSandbox, checkpointMs: number): Promise<boolean> {
+    const { id } = container;
+    const signal = AbortSignal.timeout(checkpointMs + undoTimeoutMs);
+    try {
+      // A CRIU whose runc was killed works on, and freezes again what it found frozen.
+      while (holdersOf(join(this.#deps.folder, id, imagesName)).length > 0)
+        await setTimeout(lookMs, undefined, { signal });
+      await this.#resume(container, connection, signal);
+      return true;
+    } catch (error) {
       this.#deps.log.error({ container: id, error }, "a container stays paused after a checkpoint");
-    });
+      return false;
+    }
+  }
+
+  /**
+   * Runc's shim lets nothing go on that it does not know as paused, nor runc what is not frozen. After a pause or a
+   * checkpoint that was cut short each may be the one without the other.
+   */
+  async #resume({ id, cgroup }: Container, connection: RuntimeSandbox, signal: AbortSignal): Promise<void> {
+    const { cgroups } = this.#deps;
+    if (await resumed(id, connection, signal)) return;
+    if (!cgroups.freeze(cgroup, true)) return; // it has ended
+    if (!(await resumed(id, connection, signal))) cgroups.freeze(cgroup, false);
   }
 
   #describe({ id, config, imageId, imageRef, createdAtNs }: Container): object {
@@ -175,6 +224,27 @@ export class Checkpoints {
       restored: false,
     };
   }
+}
+
+/** False: it is said not to be paused, or to have ended. */
+async function resumed(id: string, connection: RuntimeSandbox, signal: AbortSignal): Promise<boolean> {
+  for (;;) {
+    try {
+      await connection.resume(id, signal);
+      return true;
+    } catch (error) {
+      if (isRefusal(error)) return false;
+      // It does not get through to runc's shim while that makes a checkpoint, for a daemon that was killed meanwhile.
+      if (!(error instanceof RuntimeError) || error.kind !== "deadline-exceeded" || signal.aborted)
+        throw error;
+    }
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError && (error.kind === "failed-precondition" || error.kind === "not-found")
+  );
 }
 
 /** What a container has removed: an overlay's marks for that are devices 0:0. Names that are no UTF-8 are left out. */

@@ -295,8 +295,8 @@ export class ContainerLifecycle implements SandboxContainers {
       }),
     );
     for (const id of nobodys) await connection.delete(id, signal);
-    for (const { id } of this.ofSandbox(sandboxId))
-      if (known.has(id)) await this.#deps.checkpoints.undo(id, connection);
+    for (const container of this.ofSandbox(sandboxId))
+      if (known.has(container.id)) this.#deps.checkpoints.undo(container, connection);
   }
 
   #agree(container: Container, status: ContainerStatus | undefined): void {

@@ -9,6 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Log } from "../log/log.ts";
 import type { Network } from "../network/network.ts";
 import { killNow } from "../process/kill.ts";
+import { parentPid } from "../process/stat.ts";
 import type { RuntimeHandler } from "../runtime/handler.ts";
 import type { CgroupPlaces } from "../sandbox/cgroup-places.ts";
 import { type CgroupTree, endCgroup } from "../sandbox/cgroup-tree.ts";
@@ -179,12 +180,16 @@ async function abandonUnknown({ sandboxes, handlers, podsFolder, log }: RecoverD
 
 /**
  * Kills monitors that no sandbox owns: those of half made sandboxes (their pid was never recorded)
- * and of rows that are gone. They sit in a cgroup of this instance only.
+ * and of rows that are gone. They sit in a cgroup of this instance only, with the runners that work for them: what a
+ * runner of an owned one does for a former daemon, it does to its end.
  */
 async function endMonitors(deps: RecoverDeps): Promise<void> {
   const owned = new Set([...deps.sandboxes.values()].map((s) => s.monitor?.pid));
+  const isOwned = (pid: number | undefined): boolean =>
+    pid !== undefined && pid > 1 && (owned.has(pid) || isOwned(parentPid(pid)));
   for (const pid of await deps.cgroups.processes(deps.places.monitors)) {
-    if (owned.has(pid)) continue;
+    const parent = parentPid(pid);
+    if (parent === undefined || owned.has(pid) || isOwned(parent)) continue;
     deps.log.warn({ pid }, "monitor of no sandbox: ended");
     killNow(pid);
   }

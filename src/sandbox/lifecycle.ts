@@ -12,7 +12,7 @@ import { RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Attachment, Network } from "../network/network.ts";
 import { killNow } from "../process/kill.ts";
-import { processStartTime } from "../process/start-time.ts";
+import { processStartTime } from "../process/stat.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
 import { sandboxAnnotations } from "./annotation.ts";

@@ -58,6 +58,9 @@ export type Method =
  * How long each request may take, in milliseconds. Longest: those that wait for disks (an overlay
  * mount, a program read from a slow card) or for a tree of processes to die.
  */
+/** The longest that a call to a shim may take which a monitor makes (native/monitor/shim_call.c). */
+export const callLimitMs = 600_000;
+
 export const deadlineMs: Readonly<Record<Method, number>> = {
   subscribe: 5_000,
   state: 5_000,
@@ -80,8 +83,8 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   create_io: 10_000,
   exec_io: 10_000,
   disk: 15_000,
-  call: 600_000, // it has a limit of its own
-  settle: 10_000,
+  call: callLimitMs, // it has a limit of its own
+  settle: callLimitMs, // of those
   created: 5_000,
   started: 5_000,
   exited: 5_000,

@@ -4,7 +4,7 @@
  */
 import { type Caller, decodeResult, encodeCall } from "../../ttrpc/call.ts";
 import type { MonitorSandbox } from "../builtin.ts";
-import { text } from "../monitor/protocol.ts";
+import { callLimitMs, text } from "../monitor/protocol.ts";
 import type { ShimAddress } from "./bootstrap.ts";
 
 /** Any odd number is fine: the monitor has one connection for each call. */
@@ -26,7 +26,7 @@ export function lastingCaller(
           container,
           address: path.startsWith("\0") ? `@${path.slice(1)}` : path,
           frame: frame.toString("hex"),
-          limit_ms: options.timeoutMs,
+          limit_ms: Math.min(options.timeoutMs, callLimitMs),
           moves: method === "Create" || (sandboxed && method === "Start"),
         },
         options.signal ?? AbortSignal.timeout(options.timeoutMs),

@@ -200,6 +200,10 @@ export class ShimLife {
         runs: (containerId) => this.watch(task, containerId),
         neverRan,
         quietly: (work) => this.quietly(work),
+        later: (containerId, work) => {
+          this.#options.log.info({ container: containerId }, "taken up when its checkpoint is made");
+          void this.quietly(work);
+        },
       });
     } catch (error) {
       this.#task?.close();

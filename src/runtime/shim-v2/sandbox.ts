@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { OciResources, OciSpec } from "../../oci/runtime-spec.ts";
-import { processStartTime } from "../../process/start-time.ts";
+import { processStartTime } from "../../process/stat.ts";
 import { type MountInit, TaskStatus } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import { collectExec } from "../exec-output.ts";

@@ -72,15 +72,30 @@ describe("Cgroups", () => {
   it("kills a frozen cgroup's processes, and leaves it thawed", async () => {
     make(`${base}/a`);
     const child = await processIn(`${base}/a`, "echo up; sleep 100");
-    const file =
-      cgroups.layout.version === 1
-        ? `${cgroups.layout.controllers.get("freezer")}${base}/a/freezer.state`
-        : `${cgroups.layout.unified}${base}/a/cgroup.freeze`;
-    writeFileSync(file, cgroups.layout.version === 1 ? "FROZEN" : "1");
+    expect(cgroups.freeze(`${base}/a`, true)).toBe(true);
     const end = once(child, "exit");
     await cgroups.killAll(`${base}/a`, signal());
     await end;
-    if (cgroups.layout.version === 1) expect(readFileSync(file, "utf8")).toBe("THAWED\n");
+    if (cgroups.layout.version === 1) {
+      const freezer = cgroups.layout.controllers.get("freezer");
+      expect(readFileSync(`${freezer}${base}/a/freezer.state`, "utf8")).toBe("THAWED\n");
+    }
+  });
+
+  it("freezes a cgroup and lets it go on; one that is not there it can't", async () => {
+    make(`${base}/a`);
+    const child = await processIn(`${base}/a`, "while :; do echo more; sleep 0.01; done");
+    expect(cgroups.freeze(`${base}/a`, true)).toBe(true);
+    const cpu = () => readFileSync(`/proc/${child.pid}/schedstat`, "utf8");
+    const [file, frozen] =
+      cgroups.layout.version === 1
+        ? [`${cgroups.layout.controllers.get("freezer")}${base}/a/freezer.state`, /^FROZEN$/m]
+        : [`${cgroups.layout.unified}${base}/a/cgroup.events`, /^frozen 1$/m];
+    await expect.poll(() => readFileSync(file, "utf8")).toMatch(frozen);
+    const had = cpu();
+    expect(cgroups.freeze(`${base}/a`, false)).toBe(true);
+    await expect.poll(cpu).not.toBe(had);
+    expect(cgroups.freeze(`${base}/never`, true)).toBe(false);
   });
 
   it("removes a cgroup with those below it, and again without an error", async () => {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, it } from "vitest";
-import { processStartTime } from "./start-time.ts";
+import { parentPid, processStartTime } from "./stat.ts";
 
 it("a process has one start time for as long as it lives, and none afterwards", async () => {
   const child = spawn("/bin/cat", { stdio: ["pipe", "ignore", "ignore"] });
@@ -12,4 +12,16 @@ it("a process has one start time for as long as it lives, and none afterwards", 
   child.stdin.end();
   await once(child, "exit");
   expect(processStartTime(pid)).toBeUndefined();
+  expect(parentPid(pid)).toBeUndefined();
+});
+
+it("a process has the parent that started it, whatever its name says", async () => {
+  const named = spawn("/bin/sh", ["-c", "echo ') 1 2 (' >/proc/self/comm; exec cat"], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  named.stdin.write("it runs\n");
+  await once(named.stdout, "data");
+  expect(parentPid(named.pid ?? 0)).toBe(process.pid);
+  named.stdin.end();
+  await once(named, "exit");
 });

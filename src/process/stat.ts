@@ -1,0 +1,28 @@
+/** What /proc/PID/stat says of a process, proc_pid_stat(5). Enters: pids. Never: waits. */
+import { readFileSync } from "node:fs";
+
+/**
+ * When a process started, in clock ticks since boot (field 22): with the pid it names one process for good. undefined
+ * when there is no such process.
+ */
+export function processStartTime(pid: number): string | undefined {
+  return stat(pid)?.[22];
+}
+
+/** The process that waits for this one (field 4); 0: one outside this PID namespace. undefined: no such process. */
+export function parentPid(pid: number): number | undefined {
+  const parent = stat(pid)?.[4];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/** Fields by their numbers in the manual, from 3 on. */
+function stat(pid: number): string[] | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined; // ENOENT or ESRCH: both say that it is gone
+  }
+  // The name in field 2 is the program's own and may hold spaces and brackets.
+  return ["", String(pid), "", ...text.slice(text.lastIndexOf(")") + 2).split(" ")];
+}
