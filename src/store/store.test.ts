@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -68,6 +68,16 @@ describe("a database that is not one", () => {
     expect((await readdir(folder)).some((name) => name.startsWith("kobako.db.broken-"))).toBe(true);
   });
 
+  it("with tables that are not those of its version: is set aside", async () => {
+    const raw = new DatabaseSync(path);
+    raw.exec("CREATE TABLE sandbox (id TEXT)");
+    raw.close();
+    const reports: string[] = [];
+    const store = await Store.open(path, (message) => reports.push(message));
+    await store.close();
+    expect(reports).toEqual([expect.stringContaining("set aside")]);
+  });
+
   it("of a newer kobako: is refused and not changed", async () => {
     const raw = new DatabaseSync(path);
     raw.exec("PRAGMA user_version = 999");
@@ -78,6 +88,15 @@ describe("a database that is not one", () => {
     });
     expect(await readdir(folder)).not.toContainEqual(expect.stringContaining("broken"));
   });
+});
+
+it("a database that can't be opened is refused, and left where it is", async () => {
+  await mkdir(path);
+  await expect(Store.open(path, never)).rejects.toMatchObject({
+    kind: "unavailable",
+    message: expect.stringMatching(/kobako\.db can't be opened, and is left as it is/),
+  });
+  expect(await readdir(folder)).toEqual(["kobako.db"]);
 });
 
 it("a transaction that throws leaves nothing", async () => {

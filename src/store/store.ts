@@ -2,18 +2,18 @@
  * The database: what must outlive the daemon.
  * Enters: values of the domain. Leaves: the same values at the next start.
  * Keeps: <root>/kobako.db (SQLite, WAL), one writer, numbered migrations.
- * Never: decides; never holds secrets; never syncs on the event loop.
+ * Never: decides; never holds secrets; never syncs on the event loop, unless it was opened on a full disk.
  *
  * Two classes of durability (docs/architecture.md, State): rows of pods are written with
  * synchronous=NORMAL, because a power cut ends the pods anyway; an image is answered for only after
  * `syncLog` has brought the write-ahead log to the disk.
  */
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, renameSync, statfsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import { RuntimeError } from "../errors/runtime-error.ts";
+import { errorText, RuntimeError } from "../errors/runtime-error.ts";
 import { fromJson, toJson } from "./json.ts";
 import { migrations } from "./schema.ts";
 
@@ -22,6 +22,12 @@ import { migrations } from "./schema.ts";
  * its own, 50 ms of processor time.
  */
 const checkpointBytes = 8 << 20;
+
+/**
+ * With less room than this the log's index is kept in memory: it is a mapped file, and a mapped page for which the disk
+ * has no block ends the process (SIGBUS).
+ */
+const indexRoomBytes = 1 << 20;
 
 /** Columns that are their own value in a row; everything else of the value goes to `detail`. */
 interface RowOf<T> {
@@ -63,7 +69,7 @@ export class Table<T> {
   /** Every row that can be read; the others are given to `bad` (row id, error) and left where they are. */
   all(bad: (id: string, error: unknown) => void): T[] {
     const values: T[] = [];
-    for (const row of this.#all.all() as Record<string, unknown>[]) {
+    for (const row of this.#rows()) {
       try {
         values.push(this.#codec.fromRow(row));
       } catch (error) {
@@ -71,6 +77,14 @@ export class Table<T> {
       }
     }
     return values;
+  }
+
+  #rows(): Record<string, unknown>[] {
+    try {
+      return this.#all.all();
+    } catch (error) {
+      throw storeError(error);
+    }
   }
 }
 
@@ -86,32 +100,36 @@ export function documentCodec<T extends { readonly id: string }>(): RowOf<T> {
 export class Store {
   readonly path: string;
   readonly #db: DatabaseSync;
+  readonly #indexInMemory: boolean;
   #checkpoint: Promise<void> | undefined;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
     this.#db = db;
+    this.#indexInMemory = db.prepare("PRAGMA locking_mode").get()?.locking_mode === "exclusive";
   }
 
   /**
    * Opens or makes the database at `path` and brings it to the newest schema.
-   * A file that SQLite can't read is set aside as `<path>.broken-<time>` and told to `report`:
-   * what runs is then found by scan. One written by a newer kobako is refused, never changed.
+   * A file that SQLite finds damaged is set aside as `<path>.broken-<time>` and told to `report`: the daemon then
+   * starts without rows. A full disk prevents no start as long as the rows can be read.
+   * @throws RuntimeError `failed-precondition` when a newer kobako wrote it, `resource-exhausted` or `unavailable` when
+   * the machine does not give it. All files are then left as they are.
    */
   static async open(path: string, report: (message: string) => void): Promise<Store> {
     let db: DatabaseSync;
     try {
-      db = openDatabase(path);
+      db = openDatabase(path, report);
     } catch (error) {
-      if (error instanceof RuntimeError || !existsSync(path)) throw error;
+      if (!isDamage(error)) throw openError(path, error);
       const aside = `${path}.broken-${Date.now()}`;
       for (const suffix of ["", "-wal", "-shm"]) {
         if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
       }
       report(
-        `database is unreadable (${error instanceof Error ? error.message : String(error)}): set aside as ${aside}, state is rebuilt by scan`,
+        `database is unreadable (${errorText(error)}): set aside as ${aside}, its pods end and its images are pulled again`,
       );
-      db = openDatabase(path);
+      db = openDatabase(path, report);
     }
     const store = new Store(path, db);
     // The names of database and log must be on disk before the first record is answered for.
@@ -154,6 +172,11 @@ export class Store {
     if (this.#checkpoint !== undefined) return;
     const size = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     if (size < checkpointBytes) return;
+    if (this.#indexInMemory) {
+      // No other thread can see that index. Rare enough, and better than a log that grows until the next start.
+      fold(this.#db);
+      return;
+    }
     this.#checkpoint = new Promise<void>((done) => {
       const worker = new Worker(checkpointScript, { eval: true, workerData: this.path });
       // A checkpoint that does not happen costs disk only: the next transaction tries again.
@@ -172,21 +195,37 @@ db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 db.close();
 `;
 
-function openDatabase(path: string): DatabaseSync {
+function openDatabase(path: string, report: (message: string) => void): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000 });
   try {
+    // Not bfree: of that ext4 keeps a part from root too.
+    const { bavail, bsize } = statfsSync(dirname(path));
+    if (bavail * bsize < indexRoomBytes) db.exec("PRAGMA locking_mode = EXCLUSIVE");
     db.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
       PRAGMA wal_autocheckpoint = 0;
       PRAGMA cache_size = -256;
-      PRAGMA wal_checkpoint(TRUNCATE);
     `);
     migrate(db, path);
+    const error = fold(db);
+    if (isDamage(error)) throw error;
+    if (error !== undefined)
+      report(`the log of the database stays as it is (${errorText(error)}): it is folded once that works`);
     return db;
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** Folds the log into the database and empties it. Returns what prevented it: that costs disk only, no row. */
+function fold(db: DatabaseSync): unknown {
+  try {
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 
@@ -204,16 +243,37 @@ function migrate(db: DatabaseSync, path: string): void {
   }
 }
 
+/** SQLite's result codes (https://sqlite.org/rescode.html), less what extends them. */
+const sqlite = { error: 1, ioError: 10, corrupt: 11, full: 13, notDatabase: 26 };
+
+function sqliteCode(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+}
+
+/** Whether the file itself is to blame. `error`: its tables are not those that its version says. */
+function isDamage(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === sqlite.corrupt || code === sqlite.notDatabase || code === sqlite.error;
+}
+
 /** SQLITE_FULL and friends have a meaning to the caller; the others are ours. */
-function storeError(error: unknown): unknown {
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
-  const full = 13;
-  const ioError = 10;
-  if (code === full)
+function storeError(cause: unknown): unknown {
+  const code = sqliteCode(cause);
+  if (code === sqlite.full)
     return new RuntimeError("resource-exhausted", "the disk of the database is full: free space below root", {
-      cause: error,
+      cause,
     });
-  if (code === ioError)
-    return new RuntimeError("unavailable", "the disk of the database gives I/O errors", { cause: error });
-  return error;
+  if (code === sqlite.ioError)
+    return new RuntimeError("unavailable", "the disk of the database gives I/O errors", { cause });
+  return cause;
+}
+
+function openError(path: string, error: unknown): unknown {
+  if (error instanceof RuntimeError) return error;
+  const cause = storeError(error);
+  return new RuntimeError(
+    cause instanceof RuntimeError ? cause.kind : "unavailable",
+    `${path} can't be opened, and is left as it is: ${errorText(cause)}`,
+    { cause },
+  );
 }

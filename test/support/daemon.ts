@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readonly startTimeoutMs?: number;
   /** Below which folder everything stands; default: the system's folder for temporary files. */
   readonly parent?: string;
+  /** Default: a folder beside the others. */
+  readonly root?: string;
 }
 
 /** Starts a daemon and returns when it serves. */
@@ -67,7 +69,7 @@ export class TestDaemon implements AsyncDisposable {
     this.#dir = dir;
     this.#options = o;
     this.folder = realpathSync(dir.path);
-    this.root = join(this.folder, "root");
+    this.root = o.root ?? join(this.folder, "root");
     this.state = join(this.folder, "run");
     this.socket = join(this.folder, "kobako.sock");
     this.logFile = join(this.folder, "kobako.log");
