@@ -40,7 +40,7 @@ import type { Sandbox } from "./sandbox/sandbox.ts";
 import { EventStream } from "./server/event-stream.ts";
 import { Snapshotter } from "./snapshot/snapshotter.ts";
 import { Collection } from "./store/collection.ts";
-import { lockFile } from "./store/lock.ts";
+import { lockFolder } from "./store/lock.ts";
 import { Store } from "./store/store.ts";
 
 /** Where the native programs are: beside the command, as built and as packaged. */
@@ -80,18 +80,20 @@ const pluginPatienceMs = 1_000;
 /** The stamps of everything that this process says of itself. */
 export const nowNs = wallClock();
 
-/** @throws RuntimeError `failed-precondition` when another daemon has this root. */
+/** @throws RuntimeError `failed-precondition` when another daemon has this root or this state. */
 export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const { root, state } = config();
   const programs = findPrograms();
   const names = instanceNames(root);
   await using undo = new AsyncDisposableStack();
-  for (const folder of [root, state]) await privateFolder(folder);
+  await privateFolder(root);
+  undo.use(lockFolder(root, "root"));
+  await privateFolder(state);
+  undo.use(lockFolder(state, "state"));
   // By its real name: gVisor takes a container's files behind a symbolic link for an attack.
   const realState = realpathSync(state);
   const podsFolder = join(realState, "pods");
   await privateFolder(podsFolder);
-  undo.use(lockFile(join(root, "lock"), `root ${root}`));
   undo.use(useSpawner(programs.spawner, root));
 
   const store = await Store.open(join(root, "kobako.db"), (message) => log.error(message));

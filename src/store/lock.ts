@@ -1,24 +1,28 @@
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { RuntimeError } from "../errors/runtime-error.ts";
+import { sqlite, sqliteCode } from "./sqlite-code.ts";
 
 /**
- * Holds `path` for this process: the kernel releases it when the process ends, however it ends.
+ * Holds `folder` for this process, by its file `lock`: the kernel releases it when the process ends, however it ends.
  * SQLite's file lock is the only one that Node offers without native code.
- * @throws RuntimeError `failed-precondition` when another daemon holds it.
+ * @param setting what names the folder in the configuration.
+ * @throws RuntimeError `failed-precondition` when another process holds it, `unavailable` when it can't be locked.
  */
-export function lockFile(path: string, what: string): Disposable {
-  const db = new DatabaseSync(path, { timeout: 0 });
+export function lockFolder(folder: string, setting: "root" | "state"): Disposable {
+  const path = join(folder, "lock");
+  let db: DatabaseSync | undefined;
   try {
+    db = new DatabaseSync(path, { timeout: 0 });
     db.exec("PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (cause) {
-    db.close();
+    db?.close();
+    if (sqliteCode(cause) !== sqlite.busy)
+      throw new RuntimeError("unavailable", `${path} can't be locked`, { cause });
     throw new RuntimeError(
       "failed-precondition",
-      `another kobako daemon uses ${what}: stop it, or choose another root`,
-      {
-        subject: { lock: path },
-        cause,
-      },
+      `another kobako daemon uses ${setting} ${folder}: stop it, or choose another ${setting}`,
+      { subject: { lock: path }, cause },
     );
   }
   return { [Symbol.dispose]: () => db.close() };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Collection } from "./collection.ts";
-import { lockFile } from "./lock.ts";
+import { lockFolder } from "./lock.ts";
 import { documentCodec, Store } from "./store.ts";
 
 interface Item {
@@ -135,9 +135,13 @@ it("a prefix finds the one id that begins with it, and no other", async () => {
   await store.close();
 });
 
-it("a root belongs to one daemon at a time", () => {
-  const lock = lockFile(join(folder, "lock"), "root /x");
-  expect(() => lockFile(join(folder, "lock"), "root /x")).toThrow(/another kobako daemon uses root \/x/);
+it("a folder belongs to one daemon at a time", async () => {
+  const lock = lockFolder(folder, "state");
+  expect(() => lockFolder(folder, "state")).toThrow(
+    `another kobako daemon uses state ${folder}: stop it, or choose another state`,
+  );
   lock[Symbol.dispose]();
-  lockFile(join(folder, "lock"), "root /x")[Symbol.dispose]();
+  lockFolder(folder, "state")[Symbol.dispose]();
+  await writeFile(join(folder, "lock"), "x".repeat(1000));
+  expect(() => lockFolder(folder, "state")).toThrow(`${folder}/lock can't be locked`);
 });

@@ -16,6 +16,7 @@ import { Worker } from "node:worker_threads";
 import { errorText, RuntimeError } from "../errors/runtime-error.ts";
 import { fromJson, toJson } from "./json.ts";
 import { migrations } from "./schema.ts";
+import { sqlite, sqliteCode } from "./sqlite-code.ts";
 
 /**
  * WAL size at which it is folded back into the database, in bytes: after some hundred pods. A fold costs a thread of
@@ -241,13 +242,6 @@ function migrate(db: DatabaseSync, path: string): void {
     if (index < row.user_version) continue;
     db.exec(`BEGIN IMMEDIATE; ${migration} PRAGMA user_version = ${index + 1}; COMMIT`);
   }
-}
-
-/** SQLite's result codes (https://sqlite.org/rescode.html), less what extends them. */
-const sqlite = { error: 1, ioError: 10, corrupt: 11, full: 13, notDatabase: 26 };
-
-function sqliteCode(error: unknown): number | undefined {
-  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
 }
 
 /** Whether the file itself is to blame. `error`: its tables are not those that its version says. */

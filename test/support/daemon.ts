@@ -30,8 +30,9 @@ export interface DaemonOptions {
   readonly startTimeoutMs?: number;
   /** Below which folder everything stands; default: the system's folder for temporary files. */
   readonly parent?: string;
-  /** Default: a folder beside the others. */
+  /** Default: folders beside the others. */
   readonly root?: string;
+  readonly state?: string;
 }
 
 /** Starts a daemon and returns when it serves. */
@@ -70,7 +71,7 @@ export class TestDaemon implements AsyncDisposable {
     this.#options = o;
     this.folder = realpathSync(dir.path);
     this.root = o.root ?? join(this.folder, "root");
-    this.state = join(this.folder, "run");
+    this.state = o.state ?? join(this.folder, "run");
     this.socket = join(this.folder, "kobako.sock");
     this.logFile = join(this.folder, "kobako.log");
     this.configFile = join(this.folder, "config.toml");
