@@ -7,7 +7,7 @@ import { version } from "./config/version.ts";
 import { recover } from "./container/recover.ts";
 import { RuntimeError } from "./errors/runtime-error.ts";
 import { createLogger, type Log } from "./log/log.ts";
-import { type Node, nowNs, openNode } from "./node.ts";
+import { lockFolders, type Node, nowNs, openNode } from "./node.ts";
 import { startServer } from "./server/grpc-server.ts";
 import { IdleCollection } from "./server/idle-collection.ts";
 import { imageHandlers } from "./server/image-service.ts";
@@ -38,6 +38,7 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
   process.on("unhandledRejection", (error) => log.error({ error }, "unhandled rejection"));
   process.on("uncaughtException", (error) => log.error({ error }, "uncaught exception"));
 
+  using _ = await lockFolders(config);
   await using node = await openNode(() => current, log);
   await recover({
     ...node,

@@ -80,16 +80,25 @@ const pluginPatienceMs = 1_000;
 /** The stamps of everything that this process says of itself. */
 export const nowNs = wallClock();
 
-/** @throws RuntimeError `failed-precondition` when another daemon has this root or this state. */
+/**
+ * Makes root and state, and holds them for this process before anything in them is looked at.
+ * @throws RuntimeError `failed-precondition` when another daemon has one of them.
+ */
+export async function lockFolders({ root, state }: Config): Promise<Disposable> {
+  using undo = new DisposableStack();
+  await privateFolder(root);
+  undo.use(lockFolder(root, "root"));
+  await privateFolder(state);
+  undo.use(lockFolder(state, "state"));
+  return undo.move();
+}
+
+/** Call under `lockFolders`. */
 export async function openNode(config: () => Config, log: Log): Promise<Node> {
   const { root, state } = config();
   const programs = findPrograms();
   const names = instanceNames(root);
   await using undo = new AsyncDisposableStack();
-  await privateFolder(root);
-  undo.use(lockFolder(root, "root"));
-  await privateFolder(state);
-  undo.use(lockFolder(state, "state"));
   // By its real name: gVisor takes a container's files behind a symbolic link for an attack.
   const realState = realpathSync(state);
   const podsFolder = join(realState, "pods");
