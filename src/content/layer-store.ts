@@ -60,6 +60,8 @@ export class LayerStore {
   readonly #underWay = new Map<string, Shared<Layer>>();
   readonly #unsynced = new Set<string>();
   #syncing: Promise<void> | undefined;
+  /** Settles when what was removed so far has left its place. */
+  #taken: Promise<unknown> = Promise.resolve();
   /** Replaced when a layer arrives or an unpacking ends: who waits for a parent looks again. */
   #change = Promise.withResolvers<void>();
   #usedBytes = 0;
@@ -169,12 +171,33 @@ export class LayerStore {
    * The caller knows that no image and no snapshot needs them.
    */
   async remove(keys: readonly string[]): Promise<void> {
+    const folders: string[] = [];
+    // All of them before the first wait: a pull that found one meanwhile would lose it.
     for (const key of keys) {
       const stored = this.#stored.get(key);
       if (!stored) continue;
       this.#forget(stored);
-      await this.#trash.take(join(this.#root, folderName(key)));
+      folders.push(join(this.#root, folderName(key)));
     }
+    const taken = Promise.all(folders.map((folder) => this.#trash.take(folder)));
+    this.#taken = Promise.allSettled([this.#taken, taken]);
+    await taken;
+  }
+
+  /**
+   * Looks whether the folders of these layers are still on disk, and forgets those that are not: `unpack` brings them back.
+   * @returns whether all are here.
+   */
+  async verify(keys: readonly string[]): Promise<boolean> {
+    const lost: string[] = [];
+    for (const key of new Set(keys)) {
+      const stored = this.#stored.get(key);
+      if (!stored || (await isFolder(stored.layer.path)) || this.#stored.get(key) !== stored) continue;
+      this.#log.warn({ path: stored.layer.path }, "a layer is gone from the disk");
+      lost.push(key);
+    }
+    await this.remove(lost);
+    return keys.every((key) => this.#stored.has(key));
   }
 
   /** Space that all layers take, by what was counted when each was unpacked. */
@@ -202,10 +225,7 @@ export class LayerStore {
   async #load(name: string): Promise<void> {
     const folder = join(this.#root, name);
     const record = await findRecord(folder);
-    const hasFiles = await stat(join(folder, "fs")).then(
-      (s) => s.isDirectory(),
-      () => false,
-    );
+    const hasFiles = await isFolder(join(folder, "fs")).catch(() => false);
     const synced = await isSynced(folder);
     if (record && folderName(record.key) === name && hasFiles && (synced || record.bootId === this.#bootId)) {
       this.#remember(record, folder);
@@ -310,6 +330,7 @@ export class LayerStore {
     };
     await writeRecord(dir, record);
     const folder = join(this.#root, folderName(key));
+    await this.#taken; // what a removal has not taken away yet is in the way, or is taken away with ours
     await rename(dir, folder);
     this.#unsynced.add(key);
     return this.#remember(record, folder);
@@ -344,6 +365,17 @@ export class LayerStore {
     const args = ["--syncfs", this.#root, ...keys.map(folderName)];
     await runHelper(this.#binary, args, { timeoutMs: syncLimitMs }, new AbortController().signal);
     for (const key of keys) this.#unsynced.delete(key);
+  }
+}
+
+/** @throws what is no answer, such as an I/O error. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw error;
   }
 }
 

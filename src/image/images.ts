@@ -183,7 +183,8 @@ export class Images {
       if (known && runsOn(platform, known)) {
         // Being here is no permission: the registry decides for each caller, also about a digest.
         if (reference.digest) await repository.confirm(reference.digest, signal);
-        return await this.#rename(known, names, report);
+        held.add(known.layers);
+        if (await this.#isWhole(known)) return await this.#rename(known, names, report);
       }
       const fetched = await fetchImage(
         repository,
@@ -203,6 +204,17 @@ export class Images {
       await this.#afterFailure(error, held);
       throw error;
     }
+  }
+
+  /** Whether all of the image is still here; what is damaged is not shown any more, as after a start. */
+  async #isWhole(image: Image): Promise<boolean> {
+    const whole = await this.#o.layers.verify(image.layers);
+    if (this.#catalog.get(image.id) === undefined) return false; // removed meanwhile
+    if (!whole) {
+      this.#broken.add(image.id);
+      this.#catalog.remove(image.id);
+    }
+    return whole;
   }
 
   /** The registry still says what we have: at most a name is new. */

@@ -138,7 +138,9 @@ async function unpackLayers(
   signal: AbortSignal,
 ): Promise<Layer[]> {
   // Whichever of the two names a layer will have (see LayerStore.unpack).
-  tools.hold(plan.flatMap(({ diffId, parents }) => [diffId, chainId([...parents, diffId])]));
+  const keys = plan.flatMap(({ diffId, parents }) => [diffId, chainId([...parents, diffId])]);
+  tools.hold(keys);
+  await tools.layers.verify(keys);
   const failing = new AbortController();
   const ends = AbortSignal.any([signal, failing.signal]);
   setMaxListeners(0, ends);

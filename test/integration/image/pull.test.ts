@@ -497,6 +497,58 @@ describe("what is lost on disk", () => {
     expect(blobs(registry)).toEqual([built.config.digest, built.layers[1]?.digest]);
   });
 
+  it.each([
+    ["a layer's folder", (path: string) => dirname(path)],
+    ["a layer's files", (path: string) => path],
+  ])("%s, removed by hand while the daemon runs: a pull fetches that layer alone", async (_name, lost) => {
+    await using registry = await ScriptedRegistry.start();
+    await using node = await ImagesFixture.open();
+    const built = await three();
+    const ref = registry.add("a", "v1", built);
+    const image = await node.images.pull(ref, {}, soon());
+    const path = node.layers.find(image.layers[1] ?? "")?.path ?? "";
+    await rm(lost(path), { recursive: true });
+    registry.requests.length = 0;
+    expect(await node.images.pull(ref, {}, soon())).toMatchObject({ repoTags: [ref], layers: image.layers });
+    expect(blobs(registry)).toEqual([built.config.digest, built.layers[1]?.digest]);
+    expect(await readFile(join(path, "b"), "utf8")).toBe("two");
+  });
+
+  it("a layer that can't be fetched again takes its image off the list, until it can", async () => {
+    await using registry = await ScriptedRegistry.start();
+    await using node = await ImagesFixture.open();
+    const built = await three();
+    const ref = registry.add("a", "v1", built);
+    const image = await node.images.pull(ref, {}, soon());
+    await rm(node.layers.find(image.layers[1] ?? "")?.path ?? "", { recursive: true });
+    registry.script = ({ url }, response) => {
+      if (!url.includes("/blobs/")) return false;
+      response.writeHead(404).end();
+      return true;
+    };
+    expect((await errorOf(node.images.pull(ref, {}, soon()))).kind).toBe("not-found");
+    expect(node.images.list()).toEqual([]);
+    registry.script = () => false;
+    await node.images.pull(ref, {}, soon());
+    expect(node.images.list()).toMatchObject([{ id: image.id, repoTags: [ref] }]);
+  });
+
+  it("a layer that another image shares is fetched for that one", async () => {
+    await using registry = await ScriptedRegistry.start();
+    await using node = await ImagesFixture.open();
+    const shared = await buildLayer([{ name: "shared", content: "x" }]);
+    const [first = "", second = ""] = await Promise.all(
+      ["a", "b"].map(async (name) =>
+        registry.add(name, "v1", await buildImage({ layers: [shared, [{ name }]] })),
+      ),
+    );
+    await node.images.pull(first, {}, soon());
+    const path = node.layers.find(shared.diffId)?.path ?? "";
+    await rm(dirname(path), { recursive: true });
+    await node.images.pull(second, {}, soon());
+    expect(await readFile(join(path, "shared"), "utf8")).toBe("x");
+  });
+
   it("layers that no image has are gone after their time of grace", async () => {
     await using registry = await ScriptedRegistry.start();
     await using node = await ImagesFixture.open({ orphanGraceMs: 0 });

@@ -311,3 +311,16 @@ it("removal takes a layer away at once, frees it behind, and the counted space r
   await s.store.freed();
   expect(readdirSync(join(s.root, "trash"))).toEqual([]);
 });
+
+it("removal of several forgets all of them at once: who asks for one meanwhile unpacks it again, and keeps it", async () => {
+  await using s = await testStore();
+  const sources = await Promise.all(["a", "b", "c"].map((name) => layerSource([{ name, content: name }])));
+  const layers = await Promise.all(sources.map((source) => s.store.unpack(source, never)));
+  const removed = s.store.remove(layers.map(({ key }) => key));
+  expect(s.store.list()).toEqual([]);
+  expect(layers.map(({ key }) => s.store.match(key, []))).toEqual([undefined, undefined, undefined]);
+  const again = await Promise.all(sources.map((source) => s.store.unpack(source, never)));
+  await removed;
+  await s.store.freed();
+  expect(again.map(({ path }) => readdirSync(path))).toEqual([["a"], ["b"], ["c"]]);
+});
