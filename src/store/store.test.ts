@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -66,6 +66,23 @@ describe("a database that is not one", () => {
     await store.close();
     expect(reports).toEqual([expect.stringContaining("set aside")]);
     expect((await readdir(folder)).some((name) => name.startsWith("kobako.db.broken-"))).toBe(true);
+  });
+
+  it("with a page inside that can't be read: is set aside, and the daemon starts", async () => {
+    const first = await Store.open(path, never);
+    const table = first.table("image", documentCodec<Item>());
+    first.transaction(() => {
+      for (let i = 0; i < 1000; i++) table.put({ id: `i${i}`, size: 1n });
+    });
+    await first.close();
+    const bytes = await readFile(path);
+    const page = Math.floor(bytes.lastIndexOf('"id"') / 4096); // one of the rows, not of an index
+    await writeFile(path, bytes.fill(0x5a, page * 4096, (page + 1) * 4096));
+    const reports: string[] = [];
+    const store = await Store.open(path, (message) => reports.push(message));
+    expect(store.table("image", documentCodec<Item>()).all(never)).toEqual([]);
+    await store.close();
+    expect(reports).toEqual([expect.stringContaining("set aside")]);
   });
 
   it("with tables that are not those of its version: is set aside", async () => {

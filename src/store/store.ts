@@ -209,6 +209,7 @@ function openDatabase(path: string, report: (message: string) => void): Database
       PRAGMA cache_size = -256;
     `);
     migrate(db, path);
+    readAll(db);
     const error = fold(db);
     if (isDamage(error)) throw error;
     if (error !== undefined)
@@ -227,6 +228,15 @@ function fold(db: DatabaseSync): unknown {
     return undefined;
   } catch (error) {
     return error;
+  }
+}
+
+/** Reads every row once, some milliseconds for 500 pods: a page that can't be read would end each start later, at its rows. */
+function readAll(db: DatabaseSync): void {
+  for (const { name } of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()) {
+    const rows = db.prepare(`SELECT * FROM ${String(name)}`);
+    rows.setReadBigInts(true);
+    rows.all();
   }
 }
 
