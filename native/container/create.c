@@ -80,18 +80,41 @@ static int open_namespaces(struct creation *c, const struct container_create *re
 	return 0;
 }
 
-/*
- * All but the mount and the cgroup namespace (init's join_cgroup) are joined here, before init exists; it inherits them. The runner ends
- * soon; of the PID namespace only its children become members (pid_namespaces(7)).
- */
+static bool joins(const struct creation *c, int kind)
+{
+	return kind != NS_MOUNT && kind != NS_CGROUP && kind != NS_USER && c->ns[kind] >= 0;
+}
+
+static bool new_time(const struct creation *c)
+{
+	return spec_ns_new(&c->spec, NS_TIME) && !c->late;
+}
+
 static int join_namespaces(const struct creation *c, struct err *e)
 {
 	for (int kind = 0; kind < NS_KINDS; kind++)
-		if (kind != NS_MOUNT && kind != NS_CGROUP && kind != NS_USER && c->ns[kind] >= 0 &&
-		    setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
+		if (joins(c, kind) && setns(c->ns[kind], spec_ns_names[kind].flag) < 0)
 			return err_set(e, errno, "join the %s namespace \"%s\"", spec_ns_names[kind].type,
 				       c->spec.ns[kind].path);
 	return 0;
+}
+
+int creation_enter(const struct creation *c, struct err *e)
+{
+	if (traced("join namespaces", join_namespaces(c, e)) < 0)
+		return -e->code;
+	return new_time(c) ? ns_new_time(&c->spec, c->mounts.proc, e) : 0;
+}
+
+/* Whether somebody has to stay outside: who joined a user namespace can undo nothing, and hooks are not for inside. */
+static bool needs_keeper(const struct creation *c)
+{
+	bool enters = new_time(c);
+
+	for (int kind = 0; kind < NS_KINDS; kind++)
+		enters = enters || joins(c, kind);
+	return c->ns[NS_USER] >= 0 ||
+	       (enters && (c->spec.hooks[HOOK_PRESTART].count || c->spec.hooks[HOOK_CREATE_RUNTIME].count));
 }
 
 static int open_stdio(const struct container_create *req, int stdio[3], struct err *e)
@@ -279,15 +302,14 @@ static int set_up(struct creation *c, const struct container_create *req, struct
 	    traced("open mount sources", prepare_mounts(c, req, e)) < 0 ||
 	    process_before_clone(&s->process, s->ns[NS_USER].present, creation_warn, (void *)req, e) < 0 ||
 	    netdev_open(s, &c->link_sock, e) < 0 || creation_make_cgroup(c, req, e) < 0 ||
-	    rdt_prepare(&s->rdt, req->id, &c->rdt, e) < 0 ||
-	    traced("join namespaces", join_namespaces(c, e)) < 0 ||
-	    (spec_ns_new(s, NS_TIME) && !c->late && ns_new_time(s, c->mounts.proc, e) < 0))
+	    rdt_prepare(&s->rdt, req->id, &c->rdt, e) < 0)
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socket pair");
 	c->sync = pair[0];
 	c->sync_init = pair[1];
-	if (c->ns[NS_USER] >= 0 ? creation_inside(c, req, e) < 0 : creation_clone(c, req, e) < 0 || creation_attend(c, req, e) < 0)
+	if (needs_keeper(c) ? creation_inside(c, req, e) < 0 :
+			      creation_enter(c, e) < 0 || creation_clone(c, req, e) < 0 || creation_attend(c, req, e) < 0)
 		return -e->code;
 	systemd_end_waiter(&c->waiter);
 	return 0;

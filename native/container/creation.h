@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A create under way, as the files that carry it out share it: create.c (from the specification to an init that is
- * ready), resources.c (its cgroup) and keeper.c (a joined user namespace).
+ * ready), resources.c (its cgroup) and keeper.c (who stays outside of joined namespaces).
  */
 #ifndef KOBAKO_CONTAINER_CREATION_H
 #define KOBAKO_CONTAINER_CREATION_H
@@ -34,6 +34,11 @@ struct creation {
 /* --- create.c ------------------------------------------------------------------------------------ */
 /* arg: the struct container_create. */
 void creation_warn(void *arg, const char *text);
+/*
+ * All but the mount, the cgroup (init's join_cgroup) and the user namespace are joined here, before init exists; it inherits
+ * them. The caller ends soon; of the PID and time namespaces only its children become members (pid_namespaces(7)).
+ */
+int creation_enter(const struct creation *c, struct err *e);
 int creation_clone(struct creation *c, const struct container_create *req, struct err *e);
 /* Until init is ready or gives up. It ends by itself when we do: its next send fails. */
 int creation_attend(struct creation *c, const struct container_create *req, struct err *e);
@@ -46,7 +51,7 @@ int creation_make_cgroup(struct creation *c, const struct container_create *req,
 void creation_drop_cgroup(struct creation *c);
 
 /* --- keeper.c ------------------------------------------------------------------------------------ */
-/* creation_clone and creation_attend when a user namespace is joined. */
+/* creation_enter, creation_clone and creation_attend, with somebody who stays outside. */
 int creation_inside(struct creation *c, const struct container_create *req, struct err *e);
 
 #endif

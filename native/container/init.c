@@ -139,26 +139,31 @@ static int name_host(struct init *in, struct err *e)
 	return spec_ns_new(s, NS_NETWORK) ? ns_loopback_up(e) : 0;
 }
 
-/* prestart and createRuntime by the runner in the host's namespaces, then createContainer here. */
-static int hooks_before_pivot(struct init *in, struct err *e)
+/* prestart and createRuntime by the runner or its keeper, outside, which also knows the pid as a seccomp agent sees it. */
+static int ask_runner(struct init *in, struct err *e)
 {
 	struct sync_msg m = { .type = SYNC_HOOKS };
 	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "creating" };
 	int r;
 
-	if (!in->spec->hooks[HOOK_PRESTART].count && !in->spec->hooks[HOOK_CREATE_RUNTIME].count &&
-	    !in->spec->hooks[HOOK_CREATE_CONTAINER].count && !in->spec->hooks[HOOK_START_CONTAINER].count &&
-	    !in->identity.seccomp->notify)
-		return 0;
 	if ((r = sync_send(in->sync, &m, e)) < 0 || (r = sync_recv(in->sync, &m, e)) < 0)
 		return r;
 	if (m.type == SYNC_ERROR) {
 		*e = m.err;
 		return -e->code;
 	}
-	in->pid = state.pid = m.pid;
+	state.pid = m.pid;
 	/* Agents know a container from an exec by this status, as in the specification's example. */
-	if (seccomp_notify_describe(in->spec, &state, m.pid, in->identity.seccomp, e) < 0)
+	return seccomp_notify_describe(in->spec, &state, m.pid, in->identity.seccomp, e);
+}
+
+static int hooks_before_pivot(struct init *in, struct err *e)
+{
+	/* In the container's namespaces the pid is theirs (runtime.md, "State"). */
+	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "creating", .pid = getpid() };
+
+	if ((in->spec->hooks[HOOK_PRESTART].count || in->spec->hooks[HOOK_CREATE_RUNTIME].count || in->identity.seccomp->notify) &&
+	    ask_runner(in, e) < 0)
 		return -e->code;
 	return hooks_run(in->spec, HOOK_CREATE_CONTAINER, &state, e);
 }
@@ -247,7 +252,7 @@ static void __attribute__((noreturn)) fail(int fd, const struct err *why)
 
 void init_main(struct init *in)
 {
-	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "created" };
+	struct hook_state state = { .id = in->req->id, .bundle = in->req->bundle, .status = "created", .pid = getpid() };
 	struct sync_msg ready = { .type = SYNC_READY };
 	char program[PATH_MAX];
 	struct err e = { 0 };
@@ -271,7 +276,6 @@ void init_main(struct init *in)
 	fd = wait_for_start(in->req->start_fd);
 	in->identity.seccomp->errors = fd;
 	trace_step("wait for start", NULL);
-	state.pid = in->pid;
 	if (hooks_run(in->spec, HOOK_START_CONTAINER, &state, &e) < 0)
 		fail(fd, &e);
 	if (!in->req->find_at_start || process_find_program(&in->identity, program, sizeof(program), &e) == 0)

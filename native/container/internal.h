@@ -17,7 +17,7 @@
  *     DEVICES    ---------------->  only with linux.netDevices: moves them
  *     <---------------- DEVICES or error
  *     WARN text  ---------------->  tells the caller; any number of times
- *     HOOKS      ---------------->  only with hooks or a seccomp agent: runs prestart and createRuntime
+ *     HOOKS      ---------------->  only with hooks for it or a seccomp agent: runs prestart and createRuntime
  *     <---------------- pid or error
  *     READY      ---------------->  created; init goes on to wait on the start socket
  *     ERROR      ---------------->  instead of any: init ends
@@ -269,7 +269,6 @@ struct init {
 	int cgroupns;  /* to enter, or -1 */
 	bool user_new; /* in a new user namespace: waits for its maps */
 	bool user_joined;
-	pid_t pid;     /* as the runner sees it; known with hooks or a seccomp agent only */
 	int sync;      /* to the runner */
 	int stdio[3];
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joining a user namespace gives up the rights outside, for good. A keeper is forked that stays: it attends
- * to init, runs the hooks and undoes a failure, while the runner goes in and clones init from there.
+ * Joining a user namespace gives up the rights outside, for good, and hooks that run in the runtime's namespaces may see
+ * nothing of the container's. A keeper is forked that stays: it attends to init, runs the hooks and undoes a failure, while
+ * the runner goes in and clones init from there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static void __attribute__((noreturn)) keep_outside(struct creation *c, const str
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(take_fd(&c->sync_init));
 	if (recv(link, &c->pid, sizeof(c->pid), 0) != sizeof(c->pid) || io_recv_fd(link, &c->pidfd, &v.err) < 0)
-		v.code = err_set(&v.err, EPROTO, "join the user namespace");
+		v.code = err_set(&v.err, EPROTO, "join namespaces");
 	else
 		v.code = creation_attend(c, req, &v.err);
 	if (v.code < 0)
@@ -59,13 +60,14 @@ int creation_inside(struct creation *c, const struct container_create *req, stru
 	c->cgroup_made = c->rdt.made = c->rdt.monitor_made = false; /* the keeper's to undo */
 	close(take_fd(&c->sync));
 	c->sync = fcntl(2, F_DUPFD_CLOEXEC, 3); /* creation_clone closes it in the child */
-	if (setns(c->ns[NS_USER], CLONE_NEWUSER) < 0)
+	v.code = creation_enter(c, &v.err);
+	if (v.code == 0 && c->ns[NS_USER] >= 0 && setns(c->ns[NS_USER], CLONE_NEWUSER) < 0)
 		v.code = err_set(&v.err, errno, "join the user namespace \"%s\"", c->spec.ns[NS_USER].path);
-	else
+	if (v.code == 0)
 		v.code = creation_clone(c, req, &v.err);
 	if (v.code == 0 && (send(link[1], &c->pid, sizeof(c->pid), MSG_NOSIGNAL) < 0 ||
 			    io_send_fd(link[1], c->pidfd, &v.err) < 0))
-		v.code = err_set(&v.err, EPIPE, "join the user namespace");
+		v.code = err_set(&v.err, EPIPE, "tell the keeper of the container's first process");
 	if (v.code == 0) {
 		do
 			n = recv(link[1], &v, sizeof(v), 0);

@@ -1,7 +1,8 @@
 /** hooks, by kind and by member: when each runs, where and with what. What a failure ends: ../hooks.test.ts. */
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { describe } from "vitest";
+import { describe, onTestFinished } from "vitest";
 import type { Bundle, Spec } from "../../integration/oci/bundle.ts";
 import { waitFor } from "../../support/wait.ts";
 import { compare } from "../compare.ts";
@@ -35,6 +36,18 @@ function logging(s: Spec, b: Bundle, line: string): void {
   s.hooks.startContainer = [
     { path: "/bin/sh", args: ["sh", "-c", `echo startContainer ${line} >/log`], env: ["A=1", "PATH=/bin"] },
   ];
+}
+
+const namespaces = ["net", "ipc", "uts", "pid"] as const;
+
+/** A process in namespaces of its own, which goes with the test. */
+function holderOf(b: Bundle): number {
+  const fifo = join(b.folder, "holder");
+  const sleeper = `exec unshare --net --ipc --uts --pid --fork sh -c 'echo >${fifo}; exec sleep 1000' >/dev/null 2>&1`;
+  const script = `mkfifo ${fifo}; (${sleeper}) & read x <${fifo}; cat /proc/$!/task/$!/children`;
+  const pid = Number(execFileSync("sh", ["-c", script], { encoding: "utf8" }));
+  onTestFinished(() => void process.kill(pid, "SIGKILL"));
+  return pid;
 }
 
 const log = (b: Bundle) =>
@@ -135,6 +148,54 @@ describe("hooks", () => {
       ],
     },
   );
+
+  compare("namespaces that the container joins are not those of prestart and createRuntime", {
+    change: (s, b) => {
+      const holder = holderOf(b);
+      s.linux.namespaces = [
+        { type: "mount" },
+        ...(["network", "ipc", "uts", "pid"] as const).map((type) => ({
+          type,
+          path: `/proc/${holder}/ns/${type === "network" ? "net" : type}`,
+        })),
+      ];
+      delete s.hostname;
+      logging(s, b, "$(cd /proc/self/ns && readlink net ipc uts pid | tr '\\n' ' ')");
+    },
+    observe: (b) => {
+      b.run();
+      const own = namespaces.map((name) => readlinkSync(`/proc/self/ns/${name}`));
+      return log(b).map((line) => {
+        const [kind = "", ...seen] = line.trim().split(" ");
+        return `${kind} ${namespaces.map((_, i) => (seen[i] === own[i] ? "outside" : "inside")).join(" ")}`;
+      });
+    },
+    expected: [
+      "prestart outside outside outside outside",
+      "createRuntime outside outside outside outside",
+      "createContainer inside inside inside inside",
+      "poststart outside outside outside outside",
+      "poststop outside outside outside outside",
+      "startContainer inside inside inside inside",
+    ],
+  });
+
+  compare("the pid in the state is the one of the hook's PID namespace", {
+    change: (s, b) => {
+      logging(s, b, '$(tr -d "\\n\\t " | sed "s/.*.pid.:\\([0-9]*\\).*/\\1/")');
+      symlinkSync("busybox", join(b.rootfs, "bin/tr"));
+      symlinkSync("busybox", join(b.rootfs, "bin/sed"));
+    },
+    observe: (b) => {
+      b.run();
+      const pids = Object.fromEntries(log(b).map((line) => line.trim().split(" ")));
+      return {
+        outside: Number(pids.prestart) > 1 && pids.prestart === pids.createRuntime,
+        inside: pids.startContainer,
+      };
+    },
+    expected: { outside: true, inside: "1" },
+  });
 
   for (const [title, hook] of [
     ["path: not absolute", { path: "sh" }],
