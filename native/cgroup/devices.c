@@ -94,12 +94,11 @@ int device_rules_parse(const struct jnode *resources, struct device_rule **ret, 
 
 	if (r < 0)
 		return r;
-	rules = calloc(given * 2 + 1 + ALWAYS, sizeof(*rules));
+	rules = calloc(1 + given * 2 + ALWAYS, sizeof(*rules));
 	if (!rules)
 		return err_set(e, ENOMEM, "read device rules");
-	/* Nothing said: nothing allowed but the default devices. */
-	if (!given)
-		rules[count++] = deny_all;
+	/* What is not said is denied, but for the default devices. To v1 it would be as in the cgroup above. */
+	rules[count++] = deny_all;
 	for (size_t k = 0; k < given; k++) {
 		struct jnode item = json_item(&list, k);
 

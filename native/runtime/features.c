@@ -16,6 +16,7 @@
 #include "runtime/commands.h"
 #include "spec/caps.h"
 #include "spec/mount-options.h"
+#include "spec/placement.h"
 #include "spec/spec.h"
 
 static json_t *strings(const char *const *list)
@@ -43,6 +44,7 @@ int command_features(const struct options *o, struct err *e)
 		"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64",
 		"SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
 		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL };
+	static const char *const unsafe_annotations[] = { "org.systemd.property.", NULL };
 	json_t *caps = json_array(), *namespaces = json_array(), *hooks = json_array(),
 	       *mount_options = json_array(), *doc;
 	const struct scmp_version *v = seccomp_version();
@@ -57,13 +59,15 @@ int command_features(const struct options *o, struct err *e)
 	for (int i = 0; i < HOOK_KINDS; i++)
 		json_array_append_new(hooks, json_string(spec_hook_names[i]));
 	snprintf(version, sizeof(version), "%u.%u.%u", v->major, v->minor, v->micro);
-	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb sb sb} s{s{sb}}} s{ss ss}}",
+	doc = json_pack("{ss ss so so s{so so s{sb sb sb sb sb} s{sb so so so so so} s{sb} s{sb} s{sb sb sb} s{so so} s{s{sb}} s{sb}} so s{ss ss}}",
 			"ociVersionMin", "1.0.0", "ociVersionMax", "1.3.0", "hooks", hooks, "mountOptions",
 			mount_options, "linux", "namespaces", namespaces, "capabilities", caps, "cgroup", "v1", 1,
-			"v2", 1, "systemd", 1, "systemdUser", 0, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
+			"v2", 1, "systemd", 1, "systemdUser", 0, "rdma", 1, "seccomp", "enabled", 1, "actions", names(container_seccomp_action),
 			"operators", names(container_seccomp_operator), "archs", strings(architectures), "knownFlags", names(container_seccomp_flag),
 			"supportedFlags", names(container_seccomp_flag), "apparmor", "enabled", 1, "selinux", "enabled", 1, "intelRdt",
-			"enabled", 1, "schemata", 1, "monitoring", 1, "mountExtensions", "idmap", "enabled", 1, "annotations",
+			"enabled", 1, "schemata", 1, "monitoring", 1, "memoryPolicy", "modes", names(spec_memory_mode_name), "flags", names(spec_memory_flag_name),
+			"mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled", 1,
+			"potentiallyUnsafeConfigAnnotations", strings(unsafe_annotations), "annotations",
 			"io.kobako.version", KOBAKO_VERSION, "io.kobako.libseccomp.version", version);
 	return print_json(doc, JSON_INDENT(4), "\n", e) < 0 ? -1 : 0;
 }

@@ -223,3 +223,13 @@ int spec_memory_policy_parse(const struct jnode *linux_, struct spec_memory_poli
 	ret->present = true;
 	return 0;
 }
+
+const char *spec_memory_mode_name(size_t i)
+{
+	return i < sizeof(memory_modes) / sizeof(memory_modes[0]) ? memory_modes[i].name : NULL;
+}
+
+const char *spec_memory_flag_name(size_t i)
+{
+	return i < sizeof(memory_flags) / sizeof(memory_flags[0]) ? memory_flags[i].name : NULL;
+}

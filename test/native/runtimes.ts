@@ -39,11 +39,8 @@ function runcPath(): string {
 }
 
 export const ours: Runtime = { name: "kobako-oci", command: [binary] };
-export const runtimes: readonly Runtime[] = [
-  ours,
-  { name: "runc", command: [runcPath()] },
-  { name: "crun", command: crunCommand() },
-];
+export const runc: Runtime = { name: "runc", command: [runcPath()] };
+export const runtimes: readonly Runtime[] = [ours, runc, { name: "crun", command: crunCommand() }];
 
 /** The first line of what a runtime says of its version: "runc version 1.5.2". */
 export function versionLine(runtime: Runtime): string {

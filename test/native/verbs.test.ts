@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Bundle, type Spec } from "../integration/oci/bundle.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Answer, compare, plain } from "./compare.ts";
+import { ours, type Runtime, runc } from "./runtimes.ts";
 
 const sleeper = (s: Spec) => {
   s.process.args = ["/bin/sleep", "1000"];
@@ -372,5 +373,31 @@ describe("command line", () => {
       const entry = JSON.parse(line) as Record<string, string>;
       return { members: Object.keys(entry).sort(), level: entry.level ?? "" };
     },
+  });
+});
+
+describe("features", () => {
+  /** The places of all members, as `linux.cgroup.v1`. */
+  const places = (value: unknown, at = ""): string[] =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([name, inner]) => places(inner, at === "" ? name : `${at}.${name}`))
+      : [at];
+
+  it("tells all that runc tells", async () => {
+    const features = async (runtime: Runtime) => {
+      await using b = new Bundle(() => {}, runtime.command);
+      return JSON.parse(b.oci(["features"]).stdout) as object;
+    };
+    const own = await features(ours);
+    const others = await features(runc);
+    const told = (document: object) => places(document).filter((place) => !place.startsWith("annotations."));
+    expect(told(own)).toEqual(expect.arrayContaining(told(others)));
+    expect(own).toMatchObject({
+      potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
+      linux: {
+        netDevices: { enabled: true },
+        memoryPolicy: { modes: expect.arrayContaining(["MPOL_BIND"]) },
+      },
+    });
   });
 });

@@ -333,6 +333,19 @@ where(layout.version === 1, "the list of devices is cgroup v1's")("devices", () 
     expected: [list("c 10:229 rw")],
     differs: "as above: no /dev/net/tun",
   });
+  field({
+    title: "a list that begins with no denial",
+    resources: { devices: [{ allow: true, type: "c", major: 10, minor: 229, access: "rw" }] },
+    v1: ["devices.list"],
+    expected: [list("c 10:229 rw")],
+    differs: "as above: no /dev/net/tun",
+  });
+  field({
+    title: "a list that allows all",
+    resources: { devices: [{ allow: true, access: "rwm" }] },
+    v1: ["devices.list"],
+    expected: ["a *:* rwm"],
+  });
 });
 
 const besides = "a controller that only the v2 tree beside the v1 hierarchies has is used there";
