@@ -97,7 +97,7 @@ async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void
   switch (sandbox.state) {
     case "creating":
       log.info({ pod: sandbox.id }, "half made sandbox is undone");
-      await sandboxLifecycle.undoCreation(sandbox);
+      await sandboxLifecycle.undo(sandbox.id);
       return;
     case "removing":
       await sandboxLifecycle.remove(sandbox.id, signal);

@@ -24,7 +24,7 @@ import {
 import { EmbeddedNetwork } from "./embedded.ts";
 import type { HostNetwork } from "./host.ts";
 import { bootTimeMs, hostLocalDirs, removeLeaked } from "./leaked-addresses.ts";
-import { callPlugin, PluginError, type Verb } from "./plugin.ts";
+import { callPlugin, PluginError, pluginsEnded, type Verb } from "./plugin.ts";
 import { capabilities, cniArgs, type PodAttachmentRequest } from "./request.ts";
 import { podIps } from "./result.ts";
 
@@ -372,11 +372,14 @@ export class Network {
 
   /**
    * Gives the pod's network back with the configuration it was made with. A pod that is not attached is
-   * success, a namespace that is gone too. On failure the record stays: call again.
+   * success, a namespace that is gone too. An ADD that goes on without its caller is waited for. On failure the
+   * record stays: call again.
    */
   async detach(sandboxId: string, netnsPath: string | undefined, signal: AbortSignal): Promise<void> {
     const record = this.#records.find(sandboxId);
     if (record === undefined) return;
+    // It would allocate what nobody gives back.
+    if (record.result === undefined) await pluginsEnded(sandboxId, this.#timeoutMs, signal);
     const netns = await liveNetns(netnsPath ?? record.netnsPath);
     const prev = versionAtLeast(record.list.cniVersion, "0.4.0") ? record.result : undefined;
     for (const plugin of record.list.plugins.toReversed()) {

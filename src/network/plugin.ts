@@ -5,7 +5,7 @@
  */
 import { RuntimeError, errorKind, errorText } from "../errors/runtime-error.ts";
 import { Fields, type JsonObject } from "../oci/document.ts";
-import { type RunResult, run } from "../process/spawn.ts";
+import { type RunResult, run, straysEnded } from "../process/spawn.ts";
 import { findPlugin, parseObject } from "./conflist.ts";
 
 export type Verb = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS" | "VERSION";
@@ -117,4 +117,16 @@ export async function callPlugin(call: PluginCall, signal: AbortSignal): Promise
     if (call.verb !== "ADD" && call.verb !== "VERSION") return undefined;
     throw new RuntimeError("internal", `${where}: ${call.verb}: ${errorText(cause)}`);
   }
+}
+
+/**
+ * Waits for plugins that still work for a container although their caller is gone, with all that they have started
+ * for it; one that has had its time is killed.
+ */
+export async function pluginsEnded(
+  containerId: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await straysEnded(`CNI_CONTAINERID=${containerId}`, timeoutMs, signal);
 }

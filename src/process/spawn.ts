@@ -9,8 +9,11 @@ import { closeSync, constants, openSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { killNow } from "./kill.ts";
 import { Spawner } from "./spawner.ts";
+import { processAgeMs } from "./stat.ts";
+import { processesWith } from "./stray.ts";
 
 export interface LaunchOptions {
   /** The child's whole environment. Default: empty. */
@@ -70,6 +73,8 @@ const defaultTimeoutMs = 30_000;
 const defaultMaxOutputBytes = 1 << 20;
 /** How long output may trail the end of a child whose descendants left its group but kept its pipes. */
 const drainMs = 500;
+/** Between two looks for programs that are nobody's children any more. */
+const lookMs = 100;
 
 /**
  * Starts `file`. The caller must handle `ended`.
@@ -192,6 +197,23 @@ async function runSpawned(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Waits for the end of programs of `run` that nobody waits for, because their daemon or its spawner was killed, and
+ * of their descendants. `entry` ("NAME=value") of their environment tells them. When one has lasted for `limitMs`, all
+ * are killed.
+ */
+export async function straysEnded(entry: string, limitMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    // In this order: a program is there before its spawner is gone.
+    const spawners = spawner?.former() ?? [];
+    const programs = processesWith(entry);
+    if (spawners.length === 0 && programs.length === 0) return;
+    for (const pid of spawners) killNow(pid);
+    if (programs.some((pid) => processAgeMs(pid) >= limitMs)) for (const pid of programs) killNow(pid);
+    await delay(lookMs, undefined, { signal });
   }
 }
 

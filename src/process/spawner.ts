@@ -9,6 +9,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 import { RuntimeError } from "../errors/runtime-error.ts";
+import { othersOf } from "./stray.ts";
 
 export interface Order {
   /** The program's absolute path, then its arguments. */
@@ -80,6 +81,11 @@ export class Spawner {
         if (this.#waiting.has(id)) child.stdin?.write(words(2 * wordBytes, id, opKill));
       },
     };
+  }
+
+  /** Spawners of former daemons that have not ended yet: they may start what they were told. */
+  former(): number[] {
+    return othersOf(this.#binary, this.#label, this.#child?.pid);
   }
 
   /** Programs under way are left to their own end. */

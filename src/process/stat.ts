@@ -1,5 +1,9 @@
 /** What /proc/PID/stat says of a process, proc_pid_stat(5). Enters: pids. Never: waits. */
 import { readFileSync } from "node:fs";
+import { uptime } from "node:os";
+
+/** What the kernel counts in for user space: USER_HZ, 100 on every architecture of ours. */
+const ticksPerSecond = 100;
 
 /**
  * When a process started, in clock ticks since boot (field 22): with the pid it names one process for good. undefined
@@ -7,6 +11,12 @@ import { readFileSync } from "node:fs";
  */
 export function processStartTime(pid: number): string | undefined {
   return stat(pid)?.[22];
+}
+
+/** How long the process has been there; 0 when it is gone. */
+export function processAgeMs(pid: number): number {
+  const started = processStartTime(pid);
+  return started === undefined ? 0 : (uptime() - Number(started) / ticksPerSecond) * 1000;
 }
 
 /** The process that waits for this one (field 4); 0: one outside this PID namespace. undefined: no such process. */

@@ -162,12 +162,20 @@ export class SandboxLifecycle {
     await this.#deps.locks.run(id, () => this.#lose(id, reason, monitorLives));
   }
 
+  /** Removes every trace of a sandbox that a former daemon did not finish. */
+  async undo(id: string): Promise<void> {
+    await this.#deps.locks.run(id, async () => {
+      const sandbox = this.#deps.sandboxes.find(id);
+      if (sandbox?.state === "creating") await this.#undoCreation(sandbox);
+    });
+  }
+
   /**
    * Removes every trace of a sandbox that was never finished. Each step is success when there is
    * nothing to do, so it also serves after a crash at any point. What can't be given back now (a CNI
    * plugin that fails at DEL) stays as a sandbox that is not ready: its stop and removal repeat the step.
    */
-  async undoCreation(sandbox: Sandbox): Promise<void> {
+  async #undoCreation(sandbox: Sandbox): Promise<void> {
     const { connections, network, cgroups, unpin, sandboxes, log } = this.#deps;
     const { id, netnsPath } = sandbox;
     const signal = AbortSignal.timeout(undoTimeoutMs);
@@ -346,7 +354,7 @@ export class SandboxLifecycle {
     });
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => {
-      await this.undoCreation(sandbox).catch((error: unknown) => {
+      await this.#undoCreation(sandbox).catch((error: unknown) => {
         log.error({ sandbox: id, error }, "undo of a sandbox: the next start repeats it");
       });
     });

@@ -19,7 +19,7 @@ import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
 import { answerLost, persist } from "../support/persist.ts";
 import { CriError } from "../support/cri-client.ts";
 import { kobako, testDaemon } from "../support/daemon.ts";
-import { limitFile, ownNamespacePins, processInfo } from "../support/host.ts";
+import { allPids, limitFile, ownNamespacePins, processInfo } from "../support/host.ts";
 import {
   containerPid,
   expectAgreement,
@@ -435,6 +435,61 @@ esac`);
     },
     within(120_000),
   );
+
+  describe("while a slow ADD, which works in a child, goes on without its caller", () => {
+    /** Its ADD makes an address when it may; its DEL takes the address back. */
+    async function slowly() {
+      const daemon = await withPlugin(`
+cd "$(dirname "$0")"
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion":"1.1.0","supportedVersions":["1.0.0","1.1.0"]}' ;;
+ADD) setsid sh -c 'touch begun; until [ -e go ]; do sleep 0.05; done; touch addr-$CNI_CONTAINERID ended' & wait ;;
+DEL) rm -f addr-$CNI_CONTAINERID ;;
+esac`);
+      const bin = join(daemon.folder, "cni-bin");
+      const call = daemon.client.runPodSandbox({ config: pod(daemon) }).catch((error: unknown) => error);
+      await waitFor("the plugin", () => existsSync(join(bin, "begun")));
+      return {
+        daemon,
+        call,
+        records: () => readdirSync(join(daemon.root, "network/attachments")),
+        async letGoOn() {
+          writeFileSync(join(bin, "go"), "");
+          await waitFor("the end of ADD", () => existsSync(join(bin, "ended")));
+        },
+        addresses: () => readdirSync(bin).filter((name) => name.startsWith("addr-")),
+        [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+      };
+    }
+
+    it("because the daemon was killed, DEL waits for its end", async () => {
+      await using slow = await slowly();
+      await slow.daemon.kill9();
+      await slow.call;
+      await slow.daemon.start();
+      expect(slow.records()).toHaveLength(1);
+      await slow.letGoOn();
+      await waitFor("the undo", () => slow.records().length === 0);
+      expect(slow.addresses()).toEqual([]);
+      await waitFor("removal of the pod", async () => {
+        const { items } = await slow.daemon.client.listPodSandbox({});
+        return items.length === 0;
+      });
+    });
+
+    it("because the spawner was killed, DEL waits for its end", async () => {
+      await using slow = await slowly();
+      const spawner = allPids().find(
+        (pid) => processInfo(pid)?.parent === slow.daemon.pid && processInfo(pid)?.name === "kobako-spawner",
+      );
+      if (spawner === undefined) throw new Error("no spawner");
+      process.kill(spawner, "SIGKILL");
+      await slow.letGoOn();
+      expect(await slow.call).toMatchObject({ code: status.UNAVAILABLE });
+      expect(slow.records()).toEqual([]);
+      expect(slow.addresses()).toEqual([]);
+    });
+  });
 
   it("F4: without a configuration NetworkReady is false and says where it looks and which key helps", async () => {
     await using daemon = await testDaemon({ network: "none" });

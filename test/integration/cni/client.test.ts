@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../../src/log/log.ts";
 import { Network, type NetworkConfig } from "../../../src/network/network.ts";
+import { processesWith } from "../../../src/process/stray.ts";
 import { type TempDir, tempDir } from "../../support/temp-dir.ts";
 import { waitFor } from "../../support/wait.ts";
 import { Netns } from "./netns.ts";
@@ -227,6 +228,21 @@ describe("a pod's network", () => {
       "the plugin's child to end",
       async () => !/^State:\s+[^ZX]/m.test(await readFile(`/proc/${child}/status`, "utf8").catch(() => "")),
     );
+    expect(await records()).toEqual([]);
+  });
+
+  it("whose ADD hangs after its caller has gone is taken back when it has had its time", async () => {
+    await plugin("hung", `[ $CNI_COMMAND = ADD ] && setsid sleep 60 <&- >&- 2>&-; exit 0`);
+    await conflist([{ type: "hung" }]);
+    await using netns = await Netns.make("pod");
+    const pod = request(netns);
+    const adding = client()
+      .attach(pod, signal())
+      .catch((error: unknown) => error);
+    await waitFor("the plugin", async () => (await calls("hung", "ADD")) === 1);
+    await client({ pluginTimeoutMs: 500 }).detach(pod.sandboxId, pod.netnsPath, signal()); // a new daemon
+    expect(processesWith(`CNI_CONTAINERID=${pod.sandboxId}`)).toEqual([]);
+    expect(await adding).toBeInstanceOf(Error);
     expect(await records()).toEqual([]);
   });
 
