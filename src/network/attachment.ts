@@ -5,10 +5,10 @@
  */
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { RuntimeError } from "../errors/runtime-error.ts";
+import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
 import { Fields, type JsonObject } from "../oci/document.ts";
 import { isPlainName, type NetworkList, parseNetworkList } from "./conflist.ts";
-import { readJson, removeHalfWritten, writeJson } from "./files.ts";
+import { readJson, removeHalfWritten, writeJson, writeJsonSynced } from "./files.ts";
 
 export interface AttachmentRecord {
   readonly sandboxId: string;
@@ -23,6 +23,12 @@ export interface AttachmentRecord {
   readonly embedded: boolean;
   /** What the last plugin answered; undefined until ADD is done. */
   readonly result: JsonObject | undefined;
+}
+
+function toJson({ list, ...rest }: AttachmentRecord): JsonObject {
+  const { name, cniVersion, disableCheck, disableGc, file } = list;
+  const plugins = list.plugins.map((plugin) => plugin.conf);
+  return { ...rest, list: { name, cniVersion, disableCheck, disableGC: disableGc, plugins }, file };
 }
 
 export class AttachmentRecords {
@@ -44,24 +50,28 @@ export class AttachmentRecords {
     return join(this.#dir, `${sandboxId}.json`);
   }
 
-  write(record: AttachmentRecord): void {
-    const { list, ...rest } = record;
-    const plugins = list.plugins.map((plugin) => plugin.conf);
-    const { name, cniVersion, disableCheck, disableGc, file } = list;
-    writeJson(this.#path(record.sandboxId), {
-      ...rest,
-      list: { name, cniVersion, disableCheck, disableGC: disableGc, plugins },
-      file,
-    });
+  /**
+   * The intent, before ADD. It is brought to the disk where others keep what ADD makes: their addresses are given back
+   * after a power cut, too. What the embedded network makes ends with the boot, or is in a folder that GC goes through.
+   */
+  async begin(record: AttachmentRecord): Promise<void> {
+    const path = this.#path(record.sandboxId);
+    if (record.embedded) writeJson(path, toJson(record));
+    else await writeJsonSynced(path, toJson(record));
   }
 
-  /** @throws RuntimeError `internal` when the file is broken. */
-  find(sandboxId: string): AttachmentRecord | undefined {
+  /** The fact, after ADD. A power cut may break it: DEL does without the result. */
+  finish(record: AttachmentRecord, result: JsonObject): void {
+    writeJson(this.#path(record.sandboxId), toJson({ ...record, result }));
+  }
+
+  /** "broken": it doesn't say what was asked. @throws RuntimeError `internal` when the file can't be read. */
+  find(sandboxId: string): AttachmentRecord | "broken" | undefined {
     const path = this.#path(sandboxId);
-    const object = readJson(path);
-    if (object === undefined) return undefined;
-    const fields = new Fields(object, path);
     try {
+      const object = readJson(path);
+      if (object === undefined) return undefined;
+      const fields = new Fields(object, path);
       return {
         sandboxId,
         ifname: fields.text("ifname"),
@@ -72,8 +82,9 @@ export class AttachmentRecords {
         embedded: object.embedded === true,
         result: fields.object("result") ? (object.result as JsonObject) : undefined,
       };
-    } catch (cause) {
-      throw new RuntimeError("internal", `${path} is broken`, { cause });
+    } catch (error) {
+      if (errorKind(error) === "invalid-argument") return "broken";
+      throw error;
     }
   }
 

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { RuntimeError } from "../errors/runtime-error.ts";
+import { RuntimeError, errorKind } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import { Fields } from "../oci/document.ts";
 import { run } from "../process/spawn.ts";
@@ -94,6 +94,22 @@ function readProc(path: string): string {
   }
 }
 
+/** undefined: no such file. @throws RuntimeError `invalid-argument` when it doesn't name subnets. */
+function readSubnets(file: string): EmbeddedSubnets | undefined {
+  const object = readJson(file);
+  if (object === undefined) return undefined;
+  const fields = new Fields(object, file);
+  const ipv4 = fields.text("ipv4");
+  const ipv6 = fields.text("ipv6");
+  if (ipv4 === "" && ipv6 === "") throw new RuntimeError("invalid-argument", `${file} names no subnet`);
+  if (ipv4 !== "") parseSubnet4(ipv4);
+  return {
+    ipv4: ipv4 === "" ? undefined : ipv4,
+    ipv6: ipv6 === "" || !existsSync("/proc/net/if_inet6") ? undefined : ipv6,
+    podCidr: object.podCidr === true,
+  };
+}
+
 export class EmbeddedNetwork {
   readonly #o: EmbeddedOptions;
   readonly #host: HostNetwork;
@@ -132,8 +148,9 @@ export class EmbeddedNetwork {
 
   #ensure(): EmbeddedSubnets {
     if (this.#subnets !== undefined) return this.#subnets;
-    const subnets = this.#recorded() ?? this.#choose();
-    writeJson(this.#file, subnets);
+    const recorded = this.#recorded();
+    const subnets = recorded ?? this.#choose();
+    if (recorded === undefined) writeJson(this.#file, subnets);
     if (subnets.ipv4 !== undefined) this.#host.claim(subnets.ipv4, this.#file);
     this.#host.enableForwarding(subnets.ipv6 !== undefined);
     this.#subnets = subnets;
@@ -142,23 +159,21 @@ export class EmbeddedNetwork {
   }
 
   #recorded(): EmbeddedSubnets | undefined {
-    const object = readJson(this.#file);
-    if (object === undefined) return undefined;
-    const fields = new Fields(object, this.#file);
-    const ipv4 = fields.text("ipv4");
-    const ipv6 = fields.text("ipv6");
-    if (ipv4 === "" && ipv6 === "") throw new RuntimeError("internal", `${this.#file} names no subnet`);
-    const subnets = {
-      ipv4: ipv4 === "" ? undefined : ipv4,
-      ipv6: ipv6 === "" || !existsSync("/proc/net/if_inet6") ? undefined : ipv6,
-      podCidr: object.podCidr === true,
-    };
-    const clash =
-      subnets.ipv4 === undefined ? undefined : this.#used().find((u) => overlap(u, parseSubnet4(ipv4)));
+    let subnets: EmbeddedSubnets | undefined;
+    try {
+      subnets = readSubnets(this.#file);
+    } catch (error) {
+      if (errorKind(error) !== "invalid-argument") throw error;
+      // No power cut leaves pods that have these addresses.
+      this.#o.log.warn({ error }, "the record of the embedded network's subnets is broken: chosen anew");
+    }
+    if (subnets?.ipv4 === undefined) return subnets;
+    const own = parseSubnet4(subnets.ipv4);
+    const clash = this.#used().find((used) => overlap(used, own));
     if (clash !== undefined) {
       // Kept: pods have these addresses. Whoever added the other network must know.
       this.#o.log.warn(
-        { subnet: ipv4, other: printSubnet4(clash) },
+        { subnet: subnets.ipv4, other: printSubnet4(clash) },
         "the embedded network's subnet is in use elsewhere",
       );
     }

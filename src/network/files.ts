@@ -1,7 +1,8 @@
 /** Small files of this room: JSON, replaced as a whole. Written before an exec of milliseconds, so synchronously. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { RuntimeError, errorText } from "../errors/runtime-error.ts";
+import { RuntimeError } from "../errors/runtime-error.ts";
 import type { JsonObject } from "../oci/document.ts";
 import { parseObject } from "./conflist.ts";
 
@@ -18,7 +19,10 @@ export function removeHalfWritten(folder: string): void {
   for (const name of names) if (name.endsWith(halfWritten)) rmSync(join(folder, name), { force: true });
 }
 
-/** Temporary name beside it, then rename: readers see all or nothing. @throws RuntimeError. */
+/**
+ * Temporary name beside it, then rename: readers see all or nothing. A power cut may leave less, even an empty file.
+ * @throws RuntimeError.
+ */
 export function writeJson(path: string, value: unknown): void {
   const temporary = path + halfWritten;
   try {
@@ -26,14 +30,36 @@ export function writeJson(path: string, value: unknown): void {
     writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
     renameSync(temporary, path);
   } catch (cause) {
-    rmSync(temporary, { force: true });
-    const full =
-      cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
-    throw new RuntimeError(full ? "resource-exhausted" : "internal", `write ${path}`, { cause });
+    throw notWritten(path, cause);
   }
 }
 
-/** undefined: no such file. @throws RuntimeError `internal` when it can't be read or is no JSON object. */
+/** As `writeJson`, and whole on the disk when it resolves. */
+export async function writeJsonSynced(path: string, value: unknown): Promise<void> {
+  const temporary = path + halfWritten;
+  const folder = dirname(path);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(temporary, JSON.stringify(value), { mode: 0o600, flush: true });
+    await rename(temporary, path);
+    await using opened = await open(folder);
+    await opened.sync();
+  } catch (cause) {
+    throw notWritten(path, cause);
+  }
+}
+
+function notWritten(path: string, cause: unknown): RuntimeError {
+  rmSync(path + halfWritten, { force: true });
+  const full =
+    cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+  return new RuntimeError(full ? "resource-exhausted" : "internal", `write ${path}`, { cause });
+}
+
+/**
+ * undefined: no such file. @throws RuntimeError `internal` when it can't be read, `invalid-argument` when it is no JSON
+ * object.
+ */
 export function readJson(path: string): JsonObject | undefined {
   let text: string;
   try {
@@ -42,9 +68,5 @@ export function readJson(path: string): JsonObject | undefined {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new RuntimeError("internal", `read ${path}`, { cause });
   }
-  try {
-    return parseObject(text, path);
-  } catch (cause) {
-    throw new RuntimeError("internal", errorText(cause));
-  }
+  return parseObject(text, path);
 }

@@ -270,14 +270,14 @@ export class Network {
       embedded,
       result: undefined,
     };
-    this.#records.write(record);
+    await this.#records.begin(record);
     try {
       const loopback = embedded ? undefined : this.#addLoopback(record, signal);
       const [added, up] = await Promise.allSettled([this.#add(record, signal), loopback]);
       if (added.status === "rejected") throw added.reason;
       if (up.status === "rejected") throw up.reason;
       const ips = podIps(added.value, `CNI result of ${list.file}`);
-      this.#records.write({ ...record, result: added.value });
+      this.#records.finish(record, added.value);
       return { ips, networkName: list.name, interfaceName: ifname };
     } catch (error) {
       // The caller's signal may be the reason: the undo has its own time.
@@ -376,7 +376,7 @@ export class Network {
    * record stays: call again.
    */
   async detach(sandboxId: string, netnsPath: string | undefined, signal: AbortSignal): Promise<void> {
-    const record = this.#records.find(sandboxId);
+    const record = this.#recordOf(sandboxId);
     if (record === undefined) return;
     // It would allocate what nobody gives back.
     if (record.result === undefined) await pluginsEnded(sandboxId, this.#timeoutMs, signal);
@@ -388,13 +388,44 @@ export class Network {
     this.#records.remove(sandboxId);
   }
 
+  /** The pod's record; one that is broken is made up from the network as it is now, without which it is given up. */
+  #recordOf(sandboxId: string): AttachmentRecord | undefined {
+    const record = this.#records.find(sandboxId);
+    if (record !== "broken") return record;
+    const current = this.#refresh();
+    if (current.kind === "none") {
+      this.#log.error(
+        { sandbox: sandboxId, problem: current.message },
+        "record of a pod's network is broken, and no network is there: what the pod had is not given back",
+      );
+      this.#records.remove(sandboxId);
+      return undefined;
+    }
+    const embedded = current.kind === "embedded";
+    const list = embedded ? this.#embedded.list(true) : current.list;
+    this.#log.warn(
+      { sandbox: sandboxId, network: list.name },
+      "record of a pod's network is broken: it is given back as the network is now",
+    );
+    return {
+      sandboxId,
+      ifname,
+      netnsPath: "",
+      args: "",
+      capabilities: {},
+      list,
+      embedded,
+      result: undefined,
+    };
+  }
+
   /**
    * Asks the plugins whether the pod's network is still as they made it (CHECK).
    * @throws RuntimeError `not-found` when the pod is not attached; else what the plugin said.
    */
   async check(sandboxId: string, signal: AbortSignal): Promise<void> {
     const record = this.#records.find(sandboxId);
-    if (record?.result === undefined) {
+    if (record === undefined || record === "broken" || record.result === undefined) {
       throw new RuntimeError("not-found", "sandbox is not attached to a network", {
         subject: { sandbox: sandboxId },
       });
@@ -418,13 +449,11 @@ export class Network {
       try {
         const record = this.#records.find(id);
         if (record === undefined) continue;
-        lists.set(record.list.name, { list: record.list, embedded: record.embedded });
+        if (record !== "broken")
+          lists.set(record.list.name, { list: record.list, embedded: record.embedded });
         if (live.has(id)) continue;
         await this.detach(id, undefined, signal);
-        this.#log.info(
-          { sandbox: id, network: record.list.name },
-          "network of a sandbox that is gone: given back",
-        );
+        this.#log.info({ sandbox: id }, "network of a sandbox that is gone: given back");
       } catch (error) {
         this.#log.warn({ sandbox: id, error }, "network of a sandbox that is gone");
       }

@@ -1,11 +1,11 @@
 /** What a daemon does at its start with what it finds: broken connections, hung monitors, bad records, missing files. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ContainerState, type PodSandboxConfigInit, PodSandboxState } from "../../cri-api/index.ts";
-import type { TestDaemon } from "../support/daemon.ts";
+import { type TestDaemon, testDaemon } from "../support/daemon.ts";
 import { processInfo, removeCgroups } from "../support/host.ts";
 import { containerPid, expectAgreement, expectServes, expectUndisturbed, vitals } from "../support/oracle.ts";
 import {
@@ -244,6 +244,27 @@ describe("files that are gone (C13)", () => {
     await daemon.client.pullImage({ image: { image } });
     expect(image).toContain(registry.host);
     await running();
+  });
+});
+
+describe("the network's files are empty after a power cut", () => {
+  it("the daemon serves, the pods can be stopped and removed, and new ones have a network", async () => {
+    await using daemon = await testDaemon();
+    const pods = [await runPod(daemon), await runPod(daemon)];
+    await daemon.kill9();
+    const folder = join(daemon.root, "network");
+    for (const name of readdirSync(join(folder, "attachments")))
+      truncateSync(join(folder, "attachments", name));
+    truncateSync(join(folder, "subnet.json"));
+    await daemon.start();
+    const { status } = await daemon.client.status({});
+    expect(status?.conditions.find(({ type }) => type === "NetworkReady")).toMatchObject({ status: true });
+    for (const { id } of pods) {
+      await daemon.client.stopPodSandbox({ podSandboxId: id });
+      await daemon.client.removePodSandbox({ podSandboxId: id });
+    }
+    expect(readdirSync(join(folder, "attachments"))).toEqual([]);
+    expect((await runPod(daemon)).ips).toHaveLength(2);
   });
 });
 

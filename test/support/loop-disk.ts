@@ -7,6 +7,8 @@ import { tempDir } from "./temp-dir.ts";
 export interface LoopDisk extends AsyncDisposable {
   /** The mount point. */
   readonly path: string;
+  /** The file that is the disk: a copy is what a power cut would leave. */
+  readonly image: string;
   /** Writes until no block is free; returns how to free them again. */
   fill(): () => void;
 }
@@ -25,6 +27,7 @@ export async function loopDisk(o: { sizeMib: number; inodes?: number }): Promise
   execFileSync("mount", ["-o", "loop", image, path]);
   return {
     path,
+    image,
     fill() {
       const ballast = openSync(join(path, "ballast"), "w");
       for (let bytes = 1 << 20; bytes >= 1 << 9; bytes >>= 1) {

@@ -1,5 +1,5 @@
 /** The CNI client with plugins of every temper, and the embedded network on the machine itself. */
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -11,6 +11,7 @@ import { Network, type NetworkConfig } from "../../../src/network/network.ts";
 import { processesWith } from "../../../src/process/stray.ts";
 import { type TempDir, tempDir } from "../../support/temp-dir.ts";
 import { waitFor } from "../../support/wait.ts";
+import { loopDisk } from "../../support/loop-disk.ts";
 import { Netns } from "./netns.ts";
 import { pluginDir } from "./plugin-calls.ts";
 
@@ -306,6 +307,57 @@ describe("a pod's network", () => {
     expect(await records()).toEqual([]);
   });
 
+  it("is on disk before ADD: a power cut finds what is to be given back", async () => {
+    await using disk = await loopDisk({ sizeMib: 16 });
+    const cut = join(folder.path, "cut");
+    await plugin("slow", `[ $CNI_COMMAND = ADD ] && cp ${disk.image} ${cut}\n${answer}`);
+    await conflist([{ type: "slow" }]);
+    await using netns = await Netns.make("pod");
+    const pod = request(netns);
+    await client({ cacheDir: join(disk.path, "network") }).attach(pod, signal());
+    const after = join(folder.path, "after");
+    await mkdir(after);
+    await execute("mount", ["-o", "loop", cut, after]);
+    try {
+      await rm(join(folder.path, "log/slow-ADD"));
+      await client({ cacheDir: join(after, "network") }).detach(pod.sandboxId, undefined, signal());
+      expect(await readFile(join(folder.path, "log/slow-DEL"), "utf8")).toMatch(/CNI_ARGS=.*web-0/);
+    } finally {
+      await execute("umount", ["--lazy", after]);
+    }
+  });
+
+  it.each(["", "{}", '{"ifname":'])(
+    "whose record is %j is given back as the network is now",
+    async (text) => {
+      await plugin("one", answer);
+      await conflist([{ type: "one" }]);
+      await using netns = await Netns.make("pod");
+      const pod = request(netns);
+      await client().attach(pod, signal());
+      const [record = ""] = await records();
+      await writeFile(join(folder.path, "network/attachments", record), text);
+      await client().detach(pod.sandboxId, pod.netnsPath, signal());
+      const del = await readFile(join(folder.path, "log/one-DEL"), "utf8");
+      expect(del).toContain(`CNI_CONTAINERID=${pod.sandboxId}`);
+      expect(del).toContain(`CNI_NETNS=${netns.path}`);
+      expect(await records()).toEqual([]);
+    },
+  );
+
+  it("whose record is broken is given up where there is no network any more", async () => {
+    await plugin("one", answer);
+    await conflist([{ type: "one" }]);
+    await using netns = await Netns.make("pod");
+    const pod = request(netns);
+    await client().attach(pod, signal());
+    const [record = ""] = await records();
+    await writeFile(join(folder.path, "network/attachments", record), "");
+    await rm(join(folder.path, "conf/10.conflist"));
+    await client().detach(pod.sandboxId, pod.netnsPath, signal());
+    expect(await records()).toEqual([]);
+  });
+
   it("with a path that is no namespace is never given the host's instead (F5)", async () => {
     const network = client();
     await conflist([
@@ -420,6 +472,48 @@ describe("the embedded network", () => {
       expect(() => network.setPodCidr("nonsense")).toThrow(
         expect.objectContaining({ kind: "invalid-argument" }),
       );
+    } finally {
+      await open().removeAll(signal());
+    }
+  });
+
+  it.each(["", "{}", '{"ipv4":"10.300.0.0/16"}'])(
+    "chooses subnets anew when their record is %j",
+    async (text) => {
+      const id = randomBytes(4).toString("hex");
+      const instance = { suffix: `-${id}`, bridge: `kb${id}` };
+      const open = () => client({ default: "embedded", instance });
+      try {
+        await using one = await Netns.make("pod");
+        await using two = await Netns.make("pod");
+        const pod = request(one);
+        const first = await open().attach(pod, signal());
+        await writeFile(join(folder.path, "network/subnet.json"), text);
+        const network = open();
+        expect(network.status()).toMatchObject({ ready: true });
+        const second = await network.attach(request(two), signal());
+        expect(second.ips[0]?.replace(/\d+$/, "")).toBe(first.ips[0]?.replace(/\d+$/, ""));
+        await one.serve(80, "old");
+        for (const ip of first.ips) expect(await two.ask("tcp", ip, 80)).toMatch(/^old /);
+        await network.detach(pod.sandboxId, one.path, signal());
+      } finally {
+        await open().removeAll(signal());
+      }
+    },
+  );
+
+  it("writes its subnets once", async () => {
+    const id = randomBytes(4).toString("hex");
+    const instance = { suffix: `-${id}`, bridge: `kb${id}` };
+    const open = () => client({ default: "embedded", instance });
+    const written = async () => (await stat(join(folder.path, "network/subnet.json"))).ino;
+    try {
+      open().status();
+      const first = await written();
+      // A file that is replaced has another inode while both are there.
+      await link(join(folder.path, "network/subnet.json"), join(folder.path, "kept"));
+      open().status();
+      expect(await written()).toBe(first);
     } finally {
       await open().removeAll(signal());
     }
