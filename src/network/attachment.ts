@@ -26,9 +26,9 @@ export interface AttachmentRecord {
 }
 
 function toJson({ list, ...rest }: AttachmentRecord): JsonObject {
-  const { name, cniVersion, disableCheck, disableGc, file } = list;
+  const { name, cniVersion, disableCheck, file } = list;
   const plugins = list.plugins.map((plugin) => plugin.conf);
-  return { ...rest, list: { name, cniVersion, disableCheck, disableGC: disableGc, plugins }, file };
+  return { ...rest, list: { name, cniVersion, disableCheck, plugins }, file };
 }
 
 export class AttachmentRecords {

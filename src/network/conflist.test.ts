@@ -13,7 +13,7 @@ describe("a network list", () => {
     const parsed = parse(
       list({}, { mtu: 1400, capabilities: { portMappings: true, bandwidth: false, ips: 1 } }),
     );
-    expect(parsed).toMatchObject({ name: "n", cniVersion: "1.0.0", disableCheck: false, disableGc: false });
+    expect(parsed).toMatchObject({ name: "n", cniVersion: "1.0.0", disableCheck: false });
     expect(parsed.plugins[0]).toMatchObject({
       type: "bridge",
       capabilities: ["portMappings"],

@@ -28,7 +28,6 @@ export interface NetworkList {
   readonly name: string;
   readonly cniVersion: CniVersion;
   readonly disableCheck: boolean;
-  readonly disableGc: boolean;
   readonly plugins: readonly PluginConfig[];
   /** Where it came from, for errors. */
   readonly file: string;
@@ -127,7 +126,6 @@ export function parseNetworkList(text: string, file: string): NetworkList {
     name,
     cniVersion: pickVersion(top, file),
     disableCheck: flag(object, "disableCheck"),
-    disableGc: flag(object, "disableGC"),
     plugins: raw.map((conf, i) => parsePlugin(conf, isList ? `${file}: plugins[${i}]` : file)),
     file,
   };

@@ -477,7 +477,9 @@ export class Network {
     const attached = this.#records.list();
     const known = new Set([...live, ...attached]);
     try {
-      if (versionAtLeast(list.cniVersion, "1.1.0") && !list.disableGc) {
+      // The verb GC, for the embedded network only: plugins take everything for stale that is not in the list, and of a
+      // configured network there may be other users, whose attachments we don't know. Ours are given back by DEL.
+      if (embedded) {
         const valid = [...known].map((containerID) => ({ containerID, ifname }));
         await this.#eachPlugin(list.plugins, "GC", (plugin) => {
           const conf = {

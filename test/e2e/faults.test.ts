@@ -11,6 +11,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
@@ -489,6 +491,34 @@ esac`);
       expect(slow.records()).toEqual([]);
       expect(slow.addresses()).toEqual([]);
     });
+  });
+
+  it("a network that another daemon uses, too: each leaves the other's addresses alone", async () => {
+    await using a = await testDaemon({ network: "none" });
+    await using b = await testDaemon({ network: "none" });
+    const bridge = `kt${randomBytes(4).toString("hex")}`;
+    const dataDir = join(a.folder, "leases");
+    const ipam = { type: "host-local", dataDir, subnet: "10.209.0.0/24" };
+    const conflist = { cniVersion: "1.1.0", name: "shared", plugins: [{ type: "bridge", bridge, ipam }] };
+    const leases = () => readdirSync(join(dataDir, "shared")).filter((name) => isIP(name) !== 0);
+    try {
+      for (const { folder } of [a, b]) {
+        mkdirSync(join(folder, "cni.d"));
+        writeFileSync(join(folder, "cni.d/10-shared.conflist"), JSON.stringify(conflist));
+      }
+      const first = await runPod(a);
+      await b.restart("SIGTERM");
+      expect(leases()).toEqual([first.ip]);
+      const second = await runPod(b);
+      for (const daemon of [a, b]) {
+        await daemon.restart("SIGKILL");
+        expect(leases().sort()).toEqual([first.ip, second.ip].sort());
+      }
+      await Promise.all([a.removeAllPods(), b.removeAllPods()]);
+      expect(leases()).toEqual([]);
+    } finally {
+      execFileSync("ip", ["link", "delete", bridge]);
+    }
   });
 
   it("F4: without a configuration NetworkReady is false and says where it looks and which key helps", async () => {
