@@ -1,4 +1,5 @@
 /** `kobako daemon`: opens the node, takes up what runs, serves, and ends within its time. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { imageService, kobako, runtimeService } from "../cri-api/index.ts";
@@ -26,8 +27,8 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
   const log = createLogger({ level: config.log.level, file: config.log.file || undefined });
   const startedMs = performance.now();
   let current = config;
-  const end = Promise.withResolvers<string>();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => end.resolve(name));
+  const end = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => end.abort(name));
   process.on("SIGHUP", () => {
     current = reload(current, options, log);
   });
@@ -40,10 +41,11 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
 
   using _ = await lockFolders(config);
   await using node = await openNode(() => current, log);
-  await recover({
+  const { rest } = await recover({
     ...node,
     log,
     netnsPrefix: node.names.netnsPrefix,
+    signal: end.signal,
   });
   const streaming = await startStreaming(node, log);
   const server = await serve(node, streaming, log);
@@ -60,10 +62,10 @@ export async function runDaemon(config: Config, options: ConfigOptions): Promise
   // Else written at the end of the process only: a daemon that is killed would leave the next one without it.
   flushCompileCache();
 
-  const reason = await end.promise;
-  log.info({ reason }, "ending: pods are left alone");
+  if (!end.signal.aborted) await once(end.signal, "abort");
+  log.info({ reason: end.signal.reason }, "ending: pods are left alone");
   await Promise.all([server.close(callGraceMs), streaming.close()]);
-  const settled = Promise.all([node.sandboxLifecycle.settled(), node.containerLifecycle.settled()]);
+  const settled = Promise.all([rest, node.sandboxLifecycle.settled(), node.containerLifecycle.settled()]);
   await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, creationGraceMs).unref())]);
   return 0;
 }

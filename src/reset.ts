@@ -17,7 +17,8 @@ export async function resetInstance(config: Config): Promise<void> {
   using _ = await lockFolders(config);
   {
     await using node = await openNode(() => config, log);
-    await recover({ ...node, log, netnsPrefix: node.names.netnsPrefix });
+    const { rest } = await recover({ ...node, log, netnsPrefix: node.names.netnsPrefix, signal });
+    await rest;
     await Promise.all(
       node.sandboxes.values().map((sandbox) => node.sandboxLifecycle.remove(sandbox.id, signal)),
     );

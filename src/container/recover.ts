@@ -2,6 +2,8 @@
  * What a daemon does at its start: takes up what runs, finishes or undoes what a former one left
  * half done, and gives back what nobody owns. Every step may be cut short and is repeated next time.
  * Order: sandboxes (so that nobody is killed by mistake), then what belongs to none of them.
+ * New pods are made while the rest of it goes on. What belongs to nobody is listed before the first of them: their ids
+ * are random, so that nothing of theirs is in the list. What has no list, the network's GC, is done by then.
  */
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -26,7 +28,9 @@ const parallel = 16;
 const stepTimeoutMs = 60_000;
 /** For a sandbox that nobody has a record of: a living monitor ends its containers at once. */
 const abandonTimeoutMs = 3_000;
-/** How long a pod that does not answer may keep the others waiting; after that it is looked at in the background. */
+/** Our own plugins take milliseconds; another's lock may hold them up. */
+const gcTimeoutMs = 3_000;
+/** How long a pod that does not answer, or garbage that does not go, may keep the others waiting: then they are served. */
 const patienceMs = 1_500;
 
 export interface RecoverDeps {
@@ -50,20 +54,30 @@ export interface RecoverDeps {
   readonly netnsPrefix: string;
   readonly places: CgroupPlaces;
   readonly unpin: (path: string, signal: AbortSignal) => Promise<void>;
+  /** The daemon is asked to end: collecting ends at once. */
+  readonly signal: AbortSignal;
+}
+
+/** Things of one kind that belong to nobody. */
+interface Garbage {
+  readonly what: string;
+  readonly names: readonly string[];
+  remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
 /**
  * Brings what is recorded and what the kernel has into agreement. One bad record stops nobody else,
- * and one hanging pod only for `patienceMs`: `rest` settles when it is done, too.
+ * and one hanging pod or plugin only for `patienceMs`: `rest` settles when it is done, too. Never throws for garbage.
  */
 export async function recover(deps: RecoverDeps): Promise<{ rest: Promise<void> }> {
-  const { sandboxes, containers, sandboxLifecycle, containerLifecycle, log } = deps;
+  const { sandboxes, containers, sandboxLifecycle, containerLifecycle, log, signal } = deps;
   for (const sandbox of sandboxes.values()) sandboxLifecycle.adopt(sandbox);
   for (const container of containers.values()) containerLifecycle.adopt(container);
   // First of all, and before new pods are made: a monitor is known by its row only once its pod is ready.
   await abandonUnknown(deps).catch((error: unknown) => log.error({ error }, "garbage: unknown sandboxes"));
   await endMonitors(deps).catch((error: unknown) => log.error({ error }, "garbage: monitors"));
-  const rest = inParallel([...sandboxes.values()], async (sandbox) => {
+  const garbage = await findGarbage(deps);
+  const taken = inParallel([...sandboxes.values()], async (sandbox) => {
     try {
       await recoverSandbox(deps, sandbox);
     } catch (error) {
@@ -73,22 +87,19 @@ export async function recover(deps: RecoverDeps): Promise<{ rest: Promise<void> 
       );
     }
   });
-  const late = new AbortController();
-  const patience = setTimeout(patienceMs, undefined, { signal: late.signal }).catch(() => {});
-  await Promise.race([rest, patience]);
-  late.abort();
-  for (const container of containers.values()) {
-    if (sandboxes.find(container.sandboxId) !== undefined) continue;
-    log.warn({ container: container.id }, "container of no sandbox: removed");
-    await containerLifecycle.undoCreation(container).catch((error: unknown) => {
-      log.error(
-        { container: container.id, error },
-        "remove a container of no sandbox: the next start repeats it",
-      );
-    });
-  }
-  await collectGarbage(deps);
-  return { rest };
+  await patiently(taken, signal);
+  await collectAddresses(deps).catch((error: unknown) => log.error({ error }, "garbage: addresses"));
+  const collected = collect(garbage, deps);
+  await patiently(collected, signal);
+  return { rest: Promise.all([taken, collected]).then(() => {}) };
+}
+
+/** Waits for the end of `work`, but not for long. */
+async function patiently(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const patience = setTimeout(patienceMs, undefined, { signal: AbortSignal.any([signal, done.signal]) });
+  await Promise.race([work, patience.catch(() => {})]);
+  done.abort();
 }
 
 async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void> {
@@ -114,52 +125,109 @@ async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void
   }
 }
 
-/** Gives back what belongs to no sandbox: monitors, folders, pins, snapshots, cgroups, addresses. */
-async function collectGarbage(deps: RecoverDeps): Promise<void> {
-  const { sandboxes, containers, snapshots, cgroups, network, log } = deps;
-  const signal = AbortSignal.timeout(stepTimeoutMs);
-  const step = async (what: string, work: () => Promise<void>): Promise<void> => {
-    await work().catch((error: unknown) => log.error({ error }, `garbage: ${what}`));
+/** What belongs to no sandbox, in the order in which it goes. */
+async function findGarbage(deps: RecoverDeps): Promise<Garbage[]> {
+  const { sandboxes, containers, containerLifecycle, sandboxLifecycle, snapshots, cgroups, log } = deps;
+  const known = [...sandboxes.values()];
+  const folders = new Set(known.map((s) => basename(s.folder)));
+  const pins = new Set(known.map((s) => s.netnsPath));
+  const pinFolder = dirname(deps.netnsPrefix);
+  const pinPrefix = `${basename(deps.netnsPrefix)}-`;
+  const found: Garbage[] = [];
+  const look = async (
+    what: string,
+    list: () => Iterable<string> | Promise<Iterable<string>>,
+    isGarbage: (name: string) => boolean,
+    remove: Garbage["remove"],
+  ): Promise<void> => {
+    try {
+      found.push({ what, names: [...(await list())].filter(isGarbage), remove });
+    } catch (error) {
+      log.error({ error }, `garbage: ${what}`);
+    }
   };
-  const folders = new Set([...sandboxes.values()].map((s) => basename(s.folder)));
-  await step("pod folders", async () => {
-    for (const name of await readdir(deps.podsFolder)) {
-      if (!folders.has(name)) await rm(join(deps.podsFolder, name), { recursive: true, force: true });
-    }
-  });
-  await step("pod cgroups", async () => {
-    for (const name of await cgroups.children(deps.places.pods)) {
-      if (folders.has(deps.places.podOf(name))) continue;
-      await endCgroup(cgroups, `${deps.places.pods}/${name}`, signal);
-    }
-  });
-  await step("network namespaces", async () => {
-    const pins = new Set([...sandboxes.values()].map((s) => s.netnsPath));
-    const prefix = `${basename(deps.netnsPrefix)}-`;
-    const folder = dirname(deps.netnsPrefix);
-    for (const name of await readdir(folder).catch(() => [])) {
-      // Other instances' names go on with a suffix of their own before the id.
-      if (!name.startsWith(prefix) || !/^[0-9a-f]{16}$/.test(name.slice(prefix.length))) continue;
-      if (!pins.has(join(folder, name))) await deps.unpin(join(folder, name), signal);
-    }
-  });
-  await step("checkpoints", () => deps.checkpoints.sweep((id) => containers.find(id) !== undefined));
-  await step("snapshots", async () => {
-    for (const id of snapshots.list()) if (containers.find(id) === undefined) await snapshots.remove(id);
-  });
-  const withNetwork = [...sandboxes.values()].filter(
-    (s) => s.netnsPath !== undefined && s.bootId === deps.bootId,
+  await look(
+    "container of no sandbox",
+    () => containers.values().map(({ id }) => id),
+    (id) => sandboxes.find(containers.find(id)?.sandboxId ?? "") === undefined,
+    async (id) => {
+      const container = containers.find(id);
+      if (container !== undefined) await containerLifecycle.undoCreation(container);
+    },
   );
-  await step("network", () =>
-    network.gc(
-      withNetwork.map((s) => s.id),
-      signal,
-    ),
+  await look(
+    "pod folder",
+    () => readdir(deps.podsFolder),
+    (name) => !folders.has(name),
+    (name) => rm(join(deps.podsFolder, name), { recursive: true, force: true }),
+  );
+  await look(
+    "pod cgroup",
+    () => cgroups.children(deps.places.pods),
+    (name) => !folders.has(deps.places.podOf(name)),
+    (name, signal) => endCgroup(cgroups, `${deps.places.pods}/${name}`, signal),
+  );
+  await look(
+    "network namespace",
+    () => readdir(pinFolder).catch(() => []),
+    (name) =>
+      // Other instances' names go on with a suffix of their own before the id.
+      name.startsWith(pinPrefix) &&
+      /^[0-9a-f]{16}$/.test(name.slice(pinPrefix.length)) &&
+      !pins.has(join(pinFolder, name)),
+    (name, signal) => deps.unpin(join(pinFolder, name), signal),
+  );
+  await look(
+    "snapshot",
+    () => snapshots.list(),
+    (id) => containers.find(id) === undefined,
+    (id) => snapshots.remove(id),
+  );
+  await look(
+    "network of a sandbox that is gone",
+    () => deps.network.attached(),
+    (id) => isGone(deps, id),
+    (id, signal) => sandboxLifecycle.detach(id, signal),
+  );
+  return found;
+}
+
+/** Removes all of it, each thing within its own time. Never throws. */
+async function collect(garbage: readonly Garbage[], { checkpoints, containers, log, signal }: RecoverDeps) {
+  for (const { what, names, remove } of garbage) {
+    await inParallel(names, async (name) => {
+      try {
+        signal.throwIfAborted();
+        await remove(name, AbortSignal.any([signal, AbortSignal.timeout(stepTimeoutMs)]));
+        log.info({ name }, `${what}: given back`);
+      } catch (error) {
+        log.error({ name, error }, `${what}: the next start tries it again`);
+      }
+    });
+  }
+  await checkpoints
+    .sweep((id) => containers.find(id) !== undefined)
+    .catch((error: unknown) => log.error({ error }, "garbage: checkpoints"));
+}
+
+/** Whether nobody else gives the sandbox's network back: no pod is left of it, or none of this boot. */
+function isGone({ sandboxes, bootId }: RecoverDeps, id: string): boolean {
+  const sandbox = sandboxes.find(id);
+  if (sandbox === undefined) return true;
+  return (sandbox.state === "ready" || sandbox.state === "notready") && sandbox.bootId !== bootId;
+}
+
+/** Ends before new pods are made: their addresses are in no list that it has. */
+async function collectAddresses({ sandboxes, bootId, network, signal }: RecoverDeps): Promise<void> {
+  const attached = [...sandboxes.values()].filter((s) => s.netnsPath !== undefined && s.bootId === bootId);
+  await network.gc(
+    attached.map((s) => s.id),
+    AbortSignal.any([signal, AbortSignal.timeout(gcTimeoutMs)]),
   );
 }
 
 /** Ends sandboxes without a record, such as those of a database that is gone: their containers are in cgroups of others. */
-async function abandonUnknown({ sandboxes, handlers, podsFolder, log }: RecoverDeps): Promise<void> {
+async function abandonUnknown({ sandboxes, handlers, podsFolder, log, signal }: RecoverDeps): Promise<void> {
   const known = new Set([...sandboxes.values()].filter((s) => s.monitor !== undefined).map((s) => s.folder));
   const folders = (await readdir(podsFolder)).map((name) => join(podsFolder, name));
   await inParallel(
@@ -167,7 +235,7 @@ async function abandonUnknown({ sandboxes, handlers, podsFolder, log }: RecoverD
     async (folder) => {
       for (const handler of handlers.values()) {
         try {
-          await handler.abandon(folder, AbortSignal.timeout(abandonTimeoutMs));
+          await handler.abandon(folder, AbortSignal.any([signal, AbortSignal.timeout(abandonTimeoutMs)]));
           log.warn({ folder }, "sandbox without a record: ended");
           return;
         } catch (error) {

@@ -438,72 +438,65 @@ export class Network {
 
   // --- what is left over ---
 
-  /**
-   * Gives back what belongs to no live sandbox: attachments with their recorded configuration, then
-   * whatever the plugins (GC) and host-local's files still know. Failures are logged and tried again next time.
-   */
-  async gc(liveSandboxIds: readonly string[], signal: AbortSignal): Promise<void> {
-    const live = new Set(liveSandboxIds);
-    const lists = new Map<string, { list: NetworkList; embedded: boolean }>();
-    for (const id of this.#records.list()) {
-      try {
-        const record = this.#records.find(id);
-        if (record === undefined) continue;
-        if (record !== "broken")
-          lists.set(record.list.name, { list: record.list, embedded: record.embedded });
-        if (live.has(id)) continue;
-        await this.detach(id, undefined, signal);
-        this.#log.info({ sandbox: id }, "network of a sandbox that is gone: given back");
-      } catch (error) {
-        this.#log.warn({ sandbox: id, error }, "network of a sandbox that is gone");
-      }
-    }
-    const current = this.#refresh();
-    if (current.kind === "list") lists.set(current.list.name, { list: current.list, embedded: false });
-    if (current.kind === "embedded") {
-      const list = this.#embedded.list(true);
-      lists.set(list.name, { list, embedded: true });
-    }
-    for (const { list, embedded } of lists.values()) await this.#collect(list, embedded, live, signal);
+  /** Sandbox ids of all attachments that were not given back yet. */
+  attached(): string[] {
+    return this.#records.list();
   }
 
-  async #collect(
-    list: NetworkList,
-    embedded: boolean,
-    live: ReadonlySet<string>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    // Not those that DEL just failed for: their addresses may still be in use.
+  /**
+   * Gives back what no DEL will: addresses of the embedded network that neither an attachment nor one of
+   * `liveSandboxIds` has, and those of host-local from before the boot. While no `attach` is under way: what that has
+   * taken would be given back, too. Failures are logged; the next start repeats it.
+   */
+  async gc(liveSandboxIds: readonly string[], signal: AbortSignal): Promise<void> {
     const attached = this.#records.list();
-    const known = new Set([...live, ...attached]);
+    const known = new Set([...liveSandboxIds, ...attached]);
+    const lists = new Map<string, NetworkList>();
+    let embedded: NetworkList | undefined;
+    for (const id of attached) {
+      const record = this.#records.find(id);
+      if (record === undefined || record === "broken") continue;
+      if (record.embedded) embedded = record.list;
+      else lists.set(record.list.name, record.list);
+    }
+    const current = this.#refresh();
+    if (current.kind === "list") lists.set(current.list.name, current.list);
+    if (current.kind === "embedded") embedded = this.#embedded.list(true);
+    if (embedded !== undefined) await this.#collect(embedded, known, signal);
+    for (const list of lists.values()) this.#removeLeaked(list, known);
+  }
+
+  /**
+   * The verb GC, for the embedded network only: plugins take everything for stale that is not in the list, and of a
+   * configured network there may be other users, whose attachments we don't know. Ours are given back by DEL.
+   */
+  async #collect(list: NetworkList, known: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const valid = [...known].map((containerID) => ({ containerID, ifname }));
     try {
-      // The verb GC, for the embedded network only: plugins take everything for stale that is not in the list, and of a
-      // configured network there may be other users, whose attachments we don't know. Ours are given back by DEL.
-      if (embedded) {
-        const valid = [...known].map((containerID) => ({ containerID, ifname }));
-        await this.#eachPlugin(list.plugins, "GC", (plugin) => {
-          const conf = {
-            ...plugin.conf,
-            name: list.name,
-            cniVersion: list.cniVersion,
-            "cni.dev/valid-attachments": valid,
-          };
-          return this.#call("GC", list, plugin, conf, {}, signal, embedded);
-        });
-      }
-      for (const dir of hostLocalDirs(list)) {
-        const addresses = removeLeaked(dir, known, bootTimeMs());
-        if (addresses.length > 0)
-          this.#log.info({ addresses, dir }, "addresses of before the boot: given back");
-      }
+      await this.#eachPlugin(list.plugins, "GC", (plugin) => {
+        const conf = {
+          ...plugin.conf,
+          name: list.name,
+          cniVersion: list.cniVersion,
+          "cni.dev/valid-attachments": valid,
+        };
+        return this.#call("GC", list, plugin, conf, {}, signal, true);
+      });
     } catch (error) {
       this.#log.warn({ network: list.name, error }, "collecting what is left of a network");
     }
   }
 
+  #removeLeaked(list: NetworkList, known: ReadonlySet<string>): void {
+    for (const dir of hostLocalDirs(list)) {
+      const addresses = removeLeaked(dir, known, bootTimeMs());
+      if (addresses.length > 0)
+        this.#log.info({ addresses, dir }, "addresses of before the boot: given back");
+    }
+  }
+
   /** For `kobako reset`, after all pods are gone: removes the embedded network of this instance. */
   async removeAll(signal: AbortSignal): Promise<void> {
-    await this.gc([], signal);
     await this.#embedded.remove(signal);
   }
 }

@@ -162,6 +162,11 @@ export class SandboxLifecycle {
     await this.#deps.locks.run(id, () => this.#lose(id, reason, monitorLives));
   }
 
+  /** Gives the network of a sandbox back that does not live any more, also of one without a record. */
+  async detach(id: string, signal: AbortSignal): Promise<void> {
+    await this.#deps.locks.run(id, () => this.#deps.network.detach(id, undefined, signal));
+  }
+
   /** Removes every trace of a sandbox that a former daemon did not finish. */
   async undo(id: string): Promise<void> {
     await this.#deps.locks.run(id, async () => {

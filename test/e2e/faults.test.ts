@@ -14,6 +14,7 @@ import {
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
@@ -491,6 +492,44 @@ esac`);
       expect(slow.records()).toEqual([]);
       expect(slow.addresses()).toEqual([]);
     });
+  });
+
+  it("F1: a DEL that hangs for a pod of before the boot keeps neither the start nor the end waiting", async () => {
+    await using daemon = await withPlugin(`
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion":"1.1.0","supportedVersions":["1.0.0","1.1.0"]}' ;;
+ADD) echo '{"cniVersion":"1.1.0","ips":[{"address":"10.9.9.9/24"}]}' ;;
+DEL) [ -e "$(dirname "$0")/works" ] || { sleep 86397 & sleep 86397; } ;;
+esac`);
+    const hangs = () => readdirSync("/proc").some(isSleep);
+    const records = () => readdirSync(join(daemon.root, "network/attachments"));
+    const endsSoon = async () => {
+      await waitFor("the plugin", hangs);
+      const begun = performance.now();
+      expect(await daemon.end("SIGTERM")).toEqual({ code: 0, signal: null });
+      expect(performance.now() - begun).toBeLessThan(within(2500));
+      expect(hangs()).toBe(false);
+    };
+    await Promise.all([runPod(daemon), runPod(daemon)]);
+    await daemon.kill9();
+    const db = new DatabaseSync(join(daemon.root, "kobako.db"));
+    db.exec("UPDATE sandbox SET boot_id = 'another'");
+    db.close();
+    daemon.spawn();
+    await endsSoon(); // before it serves
+    await daemon.start();
+    expect(daemon.servedAfterMs).toBeLessThan(within(4000));
+    const { items } = await daemon.client.listPodSandbox({});
+    expect(items.map(({ state }) => state)).toEqual(items.map(() => PodSandboxState.SANDBOX_NOTREADY));
+    const later = await runPod(daemon);
+    await endsSoon();
+    expect(records()).toHaveLength(3);
+    writeFileSync(join(daemon.folder, "cni-bin/works"), "");
+    await daemon.start();
+    await waitFor("what is collected", () => records().length === 1);
+    expect(records()).toEqual([`${later.id}.json`]);
+    const { status: now } = await daemon.client.podSandboxStatus({ podSandboxId: later.id });
+    expect(now?.state).toBe(PodSandboxState.SANDBOX_READY);
   });
 
   it("a network that another daemon uses, too: each leaves the other's addresses alone", async () => {

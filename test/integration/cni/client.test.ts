@@ -3,6 +3,7 @@ import { chmod, link, mkdir, readdir, readFile, rm, stat, writeFile } from "node
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -378,21 +379,6 @@ describe("a pod's network", () => {
     ).rejects.toThrow(/host's network namespace/);
     expect(existsSync("/sys/class/net/kbtnever")).toBe(false);
   });
-
-  it("of sandboxes that are gone is given back at the start, others are not touched", async () => {
-    await plugin("one", answer);
-    await conflist([{ type: "one" }]);
-    await using netns = await Netns.make("pod");
-    const [live, gone] = [request(netns), request(netns)];
-    const before = client();
-    await before.attach(live, signal());
-    await before.attach(gone, signal());
-    await client().gc([live.sandboxId], signal());
-    expect(await readFile(join(folder.path, "log/one-DEL"), "utf8")).toContain(gone.sandboxId);
-    expect(await calls("one", "DEL")).toBe(1);
-    expect(await records()).toEqual([`${live.sandboxId}.json`]);
-    expect(await calls("one", "GC")).toBe(0);
-  });
 });
 
 describe("the embedded network", () => {
@@ -499,6 +485,33 @@ describe("the embedded network", () => {
       }
     },
   );
+
+  it("gives addresses back that neither a pod nor a record has", async () => {
+    const id = randomBytes(4).toString("hex");
+    const instance = { suffix: `-${id}`, bridge: `kb${id}` };
+    const network = client({ default: "embedded", instance });
+    const leases = async () =>
+      (await readdir(join(folder.path, "network/addresses", `kobako-${id}`))).filter(
+        (name) => isIP(name) !== 0,
+      );
+    try {
+      const pods = await Promise.all(
+        ["recorded", "live", "gone"].map(async (name) => {
+          const netns = await Netns.make(name);
+          const pod = request(netns);
+          return { ...pod, netns, ips: (await network.attach(pod, signal())).ips };
+        }),
+      );
+      const [recorded, live, gone] = pods;
+      for (const pod of [live, gone])
+        await rm(join(folder.path, "network/attachments", `${pod?.sandboxId}.json`));
+      await network.gc([live?.sandboxId ?? ""], signal());
+      expect((await leases()).sort()).toEqual([...(recorded?.ips ?? []), ...(live?.ips ?? [])].sort());
+      await Promise.all(pods.map(({ netns }) => netns[Symbol.asyncDispose]()));
+    } finally {
+      await network.removeAll(signal());
+    }
+  });
 
   it("writes its subnets once", async () => {
     const id = randomBytes(4).toString("hex");
