@@ -142,15 +142,16 @@ int cri_log_open(struct cri_log *log, const char *root, const char *path, struct
 	fd = sys_openat2(dir, name, &how);
 	if (fd < 0)
 		return err_set(e, errno, "open log \"%s\"", path);
+	cri_log_flush(log);
 	if (fstat(fd, &st) < 0)
 		return err_set(e, errno, "stat log \"%s\"", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "log \"%s\": not a regular file", path);
-	cri_log_flush(log);
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = take_fd(&fd);
-	log->last_ns = 0;
+	if (st.st_size == 0) /* else it may be the file before, which was not renamed */
+		log->last_ns = 0;
 	log->torn = false;
 	return 0;
 }

@@ -178,10 +178,24 @@ static void stamps_never_step_back_in_a_file(void)
 	clock_ns -= 3600000000000;
 	cri_log_feed(&log, CRI_STDOUT, "b\n", 2);
 	expect(AT "stdout F a\n" AT "stdout F b\n");
-	unlink(path);
+	/* Opened again without a rename it is the same file, also when all of it was still held back. */
 	CHECK(cri_log_open(&log, top, path, &e) == 0, "reopen");
 	cri_log_feed(&log, CRI_STDOUT, "c\n", 2);
-	expect("2026-01-02T02:04:05.123456789Z stdout F c\n");
+	expect(AT "stdout F a\n" AT "stdout F b\n" AT "stdout F c\n");
+	CHECK(truncate(path, 0) == 0, "truncate");
+	log.buffer_max = 200;
+	cri_log_feed(&log, CRI_STDOUT, "d\n", 2);
+	clock_ns -= 1000000000;
+	CHECK(cri_log_open(&log, top, path, &e) == 0, "reopen");
+	cri_log_feed(&log, CRI_STDOUT, "e\n", 2);
+	cri_log_flush(&log);
+	expect(AT "stdout F d\n" AT "stdout F e\n");
+	clock_ns += 1000000000;
+	unlink(path);
+	CHECK(cri_log_open(&log, top, path, &e) == 0, "reopen");
+	cri_log_feed(&log, CRI_STDOUT, "f\n", 2);
+	cri_log_flush(&log);
+	expect("2026-01-02T02:04:05.123456789Z stdout F f\n");
 	cri_log_close(&log);
 }
 
