@@ -67,6 +67,13 @@ static void tell_fault(struct member *m, bool last)
 	m->fault_told_ms = now;
 }
 
+/* What the log holds back waits no longer than it may. */
+static void flush_in_time(struct member *m)
+{
+	if (m->log.held.len && !m->log_flush.armed)
+		loop_timer(&m->log_flush, m->log_flush_ms);
+}
+
 /* Reads at most `most` bytes. Returns how many, 0 when there are none now or the stream has ended. */
 static size_t pump(struct output *o, size_t most)
 {
@@ -79,13 +86,13 @@ static size_t pump(struct output *o, size_t most)
 		loop_close(&o->watch);
 		cri_log_end(&o->member->log, o->stream);
 		tell_fault(o->member, false);
+		flush_in_time(o->member);
 		shim_output_ended(o->member);
 		return 0;
 	}
 	cri_log_feed(&o->member->log, o->stream, bytes, (size_t)n);
 	tell_fault(o->member, false);
-	if (o->member->log.held.len && !o->member->log_flush.armed)
-		loop_timer(&o->member->log_flush, o->member->log_flush_ms);
+	flush_in_time(o->member);
 	session_output(o->member, o->stream, bytes, (size_t)n);
 	pump_used((size_t)n);
 	return (size_t)n;

@@ -233,6 +233,12 @@ describe("a log", () => {
     });
     await waitFor("the line to be written in time", () => readLog(pod.logPath(soon)).stdout === "soon\n");
 
+    // Also what only its stream's end makes a line of.
+    const last = await pod.shell(connection, "printf last; exec >&- 2>&-; sleep 100", {
+      logFlush: { intervalMs: 200, bytes: 4096 },
+    });
+    await waitFor("the last line to be written in time", () => readLog(pod.logPath(last)).stdout === "last");
+
     const many = await pod.shell(connection, "seq 1 2000; touch /tmp/said; sleep 100", {
       logFlush: { intervalMs: 60_000, bytes: 16 << 10 },
     });
