@@ -56,8 +56,11 @@ void conn_end(struct conn *c, bool tell)
 			break;
 		}
 	conn_count--;
-	for (struct reply *r = c->replies; r; r = r->next)
+	for (struct reply *r = c->replies; r; r = r->next) {
 		r->conn = NULL;
+		if (r->gone)
+			r->gone(r->owner);
+	}
 	c->replies = NULL;
 	c->stream = NULL;
 	free(c->in);

@@ -50,6 +50,8 @@ struct stream {
 struct reply {
 	struct conn *conn; /* NULL: gone */
 	uint64_t id;
+	void (*gone)(void *owner); /* its connection has ended before the answer; NULL: the work goes on */
+	void *owner;
 	struct reply *next;
 	struct reply *also; /* for whoever collects replies to one event */
 };

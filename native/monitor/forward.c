@@ -16,9 +16,13 @@
 #define CONNECT_LIMIT_MS 10000
 /* Of the runner, which does nothing else. */
 #define RUNNER_LIMIT_MS (CONNECT_LIMIT_MS + 5000)
+/* Runners at once, each a process: a pod may take no connection for as long as it likes. */
+#define DIALS_MAX 256
 #define FRAME_MAX 32768
 /* Reading of one connection in one turn of the loop. */
 #define TURN_MAX (8 * FRAME_MAX)
+
+static int dials; /* whose runner is at work */
 
 struct forward {
 	struct stream stream;
@@ -218,6 +222,7 @@ static void dialled(void *owner, const struct runner_report *report, int fd, con
 	struct forward *f = owner;
 	struct reply *r = f->reply;
 
+	dials--;
 	f->reply = NULL;
 	f->socket.fd = fd;
 	if (report->e.code || fd < 0) {
@@ -250,6 +255,12 @@ void forward_begin(struct json_view params, struct reply *r)
 		reply_refuse(r, KIND_INVALID_ARGUMENT, EINVAL, "port_forward: \"port\" is not between 1 and 65535");
 		return;
 	}
+	if (dials == DIALS_MAX) {
+		reply_refuse(r, KIND_RESOURCE_EXHAUSTED, EBUSY,
+			     "port_forward: %d connections wait for the pod to take them; give some up, or try again later",
+			     DIALS_MAX);
+		return;
+	}
 	if (!conn_hold(r->conn, r)) {
 		reply_refuse(r, KIND_FAILED_PRECONDITION, EBUSY, "other requests are under way on this connection");
 		return;
@@ -268,5 +279,9 @@ void forward_begin(struct json_view params, struct reply *r)
 	if (runner_start(dial_work, &port, &pod.net_fd, 1, RUNNER_LIMIT_MS, dialled, f, &e) < 0) {
 		refuse(r, error_kind_of(e.code), &e);
 		forward_end(f);
+		return;
 	}
+	dials++;
+	r->gone = runner_stop;
+	r->owner = f;
 }

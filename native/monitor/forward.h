@@ -9,7 +9,8 @@
  *     <--- {}
  *     frames 0 and 1 <--> the socket
  *
- * A socket belongs to the namespace it was made in, so the monitor itself stays where it is.
+ * A socket belongs to the namespace it was made in, so the monitor itself stays where it is. The runner ends when
+ * its client goes.
  */
 #ifndef KOBAKO_MONITOR_FORWARD_H
 #define KOBAKO_MONITOR_FORWARD_H

@@ -387,3 +387,10 @@ int runner_start(runner_work work, void *arg, const int *keep, int keep_count, u
 	take_ptr(&r);
 	return 0;
 }
+
+void runner_stop(void *owner)
+{
+	for (struct child *c = children; c; c = c->next)
+		if (c->exited == on_child_exit && container_of(c, struct runner, child)->owner == owner)
+			kill(c->pid, SIGKILL);
+}

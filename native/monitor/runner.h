@@ -84,4 +84,7 @@ typedef void (*runner_done)(void *owner, const struct runner_report *report, int
 int runner_start(runner_work work, void *arg, const int *keep, int keep_count, uint64_t limit_ms, runner_done done,
 		 void *owner, struct err *e);
 
+/* Nobody waits any more for what the runners of this owner do: kills them. `done` is still called. */
+void runner_stop(void *owner);
+
 #endif

@@ -62,6 +62,12 @@ class Serving implements AsyncDisposable {
   }
 }
 
+/** The pod's port 9 answers nothing, not even no. */
+function silence(pod: MonitorPod): void {
+  const silent = "table inet silent { chain in { type filter hook input priority 0; tcp dport 9 drop; }; }";
+  execFileSync("nsenter", [`--net=${pod.netnsPin}`, "nft", silent]);
+}
+
 async function refusal(work: Promise<unknown>): Promise<RuntimeError> {
   const error = await work.then(
     () => new Error("it was not refused"),
@@ -263,8 +269,7 @@ describe("port-forward", () => {
   it("that nobody accepts is given up in time, or when its client loses patience", async () => {
     await using serving = await Serving.start();
     const { pod } = serving;
-    const silent = "table inet silent { chain in { type filter hook input priority 0; tcp dport 9 drop; }; }";
-    execFileSync("nsenter", [`--net=${pod.netnsPin}`, "nft", silent]);
+    silence(pod);
     const [impatient, patient] = await Promise.all([
       refusal(open(pod, 9, AbortSignal.timeout(200))),
       refusal(open(pod, 9)),
@@ -276,6 +281,37 @@ describe("port-forward", () => {
     ]);
     await waitFor("the runners to go", () => childrenOf(pod.pid).length === 0);
   }, 30_000);
+
+  it("that its client gives up is dialled no longer, and no more are dialled at once than a pod may hold up (U6)", async () => {
+    await using serving = await Serving.start();
+    const { pod } = serving;
+    silence(pod);
+    const most = 256;
+    const [first, given] = [new AbortController(), new AbortController()];
+    let waits = true;
+    const patient = refusal(open(pod, 9, first.signal)).finally(() => {
+      waits = false;
+    });
+    await waitFor("the runner of the first", () => childrenOf(pod.pid).length === 1);
+    const others = Array.from({ length: most - 1 }, () => refusal(open(pod, 9, given.signal)));
+    await waitFor("the runners of the others", () => childrenOf(pod.pid).length === most);
+    const tooMany = await refusal(open(pod, port.echo));
+    expect([tooMany.kind, tooMany.message]).toEqual([
+      "resource-exhausted",
+      expect.stringContaining(`${most} connections wait for the pod to take them`),
+    ]);
+    given.abort();
+    await Promise.all(others);
+    await waitFor("the runners of the others to go", () => childrenOf(pod.pid).length <= 1);
+    // The first, which was dialled before them, is dialled still: they did not end by its limit of time.
+    expect(waits).toBe(true);
+    const stream = await open(pod, port.echo);
+    stream.end("room again");
+    expect(await inTime("the echo", text(stream))).toBe("room again");
+    first.abort();
+    await patient;
+    await waitFor("the runner of the first to go", () => childrenOf(pod.pid).length === 0);
+  });
 
   it("ends what is no frame of it, that connection only", async () => {
     await using serving = await Serving.start();
