@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -416,6 +418,15 @@ void conn_frame(struct conn *c, uint8_t stream, const void *bytes, size_t len)
 bool conn_blocked(const struct conn *c)
 {
 	return c->out_len > c->out_at;
+}
+
+size_t conn_unread(const struct conn *c)
+{
+	int held = 0;
+
+	/* Not EPOLLOUT: a unix socket can be written to again only when three quarters of what it holds are read. */
+	ioctl(c->watch.fd, SIOCOUTQ, &held);
+	return c->out_len - c->out_at + (size_t)held;
 }
 
 void conn_resume_input(struct conn *c)

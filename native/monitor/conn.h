@@ -90,6 +90,11 @@ bool conn_switch(struct conn *c, struct stream *s);
 void conn_frame(struct conn *c, uint8_t stream, const void *bytes, size_t len);
 /* Bytes are queued: send nothing more before writable(). */
 bool conn_blocked(const struct conn *c);
+/*
+ * What the peer has not read yet: what is queued and what the kernel holds, as large as it counts that. Goes down
+ * while it reads and nothing is sent, in steps of some 32 KiB: the kernel tells of a piece when it is read to its end.
+ */
+size_t conn_unread(const struct conn *c);
 /* input() did not take all before; it is called again with the rest. */
 void conn_resume_input(struct conn *c);
 /* What is sent between the two goes out together. The connection may be found broken, and end, in the second one. */

@@ -23,8 +23,9 @@
 #define BUSY_PIPE (256 * 1024)
 /* Reading of a process' output in one turn of the loop. */
 #define TURN_MAX (8 * FRAME_MAX)
-/* An attached client that takes nothing for so long is cut off: it holds up the container. */
-#define ATTACH_STALL_MS 5000
+/* An attached client that has taken nothing at so many looks in a row is cut off: it holds up the container. */
+#define ATTACH_STALL_LOOKS 5
+#define ATTACH_LOOK_MS 1000
 /* Where FIONREAD says nothing (ptys): how much is read after the end at most. */
 #define DRAIN_MAX (1u << 20)
 
@@ -92,6 +93,15 @@ static void give_back_cgroup(struct session *s)
 	*c = (struct exec_cgroup){ NULL, -1 };
 }
 
+/* The slowest of those attached sets the pace. */
+static void resume_output(struct member *m)
+{
+	for (const struct session *s = m->sessions; s; s = s->next)
+		if (!s->is_exec && s->conn && conn_blocked(s->conn))
+			return;
+	output_pause(m, false);
+}
+
 /* May be called twice: a broken connection ends a session in the middle of a send. */
 void session_end(struct session *s)
 {
@@ -114,6 +124,8 @@ void session_end(struct session *s)
 		fifos_remove(s->member->bundle, s->external);
 	free(s->external);
 	s->external = NULL;
+	if (!s->is_exec)
+		resume_output(s->member);
 	loop_free(&s->in, s);
 }
 
@@ -253,7 +265,6 @@ static void end_stdin(void *arg)
 			loop_close(&s->in);
 	} else if (s->with_stdin && !s->member->stdin_once) {
 		/* Its input goes on for others: who has said all detaches, as from containerd and CRI-O. */
-		output_pause(s->member, false);
 		if (s->conn)
 			send_status(s, 0, ",\"detached\":true");
 		session_end(s);
@@ -315,7 +326,6 @@ static void on_gone(struct stream *stream)
 	s->reply = NULL;
 	if (!s->is_exec) {
 		end_member_stdin(s);
-		output_pause(s->member, false);
 		session_end(s);
 		return;
 	}
@@ -404,7 +414,7 @@ static void on_writable(struct stream *stream)
 
 	if (!s->is_exec) {
 		loop_timer_stop(&s->limit);
-		output_pause(s->member, false);
+		resume_output(s->member);
 	} else if (s->ended && !(s->external && s->limit.armed)) {
 		session_finish(s);
 	} else {
@@ -445,6 +455,25 @@ void session_child_exited(struct child *c, int status, int64_t at_ns)
 	session_finish(s);
 }
 
+/*
+ * Looks whether an attached client that output waits for has taken some of it. Its input stays open when it is cut
+ * off: the client did not disconnect, and an end of file would make what it has sent so far pass for the whole.
+ */
+static void look_at_attach(struct session *s)
+{
+	size_t unread = conn_unread(s->conn);
+
+	s->idle_looks = unread < s->unread ? 0 : s->idle_looks + 1;
+	s->unread = unread;
+	if (s->idle_looks < ATTACH_STALL_LOOKS) {
+		loop_timer(&s->limit, ATTACH_LOOK_MS);
+		return;
+	}
+	conn_drop(s->conn);
+	s->conn = NULL;
+	session_end(s);
+}
+
 static void on_limit(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, limit);
@@ -459,11 +488,7 @@ static void on_limit(struct timer *t)
 		session_kill(s);
 		return;
 	}
-	conn_drop(s->conn);
-	s->conn = NULL;
-	end_member_stdin(s);
-	output_pause(s->member, false);
-	session_end(s);
+	look_at_attach(s);
 }
 
 static void on_answer_due(struct timer *t)
@@ -506,8 +531,11 @@ void session_output(struct member *m, enum cri_stream stream, const char *bytes,
 		conn_frame(s->conn, stream == CRI_STDOUT ? STREAM_STDOUT : STREAM_STDERR, bytes, len);
 		if (s->conn && conn_blocked(s->conn)) {
 			output_pause(m, true);
-			if (!s->limit.armed)
-				loop_timer(&s->limit, ATTACH_STALL_MS);
+			if (s->limit.armed)
+				continue;
+			s->unread = conn_unread(s->conn);
+			s->idle_looks = 0;
+			loop_timer(&s->limit, ATTACH_LOOK_MS);
 		}
 	}
 }

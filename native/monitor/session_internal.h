@@ -34,7 +34,9 @@ struct session {
 	bool finishing;       /* external: what is there is sent, then the status */
 	uint64_t output_until_ms; /* external: no output is waited for after this */
 	int status;
-	struct timer limit;   /* exec: its time; attach: a stalled client's */
+	struct timer limit;   /* exec: its time; attach: the next look at a client that is behind */
+	size_t unread;        /* attach: conn_unread at the last look */
+	unsigned int idle_looks; /* attach: in a row, at which nothing was taken */
 	struct exec_cgroup cgroup; /* exec: its own */
 	unsigned int number;  /* exec: of its member, from 1 */
 	char *external;       /* exec of a shim: its id there; NULL: it is a child of ours */

@@ -1,6 +1,15 @@
 /** Attaching to a container as its clients see it: who gets what from when, whose input, how it ends. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { type ContainerOptions, type Json, MonitorPod, type RawConnection } from "../../support/monitor.ts";
+import {
+  type ContainerOptions,
+  inTime,
+  type Json,
+  MonitorPod,
+  type RawConnection,
+} from "../../support/monitor.ts";
 import { waitFor } from "../../support/wait.ts";
 
 async function attach(pod: MonitorPod, container: string, stdin: boolean): Promise<RawConnection> {
@@ -15,6 +24,25 @@ async function start(pod: MonitorPod, script: string, options: Partial<Container
   const control = await pod.subscribe();
   const id = await pod.shell(control, script, { stdin: true, ...options });
   return { control, id };
+}
+
+const count = 1_000_000;
+const numbers = Array.from({ length: count }, (_, i) => `${i + 1}\n`).join("");
+
+/** Takes 64 KiB of what has come, or twice that: what Node has read ahead, so that it reads again. */
+async function takePiece({ socket }: RawConnection): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = 64 << 10;
+  const take = (bytes: Buffer) => {
+    left -= bytes.length;
+    if (left > 0) return;
+    socket.off("data", take);
+    socket.pause();
+    resolve();
+  };
+  socket.on("data", take);
+  socket.resume();
+  await inTime("a piece", promise);
 }
 
 const detached: Json = { exit_code: 0, signal: 0, timed_out: false, detached: true };
@@ -112,6 +140,57 @@ describe("an attach", () => {
     connection.sendFrame(0, "");
     expect(await connection.collect()).toMatchObject({ stdout: "all of it", status: { exit_code: 0 } });
   });
+
+  it("of a slow reader sets the pace of the container as long as it reads", async () => {
+    await using pod = await MonitorPod.start();
+    const { id } = await start(pod, `read x; seq 1 ${count}`);
+    const connection = await attach(pod, id, true);
+    connection.socket.pause();
+    connection.sendFrame(0, "go\n");
+    // For longer than a client may take nothing.
+    for (let piece = 0; piece < 5; piece++) {
+      await delay(2500);
+      await takePiece(connection);
+    }
+    connection.socket.resume();
+    expect((await connection.collect()).stdout === numbers).toBe(true);
+  }, 60_000);
+
+  it("of a slow reader loses nothing, whoever comes and goes meanwhile", async () => {
+    await using pod = await MonitorPod.start();
+    const { id } = await start(pod, `read x; seq 1 ${count}`);
+    const slow = await attach(pod, id, true);
+    slow.socket.pause();
+    slow.sendFrame(0, "go\n");
+    for (let other = 0; other < 100; other++) {
+      const connection = await attach(pod, id, true);
+      connection.sendFrame(0, "");
+      expect((await connection.collect()).status).toEqual(detached);
+    }
+    slow.socket.resume();
+    expect((await slow.collect()).stdout === numbers).toBe(true);
+  });
+
+  it("of a client that takes nothing is cut off after 5 s: the container, its input and others go on", async () => {
+    await using pod = await MonitorPod.start();
+    const { id } = await start(pod, `read x; seq 1 ${count}; touch /tmp/said; ${reader}`, {
+      stdinOnce: true,
+    });
+    const [stuck, watching] = [await attach(pod, id, true), await attach(pod, id, false)];
+    stuck.socket.pause();
+    stuck.sendFrame(0, "go\n");
+    const began = performance.now();
+    await waitFor("the container to go on", () => existsSync(join(pod.folder, `${id}.upper/tmp/said`)));
+    expect(performance.now() - began).toBeGreaterThanOrEqual(5000);
+    const next = await attach(pod, id, true);
+    next.sendFrame(0, "more\n");
+    await next.output(/got more\n/);
+    next.sendFrame(0, "");
+    expect((await watching.collect()).stdout === `${numbers}got more\nover\n`).toBe(true);
+    stuck.socket.resume();
+    await stuck.cut();
+    expect(stuck.frames.some(({ stream }) => stream === 3)).toBe(false);
+  }, 60_000);
 
   it("sets the size of the container's terminal", async () => {
     await using pod = await MonitorPod.start();
