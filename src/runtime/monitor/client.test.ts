@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SandboxEvent } from "../handler.ts";
 import { BuiltinHandler } from "../builtin.ts";
@@ -10,7 +11,15 @@ import { UserNamespaces } from "../user-namespaces.ts";
 import { collectExec } from "../exec-output.ts";
 import { MonitorConnection } from "./client.ts";
 import { Commands } from "./commands.ts";
-import { encodeMessage, encodeStreamHeader, FrameReader, maxMessageBytes, streamId } from "./frames.ts";
+import {
+  encodeMessage,
+  encodeStreamHeader,
+  FrameReader,
+  maxMessageBytes,
+  portStreamId,
+  streamId,
+} from "./frames.ts";
+import { openPort } from "./port.ts";
 import { openStreams } from "./streams.ts";
 
 type Answer = (message: Record<string, unknown>, socket: Socket) => void;
@@ -177,6 +186,32 @@ const frame = (stream: number, bytes: Buffer) =>
   Buffer.concat([encodeStreamHeader(stream, bytes.length), bytes]);
 const status = frame(streamId.status, Buffer.from('{"exit_code":3,"signal":0,"timed_out":false}'));
 
+/** A peer that sends single bytes, one of each of `ids` in turn, and `last`. Gives its socket. */
+async function dripping(count: number, ids: readonly number[], last: Buffer) {
+  let sender: Socket | undefined;
+  await peer(({ id }, socket) => {
+    sender = socket;
+    socket.write(encodeMessage({ id, result: { pid: 5 } }));
+    const drops = Array.from({ length: 1000 }, (_, i) => frame(ids[i % ids.length] ?? 0, Buffer.from("x")));
+    for (let sent = 0; sent < count; sent += drops.length) socket.write(Buffer.concat(drops));
+    socket.write(last);
+  });
+  return () => sender;
+}
+
+/** What a peer has left to send when nothing moves any more. */
+async function unsent(sender: () => Socket | undefined): Promise<number> {
+  let last = -1;
+  const stands = () => {
+    const now = sender()?.writableLength ?? -1;
+    const same = now === last;
+    last = now;
+    return same;
+  };
+  await expect.poll(stands, { interval: 100 }).toBe(true);
+  return last;
+}
+
 describe("commands", () => {
   /** What a monitor says of one that wrote `text`; an older one knows no `again`, and the connection is then over. */
   const said = (id: unknown, text: string, again = true) =>
@@ -311,20 +346,30 @@ describe("exec streams", () => {
     });
     const streams = await exec();
     // 16 MiB were sent; all but the queue and the socket's own buffers stays with the sender.
-    let last = -1;
-    await expect
-      .poll(
-        () => {
-          const same = peerSocket?.writableLength === last;
-          last = peerSocket?.writableLength ?? -1;
-          return same;
-        },
-        { interval: 100 },
-      )
-      .toBe(true);
-    expect(last).toBeGreaterThan(12 << 20);
+    expect(await unsent(() => peerSocket)).toBeGreaterThan(12 << 20);
     const { stdout, end } = await collectExec(streams, 1 << 20, signal());
     expect([stdout.length, end.exitCode]).toEqual([1 << 20, 3]);
+  });
+
+  it("counts what single bytes cost: few wait for a reader, and all come", async () => {
+    const sender = await dripping(200_000, [1, 2], status);
+    using streams = await exec();
+    // Of 1.2 MB the sockets' own buffers and one read are gone.
+    expect(await unsent(sender)).toBeGreaterThan(600_000);
+    let count = 0;
+    for await (const { data } of streams.output) count += data.length;
+    expect(count).toBe(200_000);
+  });
+
+  it("hands out nothing more when they were closed", async () => {
+    await dripping(200_000, [1, 2], status);
+    const streams = await exec();
+    let count = 0;
+    const read = async () => {
+      for await (const _ of streams.output) if (++count === 10) streams.close();
+    };
+    await expect(read()).rejects.toMatchObject({ kind: "cancelled" });
+    expect(count).toBe(10);
   });
 
   it("is lost, not ended, when the connection breaks without a status", async () => {
@@ -391,5 +436,15 @@ describe("exec streams", () => {
     abort.abort();
     await expect(result).rejects.toMatchObject({ kind: "cancelled" });
     await expect.poll(() => closed).toBe(true);
+  });
+});
+
+describe("a forwarded port", () => {
+  it("holds few single bytes for a reader, and all come", async () => {
+    const sender = await dripping(200_000, [portStreamId.down], frame(portStreamId.down, Buffer.alloc(0)));
+    const port = await openPort(dir, monitor, 80, signal());
+    expect(await unsent(sender)).toBeGreaterThan(600_000);
+    expect(port.readableLength).toBeLessThan(1000);
+    expect((await buffer(port)).length).toBe(200_000);
   });
 });

@@ -36,7 +36,8 @@ class PodPort extends Duplex {
   #downEnded = false;
 
   constructor(port: number) {
-    super({ allowHalfOpen: true, readableHighWaterMark: 64 << 10, writableHighWaterMark: 64 << 10 });
+    // One frame at a time is held: a mark counts bytes, and single ones would cost hundreds each.
+    super({ allowHalfOpen: true, readableHighWaterMark: 0, writableHighWaterMark: 64 << 10 });
     this.#port = port;
     // One may come before the caller has the stream; readers and writers hear of it all the same.
     this.on("error", () => {});

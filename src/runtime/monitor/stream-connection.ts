@@ -25,6 +25,10 @@ import {
   type Wire,
 } from "./protocol.ts";
 
+/** A frame that is held counts for this much more than its bytes: single bytes must not be free. */
+export const frameCost = 512;
+const nothing = Buffer.alloc(0);
+
 /** What the connection must be greeted by. */
 export interface MonitorProcess {
   readonly pid: number;
@@ -41,7 +45,7 @@ export function expectHello(frame: Buffer, monitor: MonitorProcess): void {
 export interface StreamEvents {
   /** One frame; `bytes` is valid during the call only. False: it was the last. A throw ends the connection with it. */
   frame(stream: number, bytes: Buffer): boolean;
-  /** Asked after each read: false stops reading until `resume`. */
+  /** Asked after each frame: false keeps all that follows, of one read too, until `resume`. */
   wantsMore(): boolean;
   /** Called once, when there were streams: they are over. undefined: in order, or by `end`. */
   closed(fault: RuntimeError | undefined): void;
@@ -55,6 +59,8 @@ export class StreamConnection {
   readonly #opening = Promise.withResolvers<Wire>();
   #phase: "hello" | "answer" | "streams" | "leaving" | "over" = "hello";
   #reader = new FrameReader(messageHeaderBytes, maxMessageBytes);
+  /** What was read and is not wanted yet: a read may hold ten thousands of frames. */
+  #rest: Buffer = nothing;
 
   private constructor(
     runDir: string,
@@ -67,7 +73,11 @@ export class StreamConnection {
     this.#method = method;
     this.#events = events;
     const request = encodeMessage({ id: 1, method, params });
-    this.#socket = openSocket(runDir, (bytes) => this.#read(bytes));
+    this.#socket = openSocket(runDir, (bytes) => {
+      // Copied: the socket's buffer is shared and read into again.
+      this.#rest = Buffer.from(this.#read(bytes));
+      return this.#goesOn();
+    });
     this.#socket.once("error", (error) => this.fail(socketFault(error)));
     this.#socket.once("close", () => {
       // An error costs more than all else here: none is made for a connection that is over.
@@ -138,9 +148,10 @@ export class StreamConnection {
     });
   }
 
-  /** Goes on reading after `wantsMore` was false. */
+  /** Goes on after `wantsMore` was false. Not for use within `frame`. */
   resume(): void {
-    this.#socket.resume();
+    this.#rest = this.#read(this.#rest);
+    if (this.#goesOn()) this.#socket.resume();
   }
 
   /** Resolves when all that was sent is the kernel's, or the connection is over. */
@@ -181,19 +192,25 @@ export class StreamConnection {
       this.#opening.reject(fault ?? new RuntimeError("cancelled", `${this.#method} was closed`));
   }
 
-  #read(bytes: Buffer): boolean {
-    if (this.#phase === "leaving") return true;
+  /** Whether the socket is to be read. */
+  #goesOn(): boolean {
+    return this.#phase === "leaving" || (this.#phase !== "over" && this.#events.wantsMore());
+  }
+
+  /** Takes the frames that are wanted. Returns what is left. */
+  #read(bytes: Buffer): Buffer {
+    let rest = bytes;
     try {
-      let rest = bytes;
-      while (rest.length > 0 && this.#phase !== "over") {
+      while (rest.length > 0 && this.#phase !== "leaving" && this.#phase !== "over") {
         // The reader of messages stops at the answer; what follows are streams.
         const used = this.#reader.feed(rest, (tag, frame) => this.#take(tag, frame));
         rest = rest.subarray(used);
+        if (!this.#events.wantsMore()) return rest;
       }
     } catch (error) {
       this.fail(error instanceof RuntimeError ? error : socketFault(error as Error));
     }
-    return this.#phase !== "over" && this.#events.wantsMore();
+    return nothing;
   }
 
   /** Returns false to let the rest of the input be read by another reader, or not at all. */
@@ -214,7 +231,7 @@ export class StreamConnection {
       }
       case "streams":
         if (!this.#events.frame(tag, frame)) this.end();
-        return this.#phase === "streams";
+        return this.#phase === "streams" && this.#events.wantsMore();
       default:
         return false;
     }

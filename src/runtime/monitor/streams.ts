@@ -6,11 +6,11 @@ import { RuntimeError } from "../../errors/runtime-error.ts";
 import type { OutputChunk, ProcessEnd, ProcessStreams } from "../handler.ts";
 import { streamId } from "./frames.ts";
 import { parsePid, parseProcessEnd, type Wire } from "./protocol.ts";
-import { type MonitorProcess, StreamConnection, type StreamEvents } from "./stream-connection.ts";
+import { frameCost, type MonitorProcess, StreamConnection, type StreamEvents } from "./stream-connection.ts";
 
 export type { MonitorProcess } from "./stream-connection.ts";
 
-/** Output held for a reader that has not asked for it yet. */
+/** Output held for a reader that has not asked for it yet, with what its pieces cost. */
 const maxQueuedBytes = 256 << 10;
 /** Input goes in pieces of this size, so that a resize never waits behind megabytes. */
 const stdinPieceBytes = 32 << 10;
@@ -54,7 +54,7 @@ class OutputQueue implements StreamEvents {
   #discard = false;
   readonly #ending = Promise.withResolvers<ProcessEnd>();
   readonly ended = this.#ending.promise;
-  #queuedBytes = 0;
+  #heldBytes = 0;
   #statusCame = false;
   #over = false;
   #fault: RuntimeError | undefined;
@@ -78,7 +78,7 @@ class OutputQueue implements StreamEvents {
         stream: stream === streamId.stdout ? "stdout" : "stderr",
         data: Buffer.from(bytes),
       });
-      this.#queuedBytes += bytes.length;
+      this.#heldBytes += bytes.length + frameCost;
       this.#wake?.();
     }
     return true;
@@ -88,8 +88,14 @@ class OutputQueue implements StreamEvents {
     this.#discard = true;
   }
 
+  /** Nobody reads any more: what is held is not wanted either. */
+  drop(): void {
+    this.#queue.length = 0;
+    this.#heldBytes = 0;
+  }
+
   wantsMore(): boolean {
-    return this.#queuedBytes < maxQueuedBytes;
+    return this.#heldBytes < maxQueuedBytes;
   }
 
   closed(fault: RuntimeError | undefined): void {
@@ -107,7 +113,7 @@ class OutputQueue implements StreamEvents {
       const chunk = this.#queue.shift();
       if (chunk) {
         const wasFull = !this.wantsMore();
-        this.#queuedBytes -= chunk.data.length;
+        this.#heldBytes -= chunk.data.length + frameCost;
         if (wasFull && this.wantsMore()) onRoom();
         yield chunk;
         continue;
@@ -165,6 +171,7 @@ class MonitorStreams implements ProcessStreams {
   }
 
   close(): void {
+    this.#inbox.drop();
     if (this.#connection.open)
       this.#connection.fail(new RuntimeError("cancelled", `${this.#method} was closed`));
   }
