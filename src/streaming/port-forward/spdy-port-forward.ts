@@ -36,7 +36,7 @@ export class SpdyPortForward implements Link {
   readonly gone: Promise<Error | undefined>;
   readonly #o: SpdyPortForwardOptions;
   readonly #connection: SpdyConnection;
-  /** Pairs that lack a stream, by request id. */
+  /** Pairs that lack a stream, by request id; no more than `maxStreams`, as the stream of each is open. */
   readonly #pairs = new Map<string, Pair>();
   readonly #leaving = new AbortController();
   readonly #gone = Promise.withResolvers<Error | undefined>();
@@ -84,9 +84,11 @@ export class SpdyPortForward implements Link {
     pair[type] = stream;
     if (type === "error") stream.input.discard();
     const { error, data } = pair;
-    if (error === undefined || data === undefined) return true;
-    this.#pairs.delete(request);
-    clearTimeout(pair.timer);
+    if (error === undefined || data === undefined) {
+      stream.onReset(() => this.#forget(request, pair));
+      return true;
+    }
+    this.#forget(request, pair);
     void stream.accepted.then(() => this.#serve(error, data, port));
     return true;
   }
@@ -100,6 +102,12 @@ export class SpdyPortForward implements Link {
     const pair: Pair = { timer };
     this.#pairs.set(request, pair);
     return pair;
+  }
+
+  /** The pair is whole, or half of it was reset. */
+  #forget(request: string, pair: Pair): void {
+    clearTimeout(pair.timer);
+    if (this.#pairs.get(request) === pair) this.#pairs.delete(request);
   }
 
   /** Never rejects. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { SpdyClient } from "../../../src/streaming/spdy/client.fixture.ts";
+import { rstStatus, rstStream } from "../../../src/streaming/spdy/frame.ts";
 import { clientFrame } from "../../../src/streaming/websocket/frame.fixture.ts";
 import { FrameParser, opcode } from "../../../src/streaming/websocket/frame.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -213,6 +214,21 @@ describe.each([
     using session = await connect(url());
     const half = session.client.open({ streamtype: "error", requestid: "1", port: "80" });
     await session.client.until(() => session.client.reset.has(half));
+  });
+
+  it("forgets a stream that was reset before its partner came: its request id is free again", async () => {
+    const port = await listen(shout);
+    using session = await connect(url());
+    const { client } = session;
+    for (let i = 0; i < 100; i++) {
+      const half = client.open({ streamtype: "error", requestid: "0", port: "80" });
+      client.raw(rstStream(half, rstStatus.cancel));
+    }
+    const { data } = await pair(session, port, "0");
+    client.send(data, "again", true);
+    await client.until(() => client.ended.has(data));
+    expect(client.text(data)).toBe("AGAIN!");
+    expect(client.reset.size).toBe(0);
   });
 
   it("pairs the streams of clients from before request ids by their order", async () => {
