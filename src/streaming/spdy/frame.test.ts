@@ -70,6 +70,25 @@ describe("FrameParser", () => {
     ]);
   });
 
+  it("takes large control frames byte by byte at the cost of small ones", () => {
+    const parser = new frames.FrameParser({ control: () => {}, data: () => {} });
+    /** Least CPU time of several rounds of 64 KiB in frames of `size` bytes. */
+    const cost = (size: number) => {
+      const sent = Buffer.concat(
+        Array.from({ length: 65_536 / size }, () => frames.synStream(1, Buffer.alloc(size - 18))),
+      );
+      const rounds = Array.from({ length: 5 }, () => {
+        const before = process.cpuUsage();
+        for (let at = 0; at < sent.length; at++) parser.feed(sent.subarray(at, at + 1));
+        return process.cpuUsage(before).user;
+      });
+      return Math.min(...rounds);
+    };
+    const small = cost(64);
+    const large = cost(16_384);
+    expect(large).toBeLessThan(4 * small);
+  });
+
   const header = (version: number, type: number, length: number) => {
     const bytes = Buffer.alloc(8);
     bytes.writeUInt16BE(0x8000 | version, 0);

@@ -52,6 +52,7 @@ export class FrameParser {
   #headerHave = 0;
   /** What is left of the frame under way. */
   #left = 0;
+  /** Of a control frame that comes in pieces, as long as its header says. */
   #control: Buffer | undefined;
   #skip = false;
 
@@ -119,16 +120,11 @@ export class FrameParser {
     // A frame that lies whole in one piece is not copied.
     let payload = piece;
     if (this.#control !== undefined || !last) {
-      const have = this.#control?.length ?? 0;
-      const grown = Buffer.allocUnsafe(have + piece.length);
-      this.#control?.copy(grown);
-      piece.copy(grown, have);
-      payload = grown;
+      this.#control ??= Buffer.allocUnsafe(piece.length + this.#left);
+      payload = this.#control;
+      piece.copy(payload, payload.length - this.#left - piece.length);
     }
-    if (!last) {
-      this.#control = payload;
-      return;
-    }
+    if (!last) return;
     this.#control = undefined;
     this.#sink.control(this.#header.readUInt16BE(2), this.#header.readUInt8(4), payload);
   }
