@@ -128,7 +128,8 @@ export class SpdyPortForward implements Link {
       const client = { input: data.input, write: (bytes: Buffer) => data.write(bytes), end };
       if (!(await forward(client, connection, signal, false))) data.reset();
     } catch (fault) {
-      await error.write(Buffer.from(forwardFault(port, sandboxId, fault)));
+      // What the client itself gave up is no failure to tell.
+      if (!signal.aborted) await error.write(Buffer.from(forwardFault(port, sandboxId, fault)));
       data.reset();
     }
     error.end();

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { RuntimeError } from "../../../src/errors/runtime-error.ts";
 import { SpdyClient } from "../../../src/streaming/spdy/client.fixture.ts";
 import { rstStatus, rstStream } from "../../../src/streaming/spdy/frame.ts";
 import { clientFrame } from "../../../src/streaming/websocket/frame.fixture.ts";
@@ -164,6 +165,23 @@ describe.each([
     const { error, data } = await pair(session, port, "0");
     client.send(data, "x");
     await client.until(() => client.reset.has(data) && client.ended.has(error));
+    expect(client.text(error)).toBe("");
+  });
+
+  it("ends the error stream without a message when the client gave the connection up while it was made", async () => {
+    const dialled = Promise.withResolvers<void>();
+    const connectNever = async (_sandboxId: string, _port: number, signal: AbortSignal): Promise<never> => {
+      dialled.resolve();
+      await once(signal, "abort");
+      throw new RuntimeError("cancelled", "port_forward was given up");
+    };
+    await using slow = await serving({ dialer: { connect: connectNever } });
+    using session = await connect(slow.streaming.portForward({ sandboxId: "pod-1", ports: [] }));
+    const { client } = session;
+    const { error, data } = await pair(session, 80, "0");
+    await dialled.promise;
+    client.raw(rstStream(data, rstStatus.cancel));
+    await client.until(() => client.ended.has(error));
     expect(client.text(error)).toBe("");
   });
 
