@@ -83,7 +83,7 @@ async function copyInput(from: Readable, to: Duplex, keys: DetachKeys | undefine
     for await (const piece of from) {
       const { bytes, detached } = keys?.feed(piece as Buffer) ?? { bytes: piece as Buffer, detached: false };
       if (to.destroyed) return false;
-      if (bytes.length > 0 && !to.write(bytes)) await Promise.race([once(to, "drain"), once(to, "close")]);
+      if (bytes.length > 0 && !to.write(bytes)) await room(to);
       if (detached) return true;
     }
     to.end();
@@ -92,6 +92,17 @@ async function copyInput(from: Readable, to: Duplex, keys: DetachKeys | undefine
     to.end();
   }
   return false;
+}
+
+/** Resolves when `to` takes more, or is over. */
+async function room(to: Duplex): Promise<void> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  try {
+    await Promise.race([once(to, "drain", { signal }), once(to, "close", { signal })]);
+  } finally {
+    waiting.abort(); // the other one would listen for ever
+  }
 }
 
 async function copyOutput(from: Duplex, to: Writable): Promise<void> {

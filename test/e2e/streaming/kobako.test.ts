@@ -98,11 +98,10 @@ describe("kobako exec", () => {
 
   it("-i gives it input to its end", async () => {
     const { id } = await started();
-    expect(
-      await kobakoEnds(["exec", "-i", id, ...sh("wc -c; echo over")], "x".repeat(3_000_000)),
-    ).toMatchObject({
+    expect(await kobakoEnds(["exec", "-i", id, ...sh("wc -c; echo over")], "x".repeat(3_000_000))).toEqual({
       code: 0,
       stdout: "3000000\nover\n",
+      stderr: "",
     });
     // Without -i it has none.
     expect((await kobakoEnds(["exec", id, "cat"], "not me")).stdout).toBe("");
