@@ -6,7 +6,7 @@ import { Daemon } from "../client.ts";
 import { findContainer } from "../find.ts";
 import { runSession, type SessionFlags, sessionRequest } from "../stream/person.ts";
 
-/** Resolves with the container's exit code when it ended, 0 when the person left before. */
+/** Resolves with the container's exit code when it ended; when the person left before, with that of the leaving. */
 export async function attach(context: Context, ref: string, flags: SessionFlags): Promise<number> {
   using daemon = new Daemon(context.address);
   const { id: containerId, state } = await findContainer(daemon, ref);
@@ -17,9 +17,9 @@ export async function attach(context: Context, ref: string, flags: SessionFlags)
   const request = sessionRequest(context, flags);
   const { url } = await daemon.call(runtimeService.attach, { containerId, ...request });
   const end = await runSession(context, url, request, flags);
-  if (end === "detached") {
+  if (end.left) {
     context.stderr.write("\r\nleft: the container goes on\n");
-    return exitCode.ok;
+    return end.exitCode;
   }
   const { status } = await daemon.call(runtimeService.containerStatus, { containerId });
   return status?.state === ContainerState.CONTAINER_EXITED ? status.exitCode : exitCode.ok;

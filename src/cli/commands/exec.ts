@@ -35,10 +35,9 @@ export async function exec(
       ...request,
     });
     const end = await runSession(context, url, request, flags);
-    if (end !== "detached") return end.exitCode;
     // Nobody could come back to it: the daemon ends what its client leaves.
-    context.stderr.write("\r\nleft: the command was ended\n");
-    return exitCode.ok;
+    if (end.left) context.stderr.write("\r\nleft: the command was ended\n");
+    return end.exitCode;
   } catch (error) {
     // The command's own exit code must be told from ours.
     if (error instanceof CliError && error.exitCode === exitCode.failed)

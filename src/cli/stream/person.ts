@@ -1,6 +1,8 @@
 /** The person's side of a session: this program's standard streams, raw where a terminal is wanted. */
+import { constants } from "node:os";
 import type { Context } from "../cli.ts";
-import { type CommandStreams, runCommand, type CommandEnd } from "./command.ts";
+import { exitCode } from "../cli-error.ts";
+import { type CommandStreams, runCommand } from "./command.ts";
 import { DetachKeys, parseDetachKeys } from "./detach-keys.ts";
 
 export interface SessionFlags {
@@ -27,13 +29,20 @@ export function sessionRequest(context: Context, flags: SessionFlags): SessionRe
   return { stdin, stdout: true, stderr: !tty, tty };
 }
 
+/** How a session ended for this program. */
+export interface SessionEnd {
+  /** What it was told; of one that the person left 0, or 128 and the number of the signal that said so. */
+  readonly exitCode: number;
+  readonly left: boolean;
+}
+
 /** Runs a session with this program's streams. @throws CliError */
 export async function runSession(
   context: Context,
   url: string,
   { stdin, tty }: SessionRequest,
   flags: SessionFlags,
-): Promise<CommandEnd> {
+): Promise<SessionEnd> {
   const { stdin: input, stdout, stderr } = context;
   const isRaw = tty && stdin;
   const streams: CommandStreams = {
@@ -52,17 +61,18 @@ export async function runSession(
     detachKeys: isRaw ? new DetachKeys(parseDetachKeys(flags.detachKeys)) : undefined,
   };
   const stop = new AbortController();
-  const onSignal = () => stop.abort();
+  const stopped = Promise.withResolvers<SessionEnd>();
+  const onSignal = (signal: NodeJS.Signals) => {
+    stopped.resolve({ exitCode: 128 + constants.signals[signal], left: true });
+    stop.abort();
+  };
   // A terminal must be as it was before when this program ends.
   if (isRaw) input.setRawMode(true);
   process.once("SIGTERM", onSignal).once("SIGHUP", onSignal);
   try {
-    return await Promise.race([
-      runCommand(url, streams, stop.signal),
-      new Promise<"detached">((resolve) =>
-        stop.signal.addEventListener("abort", () => resolve("detached"), { once: true }),
-      ),
-    ]);
+    const end = await Promise.race([runCommand(url, streams, stop.signal), stopped.promise]);
+    if (end === "detached") return { exitCode: exitCode.ok, left: true };
+    return { left: false, ...end };
   } finally {
     process.off("SIGTERM", onSignal).off("SIGHUP", onSignal);
     if (isRaw) input.setRawMode(false);

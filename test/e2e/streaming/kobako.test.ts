@@ -140,6 +140,35 @@ describe("kobako exec", () => {
   });
 });
 
+describe.each([
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)("%s", (signal, code) => {
+  it("ends kobako exec, and the command with it, and is told from its success by the exit code", async () => {
+    const { id } = await started();
+    using session = new Session(["exec", id, ...sh("echo here; exec sleep 4243")]);
+    await session.says("here");
+    session.child.kill(signal);
+    expect(await inTime("its end", session.ended)).toBe(code);
+    expect(session.stderr).toContain("left: the command was ended");
+    await waitFor("the command to end", async () => {
+      const { stdout } = await kobakoEnds(["exec", id, "ps"]);
+      return !stdout.includes("sleep 4243");
+    });
+  });
+
+  it("ends kobako attach, not the container, with the same exit code", async () => {
+    const { id } = await started({ command: parrot, stdin: true });
+    using session = new Session(["attach", "-i", id]);
+    session.type("hello\n");
+    await session.says("you said hello");
+    session.child.kill(signal);
+    expect(await inTime("its end", session.ended)).toBe(code);
+    expect(session.stderr).toContain("left: the container goes on");
+    expect((await kobakoEnds(["exec", id, "true"])).code).toBe(0);
+  });
+});
+
 describe("kobako attach", () => {
   it("-i writes to the container, shows its answers, and ends with its exit code", async () => {
     const { id } = await started({ command: parrot, stdin: true });
