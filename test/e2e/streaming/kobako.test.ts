@@ -1,5 +1,5 @@
 /** exec, attach and port-forward as a person with the kobako command uses them. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, readlink, rename, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -24,7 +24,7 @@ class Session implements Disposable {
   stdout = "";
   stderr = "";
 
-  /** With `terminal` it has one of 99 columns and 33 rows, by script(1). */
+  /** With `terminal` it has one of 99 columns and 33 rows, by script(1), whose path is said first. */
   constructor(args: readonly string[], o: { terminal?: boolean } = {}) {
     const env = { ...process.env, KOBAKO_ADDRESS: `unix://${node().daemon.socket}` };
     const quoted = [kobako, ...args].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(" ");
@@ -33,7 +33,7 @@ class Session implements Disposable {
       o.terminal === true
         ? spawn(
             "script",
-            ["-qec", `stty cols 99 rows 33; ${quoted}; echo "code $?"; stty -a`, "/dev/null"],
+            ["-qec", `tty; stty cols 99 rows 33; ${quoted}; echo "code $?"; stty -a`, "/dev/null"],
             limit,
           )
         : spawn(kobako, [...args], limit);
@@ -124,6 +124,22 @@ describe("kobako exec", () => {
     expect(await session.ended).toBe(0);
     // The terminal is as it was.
     expect(session.stdout).toMatch(/ echo /);
+  });
+
+  it("-it tells the command of each new size of the terminal", async () => {
+    const { id } = await started();
+    const script =
+      'trap \'stty size; [ "$(stty size)" = "44 111" ] && exit 7\' WINCH; echo ready; while :; do sleep 0.1; done';
+    using session = new Session(["exec", "-it", id, ...sh(script)], { terminal: true });
+    await session.says("ready");
+    const [terminal = ""] = /\/dev\/pts\/\d+/.exec(session.stdout) ?? [];
+    const resize = (columns: number, rows: number) =>
+      execFileSync("stty", ["-F", terminal, "cols", `${columns}`, "rows", `${rows}`]);
+    resize(70, 20);
+    await session.says("20 70");
+    resize(111, 44);
+    await session.says("44 111");
+    await session.says("code 7");
   });
 
   it("-it is left by ctrl-p ctrl-q, which ends the command", async () => {
