@@ -10,6 +10,7 @@ import type { TestDaemon } from "../../support/daemon.ts";
 import { expectAgreement } from "../../support/oracle.ts";
 import { container, exec, output, runPod, startContainer } from "../../support/pods.ts";
 import { scale } from "../../support/scale.ts";
+import { within } from "../../support/slowness.ts";
 import { openStreams, RawWebSocket, type Spdy, spdy } from "../../support/stream-clients.ts";
 import { useNode } from "../../support/use-node.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -40,6 +41,25 @@ async function spdyExec(daemon: TestDaemon, id: string, ...command: string[]): P
 async function count(daemon: TestDaemon, id: string, text: string): Promise<number> {
   const pattern = `[${text[0]}]${text.slice(1)}`;
   return Number(await output(daemon, id, `ps | grep -c '${pattern}' || true`));
+}
+
+/** The processor time that each of `pids` (text for a shell) has used. */
+function ticksOf(daemon: TestDaemon, id: string, pids: string): Promise<string> {
+  return output(daemon, id, `for p in ${pids}; do cut -d' ' -f14,15 /proc/$p/stat; done`);
+}
+
+/** Waits until there are `count` and none uses the processor any more. Resolves with what they have used. */
+async function allWait(daemon: TestDaemon, id: string, pids: string, count: number): Promise<string> {
+  await waitFor("all to run", async () => (await ticksOf(daemon, id, pids)).split("\n").length === count);
+  let last = "";
+  const wait = async () => {
+    const now = await ticksOf(daemon, id, pids);
+    const still = now === last;
+    last = now;
+    return still;
+  };
+  await waitFor("all to wait", wait, { intervalMs: 500, timeoutMs: 60_000 });
+  return last;
 }
 
 describe.each(transports)("by %s", (transport) => {
@@ -85,25 +105,37 @@ describe.each(transports)("by %s", (transport) => {
       if ("client" in session)
         for (const streamtype of ["error", "stdin", "stdout"]) session.client.open({ streamtype });
     }
-    const ticks = async () =>
-      await output(daemon, id, "for p in $(pidof yes); do cut -d' ' -f14,15 /proc/$p/stat; done");
-    await waitFor("all to run", async () => (await ticks()).split("\n").length === count);
-    let last = "";
-    await waitFor(
-      "all to wait",
-      async () => {
-        const now = await ticks();
-        const still = now === last;
-        last = now;
-        return still;
-      },
-      { intervalMs: 500, timeoutMs: 60_000 },
-    );
+    const last = await allWait(daemon, id, "$(pidof yes)", count);
     await delay(scale(0, 600_000));
-    expect(await ticks()).toBe(last);
+    expect(await ticksOf(daemon, id, "$(pidof yes)")).toBe(last);
     const [ofDaemon = 0, ...ofMonitors] = memory.growth;
     expect(ofDaemon).toBeLessThan(4 * count);
     expect(Math.max(...ofMonitors)).toBeLessThan(4 * count);
+  });
+});
+
+describe("single bytes", () => {
+  it("that nobody reads stop their process, and hold nothing up when their clients leave (S5)", async () => {
+    const { daemon, id } = await started();
+    const script = "echo $$ >> /tmp/pids; while :; do printf x; done";
+    const total = 5;
+    using sessions = new DisposableStack();
+    for (let i = 0; i < total; i++) {
+      const url = await execUrl(daemon, id, "/bin/sh", "-c", script);
+      const session = sessions.use(await spdy(url, { read: false }));
+      session.connection.socket.pause();
+      for (const streamtype of ["error", "stdin", "stdout"]) session.client.open({ streamtype });
+    }
+    await allWait(daemon, id, "$(cat /tmp/pids)", total);
+    sessions.dispose();
+    let slowestMs = 0;
+    await waitFor("their end", async () => {
+      const before = performance.now();
+      await daemon.client.version({});
+      slowestMs = Math.max(slowestMs, performance.now() - before);
+      return (await count(daemon, id, "do printf")) === 0;
+    });
+    expect(slowestMs).toBeLessThan(within(500));
   });
 });
 
