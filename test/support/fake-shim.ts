@@ -41,6 +41,7 @@ export type FakeMode =
   | "fails" // start ends with an error
   | "version-9"
   | "grpc"
+  | "deletes-together" // `delete` ends once it is run for two containers, and gives 9
   | "dies-at-create"
   | "dies-at-start";
 
@@ -337,6 +338,10 @@ function key(id: string, execId = ""): string {
   return execId === "" ? id : `${id}/${execId}`;
 }
 
+function deletions(): number {
+  return readFileSync(process.env.FAKE_CALLS ?? "/dev/null", "utf8").split('"method":"delete"').length - 1;
+}
+
 function answerOf(mode: FakeMode, path: string): Buffer | string {
   switch (mode) {
     case "json":
@@ -374,7 +379,8 @@ async function main(): Promise<void> {
   }
   if (action === "delete") {
     note({ method: "delete", cwd: process.cwd() });
-    process.stdout.write(api.DeleteResponse.encode({ exitStatus: 137 }));
+    if (mode === "deletes-together") while (deletions() < 2) await new Promise((go) => setTimeout(go, 5));
+    process.stdout.write(api.DeleteResponse.encode({ exitStatus: mode === "deletes-together" ? 9 : 137 }));
     return;
   }
   if (mode === "hangs") await new Promise((resolve) => setTimeout(resolve, 600_000));

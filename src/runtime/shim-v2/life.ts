@@ -5,7 +5,6 @@
 import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { Log } from "../../log/log.ts";
 import { type MountInit, timestampNs } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxEvent, SandboxSpec } from "../handler.ts";
@@ -15,13 +14,15 @@ import { blockMount } from "./disk.ts";
 import { lastingCaller } from "./lasting.ts";
 import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
 import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
-import { agree, killedCode, killMs, tellExit } from "./recovery.ts";
+import { agree, killMs, tellExit } from "./recovery.ts";
 import { isFinished } from "./refusal.ts";
 import { sandboxSpec } from "./spec.ts";
 import { Task } from "./task.ts";
 
 /** A container's end is waited for as long as it lives. */
 const foreverMs = 0x7fff_ffff;
+/** For a dead shim's program to end a container. */
+const lostMs = 60_000;
 /** For a program of a few KiB. */
 const sandboxDiskBytes = 8 << 20;
 
@@ -32,7 +33,6 @@ export interface ShimSandboxOptions extends ShimProgramOptions {
   /** Root filesystems are block devices of this size; undefined: overlay mounts. */
   readonly diskBytes: number | undefined;
   readonly logFlush: LogFlush | undefined;
-  readonly log: Log;
 }
 
 export class ShimLife {
@@ -46,6 +46,8 @@ export class ShimLife {
   #task: Task | undefined;
   /** Of a shim that this daemon starts. */
   #starting: Promise<Task> | undefined;
+  /** Containers that are ended without it. */
+  readonly #alone = new Map<string, Promise<void>>();
   /** True from the first sign of its end that was asked for. */
   #ending = false;
 
@@ -168,23 +170,26 @@ export class ShimLife {
     const { log } = this.#options;
     log.warn({ sandbox: this.#record.id, error }, "shim is lost: its containers are ended");
     this.#ending = true;
-    const signal = AbortSignal.timeout(60_000);
-    const { containers } = await this.#monitor.state(signal);
-    for (const { id, phase } of containers) {
-      if (phase === "prepared" || phase === "exited") continue;
-      const code = await this.program.cleanUp(id, signal).catch((cause: unknown) => {
-        log.warn({ container: id, error: cause }, "a dead shim's container is not cleaned up");
-        return killedCode;
-      });
-      await this.#monitor.request("exited", { container: id, exit_code: code }, signal);
+    try {
+      const { containers } = await this.#monitor.state(AbortSignal.timeout(killMs));
+      const left = containers.filter(({ phase }) => phase !== "prepared" && phase !== "exited");
+      await Promise.all(left.map(({ id }) => this.quietly(this.endAlone(id, lostMs))));
+      if (this.#record.sandboxed) await this.program.endAlone(this.#record.id, lostMs);
+    } finally {
+      this.#onEvent({ type: "pause-exit" });
     }
-    if (this.#record.sandboxed)
-      await this.program
-        .cleanUp(this.#record.id, signal)
-        .catch((cause: unknown) =>
-          log.warn({ sandbox: this.#record.id, error: cause }, "a dead shim's sandbox is not cleaned up"),
-        );
-    this.#onEvent({ type: "pause-exit" });
+  }
+
+  /** Ends a container without its shim, and tells the monitor. */
+  endAlone(id: string, withinMs: number): Promise<void> {
+    const under = this.#alone.get(id);
+    if (under !== undefined) return under;
+    const work = this.program
+      .endAlone(id, withinMs)
+      .then((code) => tellExit(this.#monitor, id, code, 0n, AbortSignal.timeout(killMs)))
+      .finally(() => this.#alone.delete(id));
+    this.#alone.set(id, work);
+    return work;
   }
 
   /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */

@@ -2,8 +2,12 @@
  * The program of a shim, run once by the pod's monitor, in the pod's cgroup: `start` begins the shim that serves, `delete`
  * ends a container whose shim is dead.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors/runtime-error.ts";
+import type { Log } from "../../log/log.ts";
+import type { OciSpec } from "../../oci/runtime-spec.ts";
+import { run } from "../../process/spawn.ts";
 import { searchPath } from "../../process/tool.ts";
 import { DeleteResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
@@ -18,6 +22,7 @@ import {
   shown,
 } from "./bootstrap.ts";
 import type { ShimOptions } from "./options.ts";
+import { killedCode, killMs } from "./recovery.ts";
 import type { PodNamespacePaths } from "./spec.ts";
 
 /** Our containers are in a namespace of their own beside containerd's. */
@@ -28,6 +33,7 @@ export interface ShimProgramOptions {
   readonly monitorBinary: string;
   readonly options: ShimOptions;
   readonly timeoutMs: number;
+  readonly log: Log;
 }
 
 /** For what copies an image on a slow disk; a kubelet waits two minutes for CreateContainer. */
@@ -61,9 +67,25 @@ export class ShimProgram {
     return parseBootstrap(answer.stdout);
   }
 
-  /** The shim's program ends a container whose shim is dead. Gives the exit code that it found. */
-  async cleanUp(id: string, signal: AbortSignal): Promise<number> {
-    const bundle = shimBundle(join(this.#monitor.identity.runDir, id.slice(0, 16)), id);
+  /**
+   * Ends a container whose shim is dead or does not answer: the shim's program does that, and where it fails, or takes
+   * longer than `withinMs`, the container's cgroup is killed. Gives the exit code. Never rejects.
+   */
+  async endAlone(id: string, withinMs: number): Promise<number> {
+    const { log } = this.#options;
+    try {
+      return await this.#cleanUp(id, AbortSignal.timeout(withinMs));
+    } catch (error) {
+      log.warn({ container: id, error }, "a container is not cleaned up by its shim's program: it is killed");
+    }
+    await this.endContainerCgroup(id, AbortSignal.timeout(killMs)).catch((error: unknown) =>
+      log.error({ container: id, error }, "processes of a container may stay"),
+    );
+    return killedCode;
+  }
+
+  async #cleanUp(id: string, signal: AbortSignal): Promise<number> {
+    const bundle = this.#bundle(id);
     const { code, stdout, stderr } = await this.#run("delete", id, bundle, signal);
     if (code !== 0) throw new RuntimeError("internal", `delete ended with code ${code}: ${shown(stderr)}`);
     return DeleteResponse.decode(stdout).exitStatus & 255;
@@ -108,9 +130,20 @@ export class ShimProgram {
   }
 
   /** Kills what is in a cgroup and removes it; one that is not there is success. */
-  async endCgroup(path: string, signal: AbortSignal): Promise<void> {
-    const { code, stderr } = await this.tool([this.#options.monitorBinary, "--end-cgroup", path], {}, signal);
+  async #endCgroup(path: string, signal: AbortSignal): Promise<void> {
+    // Not one of the shim's processes: the end of the pod would kill it while the cgroup is frozen, which then stays.
+    const { code, stderr } = await run(this.#options.monitorBinary, ["--end-cgroup", path], {}, signal);
     if (code !== 0) throw new RuntimeError("internal", `cgroup ${path} stays: ${shown(stderr)}`);
+  }
+
+  /** The cgroup of a container; one of which none is known is success. */
+  async endContainerCgroup(id: string, signal: AbortSignal): Promise<void> {
+    const cgroup = cgroupOf(this.#bundle(id));
+    if (cgroup !== undefined) await this.#endCgroup(cgroup, signal);
+  }
+
+  #bundle(id: string): string {
+    return shimBundle(join(this.#monitor.identity.runDir, id.slice(0, 16)), id);
   }
 
   async #run(action: "start" | "delete", id: string, bundle: string, signal: AbortSignal): Promise<Run> {
@@ -160,4 +193,12 @@ export class ShimProgram {
  */
 export function shimBundle(bundle: string, id: string): string {
   return join(bundle, id);
+}
+
+/** What the bundle's configuration says; undefined: none is written, or it is no path (a scope of systemd's). */
+function cgroupOf(bundle: string): string | undefined {
+  const file = join(bundle, "config.json");
+  if (!existsSync(file)) return undefined;
+  const { linux } = JSON.parse(readFileSync(file, "utf8")) as OciSpec;
+  return linux.cgroupsPath.startsWith("/") ? linux.cgroupsPath : undefined;
 }

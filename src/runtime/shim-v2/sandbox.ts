@@ -3,11 +3,11 @@
  * processes. What the monitor says of a container stands; the shim is asked where the monitor can't know.
  * Never: takes a pid that a shim tells for a process of this host, unless that process is in the container's cgroup.
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import type { OciResources, OciSpec } from "../../oci/runtime-spec.ts";
+import type { OciResources } from "../../oci/runtime-spec.ts";
 import { processStartTime } from "../../process/stat.ts";
 import { type MountInit, TaskStatus } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
@@ -134,7 +134,8 @@ export class ShimSandbox implements RuntimeSandbox {
   #deleteEnded(id: string): void {
     const { task } = this.#life;
     const container = this.#container(id);
-    if (task === undefined || container.neverRan || container.deletion !== undefined) return;
+    if (task === undefined || container.neverRan || container.givenUp || container.deletion !== undefined)
+      return;
     container.deletion = deleteTask(task, id, AbortSignal.timeout(this.#options.timeoutMs)).then(
       () => true,
       (error: unknown) => {
@@ -389,7 +390,8 @@ export class ShimSandbox implements RuntimeSandbox {
       async (byShim) => {
         if (byShim) return;
         container.givenUp = true;
-        await this.#endCgroup(id, signal);
+        // gVisor's shim would wait for it at the end of the sandbox, for seconds.
+        await this.#life.program.endContainerCgroup(id, signal);
       },
     );
     container.deletion = ending.then(
@@ -398,20 +400,6 @@ export class ShimSandbox implements RuntimeSandbox {
     );
     await ending;
   }
-
-  /** What the shim does not remove any more: gVisor's would wait for it at the end of the sandbox, for seconds. */
-  async #endCgroup(containerId: string, signal: AbortSignal): Promise<void> {
-    const cgroup = cgroupOf(join(this.identity.runDir, containerId.slice(0, 16)));
-    if (cgroup !== undefined) await this.#life.program.endCgroup(cgroup, signal);
-  }
-}
-
-/** What the bundle's configuration says; undefined: none is written, or it is no path (a scope of systemd's). */
-function cgroupOf(bundle: string): string | undefined {
-  const file = join(bundle, "config.json");
-  if (!existsSync(file)) return undefined;
-  const { linux } = JSON.parse(readFileSync(file, "utf8")) as OciSpec;
-  return linux.cgroupsPath.startsWith("/") ? linux.cgroupsPath : undefined;
 }
 
 /** Whether `pid` is a process of this host in the cgroup that was asked for: then it is the container's. */

@@ -1,15 +1,15 @@
 /** Real shims whose daemon, monitor or shim is killed: no log line and no exit is lost, nothing is left behind. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { connectMonitor } from "../../../src/runtime/builtin.ts";
 import { asObject, list } from "../../../src/runtime/monitor/protocol.ts";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import { cgroups, monitorBinary, type TestContainer, TestPod, within } from "../../contract/handler/pod.ts";
-import { fileDir } from "../../support/file-dir.ts";
+import { fileDir, testDir } from "../../support/file-dir.ts";
 import { runscShim, toolPaths } from "../../support/shims.ts";
 import type { ClientOrder } from "./shim-client.ts";
 
@@ -67,10 +67,8 @@ describe.each([
   ["containerd-shim-runsc-v1", runsc],
 ] as const)("%s", (name, find) => {
   const settings = { name, ...find(), timeoutMs: 30_000, monitorBinary };
-  const handler = new ShimHandler({
-    ...settings,
-    log: pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" }),
-  });
+  const log = pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" });
+  const handler = new ShimHandler({ ...settings, log });
   const start = () => TestPod.start(handler);
 
   it("loses no line and no exit while the daemon is away", async () => {
@@ -183,6 +181,21 @@ describe.each([
     process.kill(await shimPid(pod), "SIGKILL");
     await pod.reconnect();
     expect(pod.sandbox.initial.containers).toMatchObject([{ id: made.id, phase: "exited", exitCode: 137 }]);
+  });
+
+  it("that is killed, and whose program can't clean up, leaves no process of a container", async () => {
+    const program = join(testDir("no-delete"), basename(settings.path));
+    writeFileSync(
+      program,
+      `#!/bin/sh\nfor last; do :; done\n[ "$last" = delete ] && exit 1\nexec ${settings.path} "$@"\n`,
+      { mode: 0o755 },
+    );
+    const careless = new ShimHandler({ ...settings, path: program, log });
+    await using pod = await TestPod.start(careless);
+    const made = await pod.shell("sleep 100");
+    process.kill(await shimPid(pod), "SIGKILL");
+    expect(await made.exited()).toMatchObject({ exitCode: 137 });
+    expect(cgroups.exists(made.spec.linux.cgroupsPath)).toBe(false);
   });
 
   it("whose monitor is killed is ended, and leaves no process and no mount", async () => {

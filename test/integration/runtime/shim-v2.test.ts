@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { collectExec } from "../../../src/runtime/exec-output.ts";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
 import type { ShimSandbox } from "../../../src/runtime/shim-v2/sandbox.ts";
-import { monitorBinary, TestPod, within } from "../../contract/handler/pod.ts";
+import { cgroups, monitorBinary, TestPod, within } from "../../contract/handler/pod.ts";
 import { type FakeMode, fakeShim } from "../../support/fake-shim.ts";
 import { testDir } from "../../support/file-dir.ts";
 
@@ -15,6 +15,13 @@ function setUp(mode: FakeMode, options: Record<string, string> = {}, timeoutMs =
   const log = pino({ level: process.env.KOBAKO_TEST_LOG ?? "silent" });
   const handler = new ShimHandler({ name: "vm", path, options, timeoutMs, monitorBinary, log });
   return { handler, calls, start: () => TestPod.start(handler) };
+}
+
+/** The process that serves the task API. */
+async function shimPid(pod: TestPod): Promise<number> {
+  for (const pid of await cgroups.processes(pod.spec.shimCgroup))
+    if (readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").includes("serve")) return pid;
+  throw new Error("no shim runs");
 }
 
 describe("a shim as those of VMs", () => {
@@ -232,6 +239,15 @@ describe("a shim that misbehaves", () => {
       await expect.poll(() => pod.events.some(({ type }) => type === "pause-exit")).toBe(true);
     },
   );
+
+  it("and dies has its containers ended side by side", async () => {
+    const { start } = setUp("deletes-together", { sandbox_container: "false" }, 3_000);
+    await using pod = await start();
+    const both = [await pod.shell("sleep 100"), await pod.shell("sleep 100")];
+    process.kill(await shimPid(pod), "SIGKILL");
+    for (const made of both) expect(await made.exited()).toMatchObject({ exitCode: 9 });
+    await expect.poll(() => pod.events.some(({ type }) => type === "pause-exit")).toBe(true);
+  });
 
   it("and tells of no end by events is waited for", async () => {
     const { start } = setUp("mute-events");
