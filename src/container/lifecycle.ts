@@ -139,8 +139,14 @@ export class ContainerLifecycle implements SandboxContainers {
       return;
     }
     if (container.state !== "created" && graceMs > 0) {
-      const lives = await this.#endings.ask(connection, id, signalNumber(container.stopSignal), signal);
-      if (!lives || (await this.#endings.wait(id, graceMs, signal))) return;
+      const asked = this.#endings.ask(connection, id, signalNumber(container.stopSignal), signal);
+      const lives = await asked.catch((error: unknown) => {
+        // Nobody has answered for so long: it is killed now.
+        if (error instanceof RuntimeError && error.kind === "deadline-exceeded" && !signal.aborted)
+          return undefined;
+        throw error;
+      });
+      if (lives === false || (lives && (await this.#endings.wait(id, graceMs, signal)))) return;
     }
     await this.#endings.kill(connection, id, signal);
   }

@@ -29,6 +29,11 @@ export function isFinished(error: RuntimeError): boolean {
   );
 }
 
+/** Whether a call had no answer in its time. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof RuntimeError && error.kind === "deadline-exceeded";
+}
+
 /** An error in one line, for a message. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

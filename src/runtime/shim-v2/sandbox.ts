@@ -39,8 +39,8 @@ import { ShimLife, type ShimSandboxOptions } from "./life.ts";
 import { parseUsage } from "./metrics.ts";
 import { shimBundle } from "./program.ts";
 import type { ShimRecord } from "./record.ts";
-import { killedCode, tellExit } from "./recovery.ts";
-import { asked, criuComplaint, errorLine, isFinished, isProgramFault } from "./refusal.ts";
+import { killedCode, killMs, tellExit } from "./recovery.ts";
+import { asked, criuComplaint, errorLine, isFinished, isProgramFault, isUnanswered } from "./refusal.ts";
 import { overlayMount } from "./rootfs.ts";
 import { shimSpec } from "./spec.ts";
 import { ShimStreams } from "./streams.ts";
@@ -267,16 +267,20 @@ export class ShimSandbox implements RuntimeSandbox {
         now === undefined ? "not-found" : "failed-precondition",
         `container ${id} ${now === undefined ? "does not exist" : "has exited"}`,
       );
+    const kills = request.signal === 9;
+    const soon = kills ? AbortSignal.any([signal, AbortSignal.timeout(killMs)]) : signal;
     try {
-      await signalTask(this.#life.live(), { id }, request.signal, request.all, signal);
+      await signalTask(this.#life.live(), { id }, request.signal, request.all, soon);
       // What never ran has no end that every shim would tell.
-      if (now.phase === "created" && request.signal === 9)
-        await tellExit(this.#monitor, id, killedCode, 0n, signal);
+      if (now.phase === "created" && kills) await tellExit(this.#monitor, id, killedCode, 0n, signal);
     } catch (error) {
       if (error instanceof RuntimeError && (error.kind === "not-found" || isFinished(error))) {
         throw new RuntimeError("failed-precondition", `container ${id} has exited`, { cause: error });
       }
-      throw error;
+      if (!kills || signal.aborted || !(soon.aborted || isUnanswered(error))) throw error;
+      this.#life.report(`kill container ${id}: it is ended without the shim`, error);
+      this.#container(id).givenUp = true;
+      await this.#life.endAlone(id, killMs);
     }
   }
 

@@ -183,6 +183,23 @@ describe.each([
     expect(pod.sandbox.initial.containers).toMatchObject([{ id: made.id, phase: "exited", exitCode: 137 }]);
   });
 
+  it("that hangs is done without: its container and its pod end, and nothing stays", async () => {
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    const { identity } = pod.sandbox;
+    pod.sandbox.close();
+    const impatient = new ShimHandler({ ...settings, timeoutMs: 2_000, log });
+    pod.sandbox = await impatient.connect(identity, (event) => pod.events.push(event), within());
+    process.kill(await shimPid(pod), "SIGSTOP");
+    await pod.sandbox.kill({ containerId: made.id, signal: 9, all: true }, within());
+    expect(await made.exited()).toMatchObject({ exitCode: 137 });
+    await pod.sandbox.delete(made.id, within());
+    await pod.sandbox.shutdown(within());
+    expect(await shimProcesses(pod)).toEqual([]);
+    expect(mountsOf(pod)).toEqual([]);
+    expect(cgroups.exists(made.spec.linux.cgroupsPath)).toBe(false);
+  });
+
   it("that is killed, and whose program can't clean up, leaves no process of a container", async () => {
     const program = join(testDir("no-delete"), basename(settings.path));
     writeFileSync(
