@@ -19,6 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { constants, openSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { RuntimeError } from "../../src/errors/runtime-error.ts";
 import { TtrpcClient } from "../../src/ttrpc/client.ts";
@@ -32,6 +33,7 @@ export type FakeMode =
   | "late-exit" // says that a container has stopped before it knows how: its end is told once that was said
   | "oom" // ends come after a shortage of memory
   | "mute-events" // ends of processes are told to those who wait only
+  | "babbles" // answers Stats with what is no ttrpc; tells ends to those who wait only
   | "slow" // every call takes a while
   | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
   | "hangs" // start never ends
@@ -299,7 +301,7 @@ class FakeTask {
   }
 
   #publish(id: string, code: number, atNs: bigint): void {
-    if (this.#mode === "mute-events") return;
+    if (this.#mode === "mute-events" || this.#mode === "babbles") return;
     const [containerId = "", execId] = id.split("/");
     const value = api.TaskExit.encode({
       containerId,
@@ -370,8 +372,18 @@ async function main(): Promise<void> {
   }
   if (action === "serve") {
     if (mode === "no-ttrpc") {
-      const { createServer } = await import("node:net");
       createServer((peer) => peer.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(socket);
+    } else if (mode === "babbles") {
+      await TtrpcServer.listen(`${socket}.own`, new FakeTask(mode).services());
+      createServer((peer) => {
+        const own = connect(`${socket}.own`);
+        own.pipe(peer);
+        peer.on("data", (bytes) => {
+          if (bytes.includes("Stats")) peer.write(Buffer.alloc(64, 0xff));
+          else own.write(bytes);
+        });
+        peer.on("error", () => {}).on("close", () => own.destroy());
+      }).listen(socket);
     } else await TtrpcServer.listen(socket, new FakeTask(mode).services());
     process.send?.("serving");
     process.disconnect?.();

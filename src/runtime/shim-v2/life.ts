@@ -4,6 +4,7 @@
  */
 import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 import { type MountInit, timestampNs } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
@@ -15,12 +16,19 @@ import { lastingCaller } from "./lasting.ts";
 import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
 import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
 import { agree, killMs, tellExit } from "./recovery.ts";
-import { isFinished } from "./refusal.ts";
+import { isFinished, isUnanswered } from "./refusal.ts";
 import { sandboxSpec } from "./spec.ts";
 import { Task } from "./task.ts";
 
 /** A container's end is waited for as long as it lives. */
 const foreverMs = 0x7fff_ffff;
+/** From one connection that ended to the next, at least. */
+const againMs = 1_000;
+/** For a shim to say who it is. */
+const reachMs = 5_000;
+/** One that is ending may take a connection that it does not serve any more. */
+const reachTries = 3;
+const reachPauseMs = 200;
 /** For a dead shim's program to end a container. */
 const lostMs = 60_000;
 /** For a program of a few KiB. */
@@ -46,6 +54,9 @@ export class ShimLife {
   #task: Task | undefined;
   /** Of a shim that this daemon starts. */
   #starting: Promise<Task> | undefined;
+  #connectedAtMs = -againMs;
+  /** Of the shim that is dead: what is done about it. */
+  #loss: Promise<void> | undefined;
   /** Containers that are ended without it. */
   readonly #alone = new Map<string, Promise<void>>();
   /** True from the first sign of its end that was asked for. */
@@ -158,18 +169,76 @@ export class ShimLife {
   #attend(task: Task): void {
     this.#task = task;
     void task.closed.then((error) => {
-      if (error === undefined || this.#ending || this.#over.signal.aborted) return;
-      this.#lost(error).catch((cause: unknown) =>
-        this.#options.log.error({ sandbox: this.#record.id, error: cause }, "end what a dead shim left"),
+      if (error === undefined || this.#isOver()) return;
+      this.#takeUpAgain(task, error).catch((cause: unknown) =>
+        this.#options.log.error({ sandbox: this.#record.id, error: cause }, "after the end of a connection"),
       );
     });
   }
 
-  /** The shim is dead: its containers are ended by its program, and their ends recorded. */
-  async #lost(error: Error): Promise<void> {
-    const { log } = this.#options;
-    log.warn({ sandbox: this.#record.id, error }, "shim is lost: its containers are ended");
+  #isOver(): boolean {
+    return this.#ending || this.#over.signal.aborted;
+  }
+
+  /** The connection ended. That is the shim's death where nobody answers on another one. */
+  async #takeUpAgain(task: Task, error: Error): Promise<void> {
+    const { id, sandboxed } = this.#record;
+    this.#options.log.warn({ sandbox: id, error }, "connection to the shim ended");
+    const early = this.#connectedAtMs + againMs - performance.now();
+    if (early > 0) await setTimeout(early, undefined, { ref: false });
+    try {
+      await this.#reach(async () => {
+        await task.reconnect(AbortSignal.timeout(reachMs));
+        return task;
+      });
+    } catch {
+      if (!this.#isOver()) await this.#lost(error);
+      return;
+    }
+    if (this.#isOver()) {
+      task.close();
+      return;
+    }
+    this.#connectedAtMs = performance.now();
+    this.#attend(task);
+    if (sandboxed) this.#watchSandboxContainer(task, id);
+    const { containers } = await this.#monitor.state(AbortSignal.timeout(killMs));
+    for (const container of containers) if (container.phase === "running") this.watch(task, container.id);
+  }
+
+  /**
+   * A connection on which the shim answers, or takes its time: one that hangs is no dead one.
+   * @throws RuntimeError when nobody listens, or who listens is no shim.
+   */
+  async #reach(connect: () => Promise<Task>): Promise<Task> {
+    for (let left = reachTries; ; left--) {
+      const task = await connect();
+      const soon = AbortSignal.timeout(reachMs);
+      try {
+        await task.connectTask(this.#record.id, soon);
+        return task;
+      } catch (error) {
+        if (soon.aborted || isUnanswered(error)) {
+          this.report("it does not say who it is", error);
+          return task;
+        }
+        task.close();
+        if (left === 1 || this.#isOver()) throw error;
+      }
+      await setTimeout(reachPauseMs);
+    }
+  }
+
+  /** The shim is dead: its containers are ended by its program, and their ends recorded. Once. */
+  #lost(error: Error): Promise<void> {
+    this.#loss ??= this.#endLost(error);
+    return this.#loss;
+  }
+
+  async #endLost(error: Error): Promise<void> {
+    this.#options.log.warn({ sandbox: this.#record.id, error }, "shim is lost: its containers are ended");
     this.#ending = true;
+    this.#task?.close();
     try {
       const { containers } = await this.#monitor.state(AbortSignal.timeout(killMs));
       const left = containers.filter(({ phase }) => phase !== "prepared" && phase !== "exited");
@@ -195,11 +264,16 @@ export class ShimLife {
   /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
   async takeUp(neverRan: (containerId: string) => void, signal: AbortSignal): Promise<void> {
     const { id, address, sandboxed } = this.#record;
+    let task: Task;
     try {
       if (address === undefined) throw new RuntimeError("not-found", "the shim never told its address");
-      const task = await this.#connect(address, signal);
+      task = await this.#reach(() => this.#connect(address, signal));
+    } catch (error) {
+      await this.#lost(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    try {
       this.#attend(task);
-      await task.connectTask(id, signal);
       if (sandboxed) this.#watchSandboxContainer(task, id);
       await agree(task, this.#monitor, signal, {
         runs: (containerId) => this.watch(task, containerId),
@@ -211,8 +285,8 @@ export class ShimLife {
         },
       });
     } catch (error) {
-      this.#task?.close();
-      await this.#lost(error instanceof Error ? error : new Error(String(error)));
+      this.leave(); // the monitor does not answer
+      throw error;
     }
   }
 

@@ -14,27 +14,26 @@ export interface ProcessRef {
 }
 
 export class Task {
-  /** Settles when the connection to the shim ended. Never rejects. */
-  readonly closed: Promise<Error | undefined>;
-  readonly #client: TtrpcClient;
+  #client: TtrpcClient;
+  readonly #address: ShimAddress;
   readonly #service: string;
   readonly #namespace: string;
   readonly #timeoutMs: number;
-  readonly #lasting: (container: string) => Caller;
+  readonly #lasting: ((container: string) => Caller) | undefined;
 
   private constructor(
     client: TtrpcClient,
     address: ShimAddress,
     namespace: string,
     timeoutMs: number,
-    lasting: (container: string) => Caller,
+    lasting: ((container: string) => Caller) | undefined,
   ) {
     this.#client = client;
+    this.#address = address;
     this.#lasting = lasting;
     this.#service = api.service.task(address.version);
     this.#namespace = namespace;
     this.#timeoutMs = timeoutMs;
-    this.closed = client.closed;
   }
 
   /** `lasting`: who makes the calls that must not end with this process; undefined: none of them will be made. */
@@ -46,7 +45,18 @@ export class Task {
     lasting?: (container: string) => Caller,
   ): Promise<Task> {
     const client = await TtrpcClient.connect(address.path, signal);
-    return new Task(client, address, namespace, timeoutMs, lasting ?? (() => client));
+    return new Task(client, address, namespace, timeoutMs, lasting);
+  }
+
+  /** Settles when the present connection to the shim ended. Never rejects. */
+  get closed(): Promise<Error | undefined> {
+    return this.#client.closed;
+  }
+
+  /** A new connection, in place of the one that ended. */
+  async reconnect(signal: AbortSignal): Promise<void> {
+    this.#client.close();
+    this.#client = await TtrpcClient.connect(this.#address.path, signal);
   }
 
   close(): void {
@@ -62,7 +72,7 @@ export class Task {
   }
   create(request: api.CreateTaskRequestInit, signal: AbortSignal): Promise<api.CreateTaskResponse> {
     return this.#by(
-      this.#lasting(request.id ?? ""),
+      this.#callerFor(request.id ?? ""),
       "Create",
       api.CreateTaskRequest,
       api.CreateTaskResponse,
@@ -72,12 +82,12 @@ export class Task {
   }
   start(process: ProcessRef, signal: AbortSignal): Promise<api.StartResponse> {
     // An exec ends with the daemon anyway.
-    const caller = process.execId === undefined ? this.#lasting(process.id) : this.#client;
+    const caller = process.execId === undefined ? this.#callerFor(process.id) : this.#client;
     return this.#by(caller, "Start", api.ProcessRequest, api.StartResponse, process, signal);
   }
   delete(process: ProcessRef, signal: AbortSignal): Promise<api.DeleteResponse> {
     // Half of a container's is worse than none: gVisor's shim can't do the rest.
-    const caller = process.execId === undefined ? this.#lasting(process.id) : this.#client;
+    const caller = process.execId === undefined ? this.#callerFor(process.id) : this.#client;
     return this.#by(caller, "Delete", api.ProcessRequest, api.DeleteResponse, process, signal);
   }
   /** Settles when the process has ended: `forMs` may be long. */
@@ -113,17 +123,17 @@ export class Task {
   }
   /** To its end, as `resume`: half of one leaves runc's shim in the belief that nothing is paused. */
   async pause(id: string, signal: AbortSignal): Promise<void> {
-    await this.#by(this.#lasting(id), "Pause", api.TaskRequest, Empty, { id }, signal);
+    await this.#by(this.#callerFor(id), "Pause", api.TaskRequest, Empty, { id }, signal);
   }
   async resume(id: string, signal: AbortSignal): Promise<void> {
-    await this.#by(this.#lasting(id), "Resume", api.TaskRequest, Empty, { id }, signal);
+    await this.#by(this.#callerFor(id), "Resume", api.TaskRequest, Empty, { id }, signal);
   }
   async checkpoint(
     request: api.CheckpointTaskRequestInit,
     forMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const caller = this.#lasting(request.id ?? "");
+    const caller = this.#callerFor(request.id ?? "");
     await this.#by(caller, "Checkpoint", api.CheckpointTaskRequest, Empty, request, signal, forMs);
   }
   /** Numbers in the shim's own counting: they are pids of the host only for some. */
@@ -136,6 +146,10 @@ export class Task {
   }
   async shutdown(id: string, now: boolean, signal: AbortSignal): Promise<void> {
     await this.#call("Shutdown", api.ShutdownRequest, Empty, { id, now }, signal);
+  }
+
+  #callerFor(container: string): Caller {
+    return this.#lasting?.(container) ?? this.#client;
   }
 
   #call<Req, ReqInit, Res, ResInit>(

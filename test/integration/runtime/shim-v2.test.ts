@@ -240,6 +240,30 @@ describe("a shim that misbehaves", () => {
     },
   );
 
+  it.each(["true", "false"])(
+    "and answers with what is none is connected to again (sandbox container: %s)",
+    async (sandboxContainer) => {
+      const { start, calls } = setUp("babbles", { sandbox_container: sandboxContainer });
+      await using pod = await start();
+      const made = await pod.shell("sleep 100");
+      const sandbox = pod.sandbox as ShimSandbox;
+      for (let i = 0; i < 2; i++) {
+        await expect
+          .poll(async () => await sandbox.usage(made.id, within()).catch((error: Error) => error.cause))
+          .toMatchObject({ message: expect.stringContaining("frame of") as string });
+        await expect
+          .poll(() => sandbox.update(made.id, {}, within()).then(() => "updated", String), {
+            timeout: 10_000,
+          })
+          .toBe("updated");
+      }
+      await sandbox.kill({ containerId: made.id, signal: 9, all: true }, within());
+      expect(await made.exited()).toMatchObject({ exitCode: 137 });
+      expect(calls().filter(({ method }) => method === "delete")).toEqual([]);
+      expect(pod.events.filter(({ type }) => type === "pause-exit")).toEqual([]);
+    },
+  );
+
   it("and dies has its containers ended side by side", async () => {
     const { start } = setUp("deletes-together", { sandbox_container: "false" }, 3_000);
     await using pod = await start();
