@@ -181,7 +181,7 @@ describe("CheckpointContainer", () => {
     const { runc, release } = await held(id, location, 0n);
     await daemon.restart("SIGKILL");
     await waitFor("its taking up put off", () =>
-      daemon.log().includes("taken up when its checkpoint is made"),
+      daemon.log().includes("taken up when a call of an earlier daemon is done"),
     );
     expect(commandLine(runc)).toMatch(/checkpoint/);
     release();

@@ -20,6 +20,7 @@ import {
 } from "node:fs";
 import { constants, openSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { constants as system } from "node:os";
 import { dirname, join } from "node:path";
 import { RuntimeError } from "../../src/errors/runtime-error.ts";
 import { TtrpcClient } from "../../src/ttrpc/client.ts";
@@ -34,6 +35,7 @@ export type FakeMode =
   | "oom" // ends come after a shortage of memory
   | "mute-events" // ends of processes are told to those who wait only
   | "babbles" // answers Stats with what is no ttrpc; tells ends to those who wait only
+  | "stubborn" // never says how a container is that was sent SIGUSR1, and kills no exec
   | "slow" // every call takes a while
   | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
   | "hangs" // start never ends
@@ -95,6 +97,8 @@ class FakeTask {
   /** Unplugs the disk of a task. */
   readonly #disks = new Map<string, () => void>();
   readonly #mode: FakeMode;
+  /** Containers that State is silent about. */
+  readonly #mute = new Set<string>();
 
   constructor(mode: FakeMode) {
     this.#mode = mode;
@@ -110,7 +114,10 @@ class FakeTask {
       })),
       Create: method(api.CreateTaskRequest, api.CreateTaskResponse, async (request) => {
         if (this.#mode === "dies-at-create") process.exit(1);
-        if (this.#mode === "hangs-later") await new Promise(() => {});
+        if (this.#mode === "hangs-later") {
+          note({ method: "create begins" });
+          await new Promise(() => {});
+        }
         const config = JSON.parse(readFileSync(join(request.bundle, "config.json"), "utf8")) as {
           process: { args: string[] };
         };
@@ -137,7 +144,8 @@ class FakeTask {
         this.#add(key(id, execId), args, { stdin, stdout, stderr });
         return {};
       }),
-      State: method(api.ProcessRequest, api.StateResponse, (request) => {
+      State: method(api.ProcessRequest, api.StateResponse, async (request) => {
+        if (this.#mode === "stubborn" && this.#mute.has(request.id)) await new Promise(() => {});
         const { child, result, tell } = ref(request);
         if (this.#mode === "late-exit" && tell !== undefined) setTimeout(tell, slowMs);
         const status =
@@ -167,6 +175,11 @@ class FakeTask {
           all: request.all,
         });
         const found = ref(request);
+        if (this.#mode === "stubborn" && request.execId !== "") return {};
+        if (this.#mode === "stubborn" && request.signal === system.signals.SIGUSR1) {
+          this.#mute.add(request.id);
+          return {};
+        }
         if (found.result) throw new RuntimeError("not-found", "process already finished");
         if (found.child?.pid) process.kill(-found.child.pid, request.signal);
         else found.end(128 + request.signal);

@@ -280,8 +280,15 @@ export class ShimLife {
         neverRan,
         quietly: (work) => this.quietly(work),
         later: (containerId, work) => {
-          this.#options.log.info({ container: containerId }, "taken up when its checkpoint is made");
+          this.#options.log.info(
+            { container: containerId },
+            "taken up when a call of an earlier daemon is done",
+          );
           void this.quietly(work);
+        },
+        unknown: (containerId, error) => {
+          this.report(`what became of container ${containerId} is not known`, error);
+          this.watch(task, containerId);
         },
       });
     } catch (error) {

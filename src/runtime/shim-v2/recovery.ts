@@ -1,7 +1,6 @@
 /** After a restart of the daemon: what the shim says and what the monitor knows are brought together. */
 import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import { abandoned } from "../../process/abandoned.ts";
 import { TaskStatus, timestampNs, type WaitResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import { asObject, callLimitMs, list, text, type Wire } from "../monitor/protocol.ts";
@@ -9,8 +8,10 @@ import type { ProcessRef, Task } from "./task.ts";
 
 /** From SIGKILL to the end, when a container is deleted. */
 export const killMs = 10_000;
-/** For a call that a killed daemon began. One that takes longer is waited for beside. */
-const settleMs = 5_000;
+/** For a call that a killed daemon began, of a container that runs or one that is made. One that takes longer is waited for beside. */
+const settleMs = { running: 5_000, created: 10_000 } as const;
+/** For the shim to say how a container is: the others don't wait for one about which it is silent. */
+const stateMs = 10_000;
 /** Of what was killed, where nobody can say its exit code. */
 export const killedCode = 137;
 
@@ -22,9 +23,15 @@ export interface Found {
   quietly(work: Promise<unknown>): Promise<void>;
   /** A container whose shim answers only when a call of an earlier daemon is done. */
   later(containerId: string, work: Promise<void>): void;
+  /** What became of a container is not known: the monitor's word stands until its end is told. */
+  unknown(containerId: string, error: unknown): void;
 }
 
-/** The monitor hears what became of its containers while no daemon was there; execs that nobody waits for are ended. */
+/**
+ * The monitor hears what became of its containers while no daemon was there; execs that nobody waits for are ended.
+ * Each container has its own time, and its trouble is its own.
+ * @throws RuntimeError when the monitor does not answer.
+ */
 export async function agree(
   task: Task,
   monitor: MonitorSandbox,
@@ -32,26 +39,31 @@ export async function agree(
   found: Found,
 ): Promise<void> {
   const wire = await monitor.request("state", {}, signal);
-  for (const row of list(wire, "containers")) {
-    const container = asObject(row, "containers");
-    const id = text(container, "id");
-    if (container.ended === true && container.started_at_ns === undefined) found.neverRan(id);
-    if (container.ended === true) continue;
-    if (container.state !== "created" && container.state !== "running") continue;
-    const settled = monitor.request("settle", { container: id }, AbortSignal.timeout(callLimitMs));
-    if (container.state === "running" && !(await isDone(settled, settleMs))) {
-      // Its checkpoint is being made: to runc's shim nothing else gets through meanwhile.
-      found.runs(id);
-      const rest = async () => {
-        await settled;
-        await agreeOn(task, monitor, container, AbortSignal.timeout(settleMs + killMs), found);
+  const rows = list(wire, "containers").map((row) => asObject(row, "containers"));
+  await Promise.all(
+    rows.map(async (container) => {
+      const id = text(container, "id");
+      const { state } = container;
+      if (container.ended === true && container.started_at_ns === undefined) found.neverRan(id);
+      if (container.ended === true || (state !== "created" && state !== "running")) return;
+      const settled = monitor.request("settle", { container: id }, AbortSignal.timeout(callLimitMs));
+      const agreed = async () => {
+        try {
+          await found.quietly(settled);
+          if (await agreeOn(task, monitor, container, found)) found.runs(id);
+        } catch (error) {
+          found.unknown(id, error);
+        }
       };
-      found.later(id, rest());
-      continue;
-    }
-    await found.quietly(abandoned(settled, "settle", signal));
-    if (await agreeOn(task, monitor, container, signal, found)) found.runs(id);
-  }
+      if (await isDone(settled, settleMs[state])) {
+        await agreed();
+        return;
+      }
+      // Mostly its checkpoint is being made: to runc's shim nothing else gets through meanwhile.
+      if (state === "running") found.runs(id);
+      found.later(id, agreed());
+    }),
+  );
 }
 
 async function isDone(work: Promise<unknown>, withinMs: number): Promise<boolean> {
@@ -67,15 +79,10 @@ async function isDone(work: Promise<unknown>, withinMs: number): Promise<boolean
 }
 
 /** True: it runs. */
-async function agreeOn(
-  task: Task,
-  monitor: MonitorSandbox,
-  container: Wire,
-  signal: AbortSignal,
-  found: Found,
-): Promise<boolean> {
+async function agreeOn(task: Task, monitor: MonitorSandbox, container: Wire, found: Found): Promise<boolean> {
   const id = text(container, "id");
-  const state = await task.state({ id }, signal).catch((error: unknown) => {
+  const signal = AbortSignal.timeout(stateMs + killMs);
+  const state = await task.state({ id }, AbortSignal.timeout(stateMs)).catch((error: unknown) => {
     if (error instanceof RuntimeError && error.kind === "not-found") return undefined;
     throw error;
   });
@@ -92,9 +99,14 @@ async function agreeOn(
   const runs = state.status !== TaskStatus.TASK_CREATED;
   if (!runs) found.neverRan(id);
   else if (container.state === "created") await monitor.request("started", { container: id }, signal);
-  for (const orphan of Array.isArray(container.orphans) ? container.orphans : [])
-    if (typeof orphan === "string") await endOrphan(task, monitor, { id, execId: orphan }, found, signal);
-  if (container.stdin_closed === true) await found.quietly(task.closeStdin({ id }, signal));
+  const orphans = Array.isArray(container.orphans) ? container.orphans : [];
+  await Promise.all(
+    orphans
+      .filter((orphan) => typeof orphan === "string")
+      .map((execId) => found.quietly(endOrphan(task, monitor, { id, execId }, found))),
+  );
+  if (container.stdin_closed === true)
+    await found.quietly(task.closeStdin({ id }, AbortSignal.timeout(stateMs)));
   return runs;
 }
 
@@ -115,13 +127,13 @@ async function endOrphan(
   monitor: MonitorSandbox,
   process: ProcessRef,
   found: Found,
-  signal: AbortSignal,
 ): Promise<void> {
+  const signal = AbortSignal.timeout(killMs);
   await found.quietly(task.kill(process, 9, true, signal));
   await found.quietly(task.wait(process, killMs, signal));
   await found.quietly(task.delete(process, signal));
   const params = { container: process.id, exec: process.execId, exit_code: killedCode };
-  await monitor.request("exited", params, signal);
+  await monitor.request("exited", params, AbortSignal.timeout(killMs));
 }
 
 /** Tells the monitor that a container has ended. `atNs` 0n: now. */

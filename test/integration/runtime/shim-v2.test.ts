@@ -1,5 +1,6 @@
 /** Shims as those of VMs, and shims that misbehave: what the handler makes of them. Real monitor, real ttrpc. */
 import { existsSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -263,6 +264,40 @@ describe("a shim that misbehaves", () => {
       expect(pod.events.filter(({ type }) => type === "pause-exit")).toEqual([]);
     },
   );
+
+  it("and does not say how one container is, or end its execs, keeps all of them when it is taken up", async () => {
+    const { start, calls } = setUp("stubborn", { sandbox_container: "false" }, 2_000);
+    await using pod = await start();
+    const mute = await pod.shell("sleep 100");
+    const other = await pod.shell("sleep 100");
+    await pod.sandbox.kill({ containerId: mute.id, signal: constants.signals.SIGUSR1, all: false }, within());
+    const process = { ...other.spec.process, args: ["/bin/sleep", "100"] };
+    const exec = { containerId: other.id, process, tty: false, stdin: false, timeoutMs: 0 };
+    const orphans = [];
+    for (let i = 0; i < 3; i++) orphans.push(await pod.sandbox.exec(exec, within()));
+    pod.sandbox.close();
+    for (const streams of orphans) streams.close(); // as a killed daemon's
+    await pod.reconnect();
+    const { containers } = pod.sandbox.initial;
+    expect(containers.map(({ phase }) => phase)).toEqual(["running", "running"]);
+    expect(calls().filter(({ method, execId }) => method === "Kill" && execId !== "")).toHaveLength(3);
+    expect(calls().filter(({ method }) => method === "delete")).toEqual([]);
+    await pod.sandbox.kill({ containerId: mute.id, signal: 9, all: true }, within());
+    expect(await mute.exited()).toMatchObject({ exitCode: 137 });
+    expect(pod.events.filter(({ type }) => type === "pause-exit")).toEqual([]);
+  });
+
+  it("and never ends a creation that a killed daemon began is taken up without it", async () => {
+    const { start, calls } = setUp("hangs-later", { sandbox_container: "false" }, 100_000);
+    await using pod = await start();
+    const lost = pod.create();
+    lost.catch(() => {});
+    await expect.poll(() => calls().some(({ method }) => method === "create begins")).toBe(true);
+    await pod.reconnect();
+    expect(pod.sandbox.initial.containers).toMatchObject([{ phase: "created" }]);
+    expect(calls().filter(({ method }) => method === "delete")).toEqual([]);
+    expect(pod.events.filter(({ type }) => type === "pause-exit")).toEqual([]);
+  });
 
   it("and dies has its containers ended side by side", async () => {
     const { start } = setUp("deletes-together", { sandbox_container: "false" }, 3_000);
