@@ -36,6 +36,7 @@ export type FakeMode =
   | "mute-events" // ends of processes are told to those who wait only
   | "babbles" // answers Stats with what is no ttrpc; tells ends to those who wait only
   | "stubborn" // never says how a container is that was sent SIGUSR1, and kills no exec
+  | "short-waits" // the first Wait for a process ends without an answer; tells ends to those who wait only
   | "slow" // every call takes a while
   | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
   | "hangs" // start never ends
@@ -99,6 +100,8 @@ class FakeTask {
   readonly #mode: FakeMode;
   /** Containers that State is silent about. */
   readonly #mute = new Set<string>();
+  /** Containers that were waited for. */
+  readonly #waited = new Set<string>();
 
   constructor(mode: FakeMode) {
     this.#mode = mode;
@@ -163,6 +166,10 @@ class FakeTask {
         };
       }),
       Wait: method(api.ProcessRequest, api.WaitResponse, async (request) => {
+        if (this.#mode === "short-waits" && !this.#waited.has(request.id)) {
+          this.#waited.add(request.id);
+          throw new RuntimeError("deadline-exceeded", "context deadline exceeded");
+        }
         const { code, atNs } = await ref(request).ended;
         return { exitStatus: code, exitedAt: api.timestamp(atNs) };
       }),
@@ -314,7 +321,7 @@ class FakeTask {
   }
 
   #publish(id: string, code: number, atNs: bigint): void {
-    if (this.#mode === "mute-events" || this.#mode === "babbles") return;
+    if (["mute-events", "babbles", "short-waits"].includes(this.#mode)) return;
     const [containerId = "", execId] = id.split("/");
     const value = api.TaskExit.encode({
       containerId,

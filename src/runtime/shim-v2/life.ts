@@ -6,7 +6,7 @@ import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { RuntimeError } from "../../errors/runtime-error.ts";
-import { type MountInit, timestampNs } from "../../ttrpc/message.ts";
+import { type MountInit, timestampNs, type WaitResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxEvent, SandboxSpec } from "../handler.ts";
 import type { LogFlush } from "../monitor/protocol.ts";
@@ -20,9 +20,9 @@ import { isFinished, isUnanswered } from "./refusal.ts";
 import { sandboxSpec } from "./spec.ts";
 import { Task } from "./task.ts";
 
-/** A container's end is waited for as long as it lives. */
-const foreverMs = 0x7fff_ffff;
-/** From one connection that ended to the next, at least. */
+/** Of one call that waits for an end: 24.8 days, the most that a timer takes. */
+const longestMs = 0x7fff_ffff;
+/** From one connection, or wait, that ended to the next, at least. */
 const againMs = 1_000;
 /** For a shim to say who it is. */
 const reachMs = 5_000;
@@ -152,7 +152,7 @@ export class ShimLife {
   }
 
   #watchSandboxContainer(task: Task, id: string): void {
-    void task.wait({ id }, foreverMs, this.#over.signal).then(
+    void this.#end(task, id).then(
       () => {
         if (!this.#ending) this.#onEvent({ type: "pause-exit" });
       },
@@ -297,10 +297,21 @@ export class ShimLife {
     }
   }
 
+  /** Waits for as long as it takes: one call has a longest time. */
+  async #end(task: Task, id: string): Promise<WaitResponse> {
+    for (;;) {
+      try {
+        return await task.wait({ id }, longestMs, this.#over.signal);
+      } catch (error) {
+        if (!isUnanswered(error)) throw error;
+      }
+      await setTimeout(againMs, undefined, { ref: false, signal: this.#over.signal });
+    }
+  }
+
   /** A wait beside the shim's events: one of the two may be lost. */
   watch(task: Task, id: string): void {
-    task
-      .wait({ id }, foreverMs, this.#over.signal)
+    this.#end(task, id)
       .then(({ exitStatus, exitedAt }) =>
         tellExit(this.#monitor, id, exitStatus, timestampNs(exitedAt), AbortSignal.timeout(killMs)),
       )

@@ -308,6 +308,14 @@ describe("a shim that misbehaves", () => {
     await expect.poll(() => pod.events.some(({ type }) => type === "pause-exit")).toBe(true);
   });
 
+  it("and ends a wait before the container is waited for again", async () => {
+    const { start } = setUp("short-waits");
+    await using pod = await start();
+    const made = await pod.shell("echo on; exit 5");
+    expect(await made.exited()).toMatchObject({ exitCode: 5 });
+    expect(pod.events.filter(({ type }) => type === "pause-exit")).toEqual([]);
+  });
+
   it("and tells of no end by events is waited for", async () => {
     const { start } = setUp("mute-events");
     await using pod = await start();
