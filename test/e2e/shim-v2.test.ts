@@ -1,5 +1,5 @@
 /** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
@@ -15,12 +15,21 @@ import {
   startContainer,
 } from "../support/pods.ts";
 import { fileDir } from "../support/file-dir.ts";
-import { shimHandlers } from "../support/shims.ts";
+import { shimHandlers, toolPaths } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
 import { waitFor } from "../support/wait.ts";
 
-const node = useNode({ config: shimHandlers(fileDir("shims")) });
+const folder = fileDir("shims");
+const [runcShim = "", runc = ""] = toolPaths("containerd-shim-runc-v2", "runc");
+const hasty = `
+[runtimes.hasty]
+type = "shim-v2"
+path = "${runcShim}"
+options = { binary_name = "${runc}", root = "${folder}/hasty" }
+timeout = "3s"
+`;
+const node = useNode({ config: `${shimHandlers(folder)}${hasty}` });
 
 const sh = (script: string): string[] => ["/bin/sh", "-c", script];
 
@@ -115,6 +124,48 @@ describe.each(["runsc-shim", "runc-shim"])("a pod of the handler %s", (runtimeHa
     expect(found?.state).toBe(PodSandboxState.SANDBOX_READY);
   });
 });
+
+/** Pids of processes with these words on their command line. */
+function running(...words: string[]): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const args = readFileSync(`/proc/${name}/cmdline`, "latin1");
+        return words.every((word) => args.includes(word));
+      } catch {
+        return false; // it has ended
+      }
+    })
+    .map(Number);
+}
+
+it(
+  "a pod whose shim hangs is stopped and removed, and nothing of it stays",
+  async () => {
+    const { daemon, image } = node();
+    const { client } = daemon;
+    const sandbox = await runPod(daemon, pod(daemon), "hasty");
+    const one = await startContainer(daemon, sandbox, container(image, { command: sh("sleep 1000") }));
+    const two = await startContainer(
+      daemon,
+      sandbox,
+      container(image, { metadata: { name: "two" }, command: sh("sleep 1000") }),
+    );
+    const [shim = 0, ...more] = running("containerd-shim", sandbox.id);
+    expect([shim > 1, more]).toEqual([true, []]);
+    process.kill(shim, "SIGSTOP");
+    await client.stopContainer({ containerId: one, timeout: 1n }, { timeoutMs: within(30_000) });
+    expect((await exited(daemon, one)).exitCode).toBe(137);
+    await client.stopPodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: within(60_000) });
+    expect((await exited(daemon, two)).exitCode).toBe(137);
+    await client.removePodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: within(30_000) });
+    expect(running("containerd-shim", sandbox.id)).toEqual([]);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(sandbox.id.slice(0, 16));
+    expect(existsSync(join(daemon.state, "pods", sandbox.id.slice(0, 16)))).toBe(false);
+  },
+  within(120_000),
+);
 
 it("a container on a block device uses what it wrote, not what its image holds", async () => {
   const { daemon, image } = node();
