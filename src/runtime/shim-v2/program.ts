@@ -197,8 +197,12 @@ export function shimBundle(bundle: string, id: string): string {
 
 /** What the bundle's configuration says; undefined: none is written, or it is no path (a scope of systemd's). */
 function cgroupOf(bundle: string): string | undefined {
+  const path = bundleSpec(bundle)?.linux.cgroupsPath;
+  return path?.startsWith("/") ? path : undefined;
+}
+
+/** What a container was asked to be. Undefined: none is written. */
+export function bundleSpec(bundle: string): OciSpec | undefined {
   const file = join(bundle, "config.json");
-  if (!existsSync(file)) return undefined;
-  const { linux } = JSON.parse(readFileSync(file, "utf8")) as OciSpec;
-  return linux.cgroupsPath.startsWith("/") ? linux.cgroupsPath : undefined;
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as OciSpec) : undefined;
 }

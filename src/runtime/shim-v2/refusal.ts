@@ -2,15 +2,24 @@
 import { readFileSync } from "node:fs";
 import { RuntimeError } from "../../errors/runtime-error.ts";
 
-/** Whether a runtime says that the program can't be executed: each has words of its own for it. */
-export function isProgramFault(error: unknown): boolean {
+/**
+ * Whether a runtime says that `program` can't be executed: each has words of its own for it. The same words come of a
+ * runtime that could not be run itself, then without a word of its own, and of its other failures.
+ */
+export function isProgramFault(error: unknown, program = ""): boolean {
+  if (!(error instanceof RuntimeError) || error.kind === "unavailable") return false;
+  const words = withoutProgram(error.message, program);
   return (
-    error instanceof RuntimeError &&
     /executable file not found|exec:|exec format error|no such file or directory|permission denied|is a directory/i.test(
       error.message,
-    ) &&
-    !/mount|namespace|cgroup/i.test(error.message)
+    ) && !/unable to retrieve OCI runtime error|mount|namespace|cgroup/i.test(words)
   );
+}
+
+/** A path is left out wherever it stands, a name only where it is quoted: it may be a word of the runtime's, too. */
+function withoutProgram(message: string, program: string): string {
+  if (program.includes("/")) return message.replaceAll(program, "");
+  return message.replaceAll(`"${program}"`, "").replaceAll(`\`${program}\``, "");
 }
 
 /** What a runtime refuses because of the container's state comes without a status of its own. */

@@ -37,7 +37,7 @@ import { blockMount } from "./disk.ts";
 import { openExec } from "./exec.ts";
 import { ShimLife, type ShimSandboxOptions } from "./life.ts";
 import { parseUsage } from "./metrics.ts";
-import { shimBundle } from "./program.ts";
+import { bundleSpec, shimBundle } from "./program.ts";
 import type { ShimRecord } from "./record.ts";
 import { killedCode, killMs, tellExit } from "./recovery.ts";
 import { asked, criuComplaint, errorLine, isFinished, isProgramFault, isUnanswered } from "./refusal.ts";
@@ -216,7 +216,7 @@ export class ShimSandbox implements RuntimeSandbox {
       return { pid, startTime: processStartTime(pid) ?? "", cgroup };
     } catch (error) {
       // Runtimes look for the program when they create; a container that can't be started is asked to start.
-      if (!isProgramFault(error)) throw error;
+      if (!isProgramFault(error, spec.process.args[0])) throw error;
       container.refused = new RuntimeError("failed-precondition", errorLine(error), { cause: error });
       return { pid: 0, startTime: "", cgroup: "" };
     }
@@ -229,7 +229,7 @@ export class ShimSandbox implements RuntimeSandbox {
     try {
       await task.start({ id: containerId }, signal);
     } catch (error) {
-      if (isProgramFault(error))
+      if (isProgramFault(error, this.#programOf(containerId)))
         throw new RuntimeError("failed-precondition", errorLine(error), { cause: error });
       if (!(await this.#wasStarted(task, containerId, error, signal))) throw error;
     }
@@ -238,6 +238,10 @@ export class ShimSandbox implements RuntimeSandbox {
     const answer = await this.#monitor.request("started", { container: containerId }, signal);
     this.#life.watch(task, containerId);
     return { startedAtNs: BigInt(text(answer, "started_at_ns")) };
+  }
+
+  #programOf(containerId: string): string | undefined {
+    return bundleSpec(join(this.identity.runDir, containerId.slice(0, 16)))?.process.args[0];
   }
 
   /** An earlier daemon died while the shim was starting it: then it runs, or has run, and another start is refused. */
