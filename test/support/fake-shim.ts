@@ -39,6 +39,7 @@ export type FakeMode =
   | "short-waits" // the first Wait for a process ends without an answer; tells ends to those who wait only
   | "slow" // every call takes a while
   | "gives-up" // Start takes a while, and ends what it starts when its caller goes meanwhile
+  | "mute-starts" // begins an exec, and never answers that Start
   | "hangs" // start never ends
   | "hangs-later" // Create never answers
   | "garbage" // start says what is no address
@@ -140,6 +141,10 @@ class FakeTask {
           signal.throwIfAborted();
         }
         this.#start(request.id, request.execId);
+        if (this.#mode === "mute-starts" && request.execId !== "") {
+          note({ method: "Start", id: request.id, execId: request.execId });
+          await new Promise(() => {});
+        }
         return { pid: process.pid };
       }),
       Exec: method(api.ExecProcessRequest, empty, ({ id, execId, stdin, stdout, stderr, spec }) => {

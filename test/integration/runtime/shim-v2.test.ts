@@ -132,6 +132,31 @@ describe("a shim as those of VMs", () => {
     await expect(made.exec(["/nope"])).rejects.toMatchObject({ kind: "failed-precondition" });
   });
 
+  it("and does not answer an exec's start leaves its caller after the exec's time, or when that goes", async () => {
+    const { start, calls } = setUp("mute-starts", {}, 60_000);
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    await expect(made.exec(["/bin/sleep", "100"], {}, 300)).rejects.toMatchObject({
+      kind: "deadline-exceeded",
+    });
+    const leave = new AbortController();
+    const process = { ...made.spec.process, args: ["/bin/sleep", "100"] };
+    const given = pod.sandbox.run({ containerId: made.id, process, timeoutMs: 0 }, 100, leave.signal);
+    given.catch(() => {});
+    await expect.poll(() => calls().filter(({ method }) => method === "Start")).toHaveLength(2);
+    leave.abort();
+    await expect(given).rejects.toMatchObject({ kind: "cancelled" });
+  });
+
+  it("and does not answer an exec's start in the handler's time is asked to kill the process", async () => {
+    const { start, calls } = setUp("mute-starts", {}, 1000);
+    await using pod = await start();
+    const made = await pod.shell("sleep 100");
+    await expect(made.exec(["/bin/sleep", "100"])).rejects.toMatchObject({ kind: "deadline-exceeded" });
+    const ofExec = () => calls().filter(({ execId }) => execId !== undefined && execId !== "");
+    await expect.poll(() => ofExec().map(({ method }) => method)).toEqual(["Start", "Kill", "Delete"]);
+  });
+
   it("lets go of a container when that ends, and is not asked again when it is removed", async () => {
     const { start, calls } = setUp("v2");
     await using pod = await start();
