@@ -228,12 +228,16 @@ async function collectAddresses({ sandboxes, bootId, network, signal }: RecoverD
 
 /** Ends sandboxes without a record, such as those of a database that is gone: their containers are in cgroups of others. */
 async function abandonUnknown({ sandboxes, handlers, podsFolder, log, signal }: RecoverDeps): Promise<void> {
-  const known = new Set([...sandboxes.values()].filter((s) => s.monitor !== undefined).map((s) => s.folder));
+  // Of a half made one the row does not say what was begun.
+  const known = new Set([...sandboxes.values()].filter((s) => s.state !== "creating").map((s) => s.folder));
+  const all = [...handlers.values()];
   const folders = (await readdir(podsFolder)).map((name) => join(podsFolder, name));
   await inParallel(
     folders.filter((folder) => !known.has(folder)),
     async (folder) => {
-      for (const handler of handlers.values()) {
+      // Any ends a monitor that lives; what else there is, is known to the one that keeps a record there.
+      const own = all.filter((handler) => handler.hasRecord?.(folder));
+      for (const handler of own.length > 0 ? own : all) {
         try {
           await handler.abandon(folder, AbortSignal.any([signal, AbortSignal.timeout(abandonTimeoutMs)]));
           log.warn({ folder }, "sandbox without a record: ended");

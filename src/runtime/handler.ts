@@ -373,4 +373,6 @@ export interface RuntimeHandler {
    * @throws as `connect` does: then what is left can only be killed by its processes.
    */
   abandon(runDir: string, signal: AbortSignal): Promise<void>;
+  /** Whether a sandbox of this kind is in this run folder; undefined: its folders have no record of that. */
+  hasRecord?(runDir: string): boolean;
 }

@@ -1,6 +1,7 @@
 /** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ContainerState, PodSandboxState } from "../../cri-api/index.ts";
 import { ask, CrictlSession, crictlExec, crictlPortForward } from "../support/crictl-session.ts";
@@ -166,6 +167,35 @@ it(
   },
   within(120_000),
 );
+
+describe("a daemon that starts", () => {
+  it("does not end anew what was stopped, and leaves no socket of a shim that nobody has a record of", async () => {
+    const { daemon } = node();
+    const stopped = await runPod(daemon, pod(daemon), "runc-shim");
+    await daemon.client.stopPodSandbox({ podSandboxId: stopped.id }, { timeoutMs: within(30_000) });
+    const forgotten = await runPod(daemon, pod(daemon), "runc-shim");
+    const folder = join(daemon.state, "pods", forgotten.id.slice(0, 16));
+    const { address } = JSON.parse(readFileSync(join(folder, "shim.json"), "utf8")) as {
+      address: { path: string };
+    };
+    expect(existsSync(address.path)).toBe(true);
+    await daemon.kill9();
+    const db = new DatabaseSync(join(daemon.root, "kobako.db"));
+    db.prepare("DELETE FROM sandbox WHERE id = ?").run(forgotten.id);
+    db.close();
+    const before = daemon.log().length;
+    await daemon.start();
+    const ended = daemon
+      .log()
+      .slice(before)
+      .split("\n")
+      .filter((line) => line.includes("sandbox without a record"));
+    expect(ended).toHaveLength(1);
+    expect(ended[0]).toContain(folder);
+    expect(existsSync(address.path)).toBe(false);
+    await daemon.client.removePodSandbox({ podSandboxId: stopped.id });
+  });
+});
 
 it("a container on a block device uses what it wrote, not what its image holds", async () => {
   const { daemon, image } = node();

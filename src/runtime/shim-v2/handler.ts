@@ -153,6 +153,10 @@ export class ShimHandler implements RuntimeHandler {
     }
   }
 
+  hasRecord(runDir: string): boolean {
+    return readRecord(runDir) !== undefined;
+  }
+
   async #open(
     identity: SandboxIdentity,
     record: ShimRecord,
