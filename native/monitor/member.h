@@ -97,7 +97,7 @@ struct member {
 
 	bool external;            /* its processes are a shim's (shim.h): no pid, no cgroup */
 	bool ended;               /* external: the shim has told its exit; the last output may still come */
-	bool oom_told;            /* external */
+	bool oom_told;            /* external: since the last SIGKILL of ours */
 	unsigned int calls;       /* external: to its shim, under way */
 	struct reply *settle_replies; /* who waits for their end */
 	int disk_fd;              /* external: the loop device of its root filesystem; -1: none */

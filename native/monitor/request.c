@@ -106,6 +106,7 @@ static const struct {
 	{ "run", shim_run },	     { "create_io", shim_create_io }, { "exec_io", session_exec_io },
 	{ "started", shim_started }, { "exited", shim_exited },	      { "created", shim_created },
 	{ "disk", shim_disk },	     { "call", shim_call },	      { "settle", shim_settle },
+	{ "killing", shim_killing },
 };
 
 void request_handle(const char *method, struct json_view params, struct reply *r)

@@ -289,6 +289,17 @@ void shim_exited(struct json_view params, struct reply *r)
 	reply_ok(r, "{}", 2);
 }
 
+void shim_killing(struct json_view params, struct reply *r)
+{
+	struct member *m = external_of(params, r);
+
+	if (!m)
+		return;
+	if (!m->ended)
+		m->oom_told = false; /* what was killed for memory was not its first process: that still runs */
+	reply_ok(r, "{}", 2);
+}
+
 /* --- the end of the pod --- */
 
 /* Children of this process, as the kernel lists them; 0: none, or nobody can tell. */

@@ -31,6 +31,7 @@ void shim_create_io(struct json_view params, struct reply *r);
 void shim_created(struct json_view params, struct reply *r);
 void shim_started(struct json_view params, struct reply *r);
 void shim_exited(struct json_view params, struct reply *r);
+void shim_killing(struct json_view params, struct reply *r);
 
 /* Attaches an image to a loop device, which lives as long as the container, or the pod: shim_disk.c. */
 void shim_disk(struct json_view params, struct reply *r);

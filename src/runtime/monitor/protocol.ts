@@ -52,7 +52,8 @@ export type Method =
   | "settle"
   | "created"
   | "started"
-  | "exited";
+  | "exited"
+  | "killing";
 
 /**
  * How long each request may take, in milliseconds. Longest: those that wait for disks (an overlay
@@ -88,6 +89,7 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   created: 5_000,
   started: 5_000,
   exited: 5_000,
+  killing: 5_000,
 };
 
 /** Time for a monitor to set itself up and answer on its standard output. */

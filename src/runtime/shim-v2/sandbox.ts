@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
-import { RuntimeError } from "../../errors/runtime-error.ts";
+import { errorKind, RuntimeError } from "../../errors/runtime-error.ts";
 import type { OciResources } from "../../oci/runtime-spec.ts";
 import { processStartTime } from "../../process/stat.ts";
 import { type MountInit, TaskStatus } from "../../ttrpc/message.ts";
@@ -272,6 +272,11 @@ export class ShimSandbox implements RuntimeSandbox {
         `container ${id} ${now === undefined ? "does not exist" : "has exited"}`,
       );
     const kills = request.signal === 9;
+    // A monitor of an earlier release does not know it; the kill is asked for all the same.
+    if (kills)
+      await this.#monitor.request("killing", { container: id }, signal).catch((error: unknown) => {
+        if (errorKind(error) !== "unimplemented") this.#life.report("tell of a kill", error);
+      });
     const soon = kills ? AbortSignal.any([signal, AbortSignal.timeout(killMs)]) : signal;
     try {
       await signalTask(this.#life.live(), { id }, request.signal, request.all, soon);

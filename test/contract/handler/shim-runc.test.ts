@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { ShimHandler } from "../../../src/runtime/shim-v2/handler.ts";
+import { noLimits } from "../../../src/container/spec/spec.fixture.ts";
 import { fileDir } from "../../support/file-dir.ts";
 import { toolPaths } from "../../support/shims.ts";
 import { handlerContract } from "./contract.ts";
@@ -45,5 +46,18 @@ describe("what can't be run", () => {
     }
     const made = await pod.shell("sleep 100");
     await expect(made.exec(["/bin/mountpoint-x"])).rejects.toMatchObject({ kind: "failed-precondition" });
+  });
+});
+
+describe("a container whose child was killed for memory", () => {
+  it("and that is ended by a signal later is not told as killed for memory", async () => {
+    await using pod = await TestPod.start(handler);
+    const made = await pod.shell("sh -c 'x=a; while :; do x=$x$x; done'; echo survived; sleep 100", {
+      resources: { ...noLimits, memoryLimitBytes: 32n << 20n },
+    });
+    await expect.poll(() => pod.events).toContainEqual({ type: "oom", containerId: made.id });
+    await expect.poll(() => made.output()).toContain("survived");
+    await pod.sandbox.kill({ containerId: made.id, signal: 9, all: true }, within());
+    expect(await made.exited()).toMatchObject({ exitCode: 137, oomKilled: false });
   });
 });
