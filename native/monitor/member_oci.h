@@ -21,6 +21,9 @@
 #include "monitor/member_create.h"
 #include "monitor/oci.h"
 
+/* How long a runner may take: it outlives the program's own time, so that it can clean up after it. */
+uint64_t oci_limit_ms(void);
+
 /*
  * Starts the runner of create. `stdio`: the ends of the process; no console. The master comes with the report.
  * start_fd: with a sandboxed runtime the other end of the start socket, else -1.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files member_oci*.c. All but oci_limit_ms and oci_note is for runners. */
+/* Between the files member_oci*.c. All but oci_note is for runners. */
 #ifndef KOBAKO_MONITOR_MEMBER_OCI_INTERNAL_H
 #define KOBAKO_MONITOR_MEMBER_OCI_INTERNAL_H
 
@@ -18,9 +18,6 @@ struct oci_create {
 	struct json_view cgroup;
 	int start_fd;
 };
-
-/* How long a runner may take: it outlives the program's own time, so that it can clean up after it. */
-uint64_t oci_limit_ms(void);
 
 /* A line of the monitor's log. */
 void oci_note(const char *what, const struct err *e);

@@ -206,7 +206,7 @@ static int start_exec(struct exec_work *work, struct err *e)
 		count += CGROUP_HIERARCHIES;
 		keep[count++] = m->join->v2;
 	}
-	return runner_start(exec_work, work, keep, count, EXEC_LIMIT_MS, exec_done, work->s, e);
+	return runner_start(exec_work, work, keep, count, oci.path ? oci_limit_ms() : EXEC_LIMIT_MS, exec_done, work->s, e);
 }
 
 /* Answers and returns false when an exec can't begin. */

@@ -52,7 +52,7 @@ import {
   type Wire,
 } from "./monitor/protocol.ts";
 import { openPort } from "./monitor/port.ts";
-import { openStreams } from "./monitor/streams.ts";
+import { type MonitorProcess, openStreams } from "./monitor/streams.ts";
 import type { UserNamespaces } from "./user-namespaces.ts";
 
 /** Longest answer line of a starting monitor. */
@@ -167,7 +167,10 @@ function withoutSandbox(id: string, status: SandboxStatus): SandboxStatus {
 /** What config.json is for another runtime than the one that is linked in, and further params of `create`. */
 export type AdaptCreate = (request: CreateRequest) => { readonly spec: OciSpec; readonly params: Wire };
 
-/** `onOther` gets the events that are no part of handler.ts's contract. */
+/**
+ * `onOther` gets the events that are no part of handler.ts's contract. `programMs`: how long each program may take that
+ * the monitor runs for a request; 0: it runs none.
+ */
 export async function connectMonitor(
   identity: SandboxIdentity,
   onEvent: OnEvent,
@@ -175,6 +178,7 @@ export async function connectMonitor(
   signal: AbortSignal,
   onOther?: (message: Wire) => void,
   adapt?: AdaptCreate,
+  programMs = 0,
 ): Promise<MonitorSandbox> {
   // Events of the time between the subscription and the caller's getting hold of the sandbox wait here.
   let early: SandboxEvent[] | undefined = [];
@@ -188,6 +192,7 @@ export async function connectMonitor(
         else onEvent(event);
       },
       first: "subscribe",
+      programMs,
     },
     signal,
   );
@@ -207,7 +212,7 @@ export async function connectMonitor(
       early = undefined;
       for (const event of waiting) onEvent(event);
     });
-    return new MonitorSandbox(connection, identity, initial, logFlush, adapt);
+    return new MonitorSandbox(connection, { ...identity, programMs }, initial, logFlush, adapt);
   } catch (error) {
     connection.close();
     throw error;
@@ -219,22 +224,25 @@ export class MonitorSandbox implements RuntimeSandbox {
   readonly initial: SandboxStatus;
   readonly closed: Promise<Error | undefined>;
   readonly #connection: MonitorConnection;
+  readonly #process: MonitorProcess;
   readonly #commands: Commands;
   readonly #logFlush: LogFlush | undefined;
   readonly #adapt: AdaptCreate | undefined;
 
   constructor(
     connection: MonitorConnection,
-    identity: SandboxIdentity,
+    identity: SandboxIdentity & MonitorProcess,
     initial: SandboxStatus,
     logFlush: LogFlush | undefined,
     adapt?: AdaptCreate,
   ) {
     this.#adapt = adapt;
     this.#connection = connection;
+    this.#process = identity;
     this.#commands = new Commands(identity.runDir, identity);
     this.#logFlush = logFlush;
-    this.identity = identity;
+    const { id, runDir, pid, startTime } = identity;
+    this.identity = { id, runDir, pid, startTime };
     this.initial = initial;
     this.closed = connection.closed;
   }
@@ -293,7 +301,7 @@ export class MonitorSandbox implements RuntimeSandbox {
   }
 
   exec(request: ExecRequest, signal: AbortSignal): Promise<ProcessStreams> {
-    return openStreams(this.identity.runDir, this.identity, "exec", execParams(request), signal);
+    return openStreams(this.identity.runDir, this.#process, "exec", execParams(request), signal);
   }
 
   attach(request: AttachRequest, signal: AbortSignal): Promise<ProcessStreams> {

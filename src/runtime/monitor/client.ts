@@ -10,11 +10,11 @@ import { RuntimeError, errorKind } from "../../errors/runtime-error.ts";
 import { FrameReader, encodeMessage, maxMessageBytes, messageHeaderBytes } from "./frames.ts";
 import { waitPatiently } from "./patience.ts";
 import {
-  deadlineMs,
   errorOf,
   type Hello,
   helloDeadlineMs,
   helloRequest,
+  limitMs,
   type Method,
   parseHello,
   parseObject,
@@ -46,6 +46,8 @@ export interface MonitorConnectionOptions {
   readonly onEvent?: (message: Wire) => void;
   /** A request without parameters that is sent together with the hello; see `first`. */
   readonly first?: Method;
+  /** How long each program may take that the monitor runs for a request; 0: it runs none. */
+  readonly programMs?: number;
 }
 
 /** Opens the socket `m.sock` of a run folder, also one whose path is too long for sockaddr_un. */
@@ -122,7 +124,7 @@ export class MonitorConnection {
     options: MonitorConnectionOptions,
     signal: AbortSignal,
   ): Promise<MonitorConnection> {
-    const link = new Link(runDir, options.onEvent);
+    const link = new Link(runDir, options.onEvent, options.programMs);
     try {
       const greeting = link.greet(signal);
       const first = options.first === undefined ? noAnswer : link.request(options.first, {}, signal);
@@ -163,14 +165,16 @@ class Link {
   readonly #reader = new FrameReader(messageHeaderBytes, maxMessageBytes);
   readonly #inFlight = new Map<number, InFlight>();
   readonly #onEvent: ((message: Wire) => void) | undefined;
+  readonly #programMs: number;
   #onHello: ((message: Wire | RuntimeError) => void) | undefined;
   #lastId = 0;
   #ended = false;
   #fault: Error | undefined;
   #settleClosed: (fault: Error | undefined) => void = () => {};
 
-  constructor(runDir: string, onEvent: ((message: Wire) => void) | undefined) {
+  constructor(runDir: string, onEvent: ((message: Wire) => void) | undefined, programMs = 0) {
     this.#onEvent = onEvent;
+    this.#programMs = programMs;
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
@@ -218,13 +222,9 @@ class Link {
       this.#lastId += 1;
       const id = this.#lastId;
       const frame = encodeMessage({ id, method, params });
-      const stopWaiting = waitPatiently(deadlineMs[method], () =>
-        settle(
-          new RuntimeError(
-            "deadline-exceeded",
-            `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
-          ),
-        ),
+      const forMs = limitMs(method, this.#programMs);
+      const stopWaiting = waitPatiently(forMs, () =>
+        settle(new RuntimeError("deadline-exceeded", `monitor did not answer ${method} within ${forMs} ms`)),
       );
       const onAbort = () => settle(givenUp(method, signal));
       const settle = (answer: Wire | RuntimeError) => {

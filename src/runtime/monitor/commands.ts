@@ -18,7 +18,7 @@ import {
   streamHeaderBytes,
   streamId,
 } from "./frames.ts";
-import { deadlineMs, errorOf, helloRequest, parseObject, parseProcessEnd, type Wire } from "./protocol.ts";
+import { errorOf, helloRequest, limitMs, parseObject, parseProcessEnd, type Wire } from "./protocol.ts";
 import { expectHello, type MonitorProcess } from "./stream-connection.ts";
 
 /** How long a connection waits for another command: longer than most probes do. */
@@ -115,12 +115,11 @@ class CommandConnection {
     return new Promise((resolve, reject) => {
       const request = encodeMessage({ id: ++this.#lastId, method: "exec", params });
       const onAbort = () => this.end(givenUp("exec", signal));
+      const forMs = limitMs("exec", this.#monitor.programMs);
       const late = setTimeout(
         () =>
-          this.end(
-            new RuntimeError("deadline-exceeded", `monitor did not answer exec within ${deadlineMs.exec} ms`),
-          ),
-        deadlineMs.exec,
+          this.end(new RuntimeError("deadline-exceeded", `monitor did not answer exec within ${forMs} ms`)),
+        forMs,
       );
       signal.addEventListener("abort", onAbort, { once: true });
       this.#running = {

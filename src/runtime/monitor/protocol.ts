@@ -62,7 +62,7 @@ export type Method =
 /** The longest that a call to a shim may take which a monitor makes (native/monitor/shim_call.c). */
 export const callLimitMs = 600_000;
 
-export const deadlineMs: Readonly<Record<Method, number>> = {
+const deadlineMs: Readonly<Record<Method, number>> = {
   subscribe: 5_000,
   state: 5_000,
   prepare: 60_000,
@@ -91,6 +91,29 @@ export const deadlineMs: Readonly<Record<Method, number>> = {
   exited: 5_000,
   killing: 5_000,
 };
+
+/** For a runner to clean up after a program that was killed (native/monitor/member_oci.c), and to say so. */
+const graceMs = 35_000;
+
+/** What a monitor of an external runtime does by running its program. */
+const byProgram: ReadonlySet<Method> = new Set([
+  "create",
+  "start",
+  "kill",
+  "exec",
+  "update",
+  "pause",
+  "resume",
+  "usage",
+  "delete",
+  "shutdown",
+]);
+
+/** How long a request may take to a monitor whose programs may take `programMs` each; 0: it runs none. */
+export function limitMs(method: Method, programMs = 0): number {
+  if (programMs === 0 || !byProgram.has(method)) return deadlineMs[method];
+  return Math.max(deadlineMs[method], programMs + graceMs);
+}
 
 /** Time for a monitor to set itself up and answer on its standard output. */
 export const startDeadlineMs = 30_000;

@@ -16,13 +16,13 @@ import {
   streamHeaderBytes,
 } from "./frames.ts";
 import {
-  deadlineMs,
   errorOf,
   helloRequest,
   type Method,
   parseHello,
   parseObject,
   type Wire,
+  limitMs,
 } from "./protocol.ts";
 
 /** A frame that is held counts for this much more than its bytes: single bytes must not be free. */
@@ -33,6 +33,8 @@ const nothing = Buffer.alloc(0);
 export interface MonitorProcess {
   readonly pid: number;
   readonly startTime: string;
+  /** How long each program may take that it runs for a request; 0: it runs none. */
+  readonly programMs?: number;
 }
 
 /** @throws RuntimeError `unavailable` when the hello is another process's. */
@@ -102,15 +104,13 @@ export class StreamConnection {
     const connection = new StreamConnection(runDir, monitor, method, params, events);
     const onAbort = () => connection.fail(givenUp(method, signal));
     signal.addEventListener("abort", onAbort, { once: true });
+    const forMs = limitMs(method, monitor.programMs);
     const timer = setTimeout(
       () =>
         connection.fail(
-          new RuntimeError(
-            "deadline-exceeded",
-            `monitor did not answer ${method} within ${deadlineMs[method]} ms`,
-          ),
+          new RuntimeError("deadline-exceeded", `monitor did not answer ${method} within ${forMs} ms`),
         ),
-      deadlineMs[method],
+      forMs,
     );
     try {
       return { connection, result: await connection.#opening.promise };

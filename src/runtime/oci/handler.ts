@@ -160,7 +160,15 @@ export class OciHandler implements RuntimeHandler {
     // The container that stands for the sandbox is no container to anybody else.
     const tell: OnEvent = (event) =>
       onEvent(event.type === "exit" && event.containerId === identity.id ? { type: "pause-exit" } : event);
-    const sandbox = await connectMonitor(identity, tell, this.#o.logFlush, signal, undefined, adapt);
+    const sandbox = await connectMonitor(
+      identity,
+      tell,
+      this.#o.logFlush,
+      signal,
+      undefined,
+      adapt,
+      this.#o.timeoutMs,
+    );
     return kind === "runsc" ? withUsage(sandbox) : sandbox;
   }
 

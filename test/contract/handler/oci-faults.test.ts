@@ -205,6 +205,15 @@ describe.each(programs)("$name", ({ name, path: real, limitMs, sandboxed }) => {
     await expectNothing(pod);
   });
 
+  // A monitor without such a program is given up after 10 s.
+  it("that takes long within its handler's time is waited for", async () => {
+    await using pod = await startPod(fake(real, `[ "$verb" = update ] && sleep 11`));
+    const made = await pod.shell("sleep 100");
+    await pod.sandbox.update(made.id, { memory: { limit: 64 << 20 } }, within(40_000));
+    if (!sandboxed)
+      expect(cgroups.usage(made.spec.linux.cgroupsPath)?.memoryLimitBytes).toBe(BigInt(64 << 20));
+  });
+
   it("that hangs in delete does not keep the container", async () => {
     await using pod = await startPod(fake(real, `[ "$verb" = delete ] && exec sleep 1000`, limitMs));
     const made = await pod.shell("sleep 100");
