@@ -12,6 +12,5 @@ handlerContract(
   }),
   {
     hostProcesses: true,
-    pause: true,
   },
 );

@@ -18,16 +18,14 @@ const [runc = "", runsc = ""] = execFileSync(tools, ["runc", "runsc"], { encodin
   .split("\n");
 
 const programs = [
-  { name: "runc", path: runc, pause: true },
-  { name: "crun", path: "/usr/bin/crun", pause: true },
+  { name: "runc", path: runc },
+  { name: "crun", path: "/usr/bin/crun" },
   {
     name: "kobako-oci",
     path: new URL("../../../build/bin/kobako-oci", import.meta.url).pathname,
-    pause: false,
-    update: false,
   },
-  { name: "runsc", path: runsc, hostProcesses: false, oom: false, pause: true, execTrees: false },
-  { name: "youki", path: "/usr/bin/youki", pause: true },
+  { name: "runsc", path: runsc, hostProcesses: false, oom: false, execTrees: false },
+  { name: "youki", path: "/usr/bin/youki" },
 ];
 
 // Debian has no youki: it takes part where it is installed. The others must be there.

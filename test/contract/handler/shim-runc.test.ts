@@ -23,7 +23,7 @@ const handlerOf = (binary: string) =>
   });
 const handler = handlerOf(runc);
 
-handlerContract(handler, { hostProcesses: true, pause: true, execTrees: false });
+handlerContract(handler, { hostProcesses: true, execTrees: false });
 
 describe("what can't be run", () => {
   it("is the shim's runtime: its container can't be created, and the shim's words say why", async () => {

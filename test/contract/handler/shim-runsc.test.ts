@@ -17,5 +17,5 @@ handlerContract(
     monitorBinary,
     log: pino({ level: process.env.KOBAKO_TEST_LOG ?? "warn" }),
   }),
-  { hostProcesses: false, oom: false, pause: true, execTrees: false, killUnstarted: false },
+  { hostProcesses: false, oom: false, execTrees: false, killUnstarted: false },
 );
