@@ -55,13 +55,13 @@ export type Method =
   | "exited"
   | "killing";
 
+/** The longest that a call to a shim may take which a monitor makes (native/monitor/shim_call.c). */
+export const callLimitMs = 600_000;
+
 /**
  * How long each request may take, in milliseconds. Longest: those that wait for disks (an overlay
  * mount, a program read from a slow card) or for a tree of processes to die.
  */
-/** The longest that a call to a shim may take which a monitor makes (native/monitor/shim_call.c). */
-export const callLimitMs = 600_000;
-
 const deadlineMs: Readonly<Record<Method, number>> = {
   subscribe: 5_000,
   state: 5_000,
