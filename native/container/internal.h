@@ -232,6 +232,11 @@ int mounts_apply(struct mounts *m, struct err *e);
  */
 int mount_new_fs(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
 		 struct err *e);
+/* Whether something of it is longer than mount_new_fs takes (255 bytes). */
+bool mount_has_long_value(const char *source, const char *const *data);
+/* As mount_new_fs, for values of any length in 4095 bytes of options. In init, whose mounts show nowhere else. */
+int mount_new_fs_by_page(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
+			 struct err *e);
 /* Changes the options of the filesystem that fspick(2) gave. */
 int mount_reconfigure(int fs, const char *const *data, struct err *e);
 /* copy-up.c: what is below `from` (O_PATH of a folder) into the empty tree `to`. Nothing is followed. */

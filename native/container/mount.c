@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The new mount API in the few forms used here; every result is a detached mount, by descriptor. */
+/* The new mount API in the few forms used here (and mount(2), for what that does not take); every result is a detached mount, by descriptor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +21,25 @@ static const char *fs_says(int fs, char *buf, size_t size)
 	buf[n] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
 	return buf + 2;
+}
+
+/* What fsconfig(2) takes of one value; mount(2) takes a page of all options, with the end of a string in it. */
+enum { VALUE_MAX_BYTES = 255, PAGE_BYTES = 4096 };
+
+static size_t value_bytes(const char *option)
+{
+	const char *equals = strchr(option, '=');
+
+	return equals ? strlen(equals + 1) : 0;
+}
+
+bool mount_has_long_value(const char *source, const char *const *data)
+{
+	bool found = source && strlen(source) > VALUE_MAX_BYTES;
+
+	for (; data && *data && !found; data++)
+		found = value_bytes(*data) > VALUE_MAX_BYTES;
+	return found;
 }
 
 /* One option: "key=value" or a word. */
@@ -48,6 +68,8 @@ int mount_new_fs(const char *type, const char *source, const char *const *data, 
 
 	if (fs < 0)
 		return err_set(e, errno, "filesystem \"%s\"", type);
+	if (mount_has_long_value(source, data))
+		return err_set(e, E2BIG, "the source or an option of %s is longer than %d bytes", type, VALUE_MAX_BYTES);
 	if (source && *source && sys_fsconfig_string(fs, "source", source) < 0) {
 		code = errno;
 		return err_set(e, code, "source \"%s\" of %s (%s)", source, type, fs_says(fs, says, sizeof(says)));
@@ -69,6 +91,69 @@ int mount_new_fs(const char *type, const char *source, const char *const *data, 
 	if (fd < 0)
 		return err_set(e, errno, "mount the %s filesystem", type);
 	*ret_fd = fd;
+	return 0;
+}
+
+/* The options as mount(2) takes them: a few are flags, the others are joined by commas. */
+static int join_options(const char *type, const char *const *data, const char *label, char page[PAGE_BYTES], unsigned long *flags,
+			struct err *e)
+{
+	static const struct {
+		const char *name;
+		unsigned long flag;
+	} known[] = { { "sync", MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC }, { "lazytime", MS_LAZYTIME }, { "mand", MS_MANDLOCK } };
+	size_t len = 0;
+
+	page[0] = '\0';
+	for (; data && *data; data++) {
+		unsigned long flag = 0;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (!strcmp(*data, known[i].name))
+				flag = known[i].flag;
+		*flags |= flag;
+		if (flag)
+			continue;
+		if (len < PAGE_BYTES)
+			snprintf(page + len, PAGE_BYTES - len, "%s%s", len ? "," : "", *data);
+		len += strlen(*data) + (len > 0);
+	}
+	if (label && labels_by_context(type)) {
+		if (len < PAGE_BYTES)
+			snprintf(page + len, PAGE_BYTES - len, "%scontext=\"%s\"", len ? "," : "", label);
+		len += strlen(label) + strlen("context=\"\"") + (len > 0);
+	}
+	if (len >= PAGE_BYTES)
+		return err_set(e, E2BIG, "options of %s: %zu bytes together, %d are the most: use shorter paths or fewer layers", type,
+			       len, PAGE_BYTES - 1);
+	return 0;
+}
+
+/*
+ * Over our own root, cloned from there and taken away again: "/.." is what was mounted last over the root (path_resolution(7)
+ * ends there, and goes up to the top), and no path of the container leads to it.
+ */
+int mount_new_fs_by_page(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
+			 struct err *e)
+{
+	cleanup_fd int tree = -1;
+	unsigned long flags = 0;
+	char page[PAGE_BYTES];
+	int code;
+
+	if (join_options(type, data, label, page, &flags, e) < 0)
+		return -e->code;
+	if (mount(source && *source ? source : "none", "/", type, flags, page) < 0)
+		return err_set(e, errno, "make the %s filesystem with %zu bytes of options", type, strlen(page));
+	tree = sys_open_tree(AT_FDCWD, "/..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	code = errno;
+	if (umount2("/..", MNT_DETACH) < 0)
+		return err_set(e, errno, "take away the first mount of the %s filesystem", type);
+	if (tree < 0)
+		return err_set(e, code, "clone the mount of the %s filesystem", type);
+	if (mount_set(tree, attrs, MOUNT_ATTR__ATIME, 0, false, e) < 0)
+		return -e->code;
+	*ret_fd = take_fd(&tree);
 	return 0;
 }
 

@@ -273,8 +273,10 @@ static int new_filesystem(const struct mounts *m, const struct spec_mount *mount
 	/* A tmpfs that takes its content from below is writable until it has it. */
 	uint64_t attrs = o->copy_up ? o->set & ~(uint64_t)MOUNT_ATTR_RDONLY : o->set;
 	const char *type = mount->type ? mount->type : "", *label = m->spec->mount_label;
+	const char *const *data = (const char *const *)o->data;
 
-	if (mount_new_fs(type, mount->source, (const char *const *)o->data, label, attrs, ret_fd, e) < 0)
+	if ((mount_has_long_value(mount->source, data) ? mount_new_fs_by_page : mount_new_fs)(type, mount->source, data, label, attrs,
+											  ret_fd, e) < 0)
 		return -e->code;
 	return label && !strcmp(type, "mqueue") ? labels_file(*ret_fd, label, e) : 0;
 }

@@ -52,6 +52,14 @@ const cases: readonly [string, Change, string][] = [
     'mount tmpfs "x" on "/m": option "size=x" of tmpfs: invalid argument',
   ],
   [
+    "mount options that are longer than a page",
+    (s) => {
+      const lower = Array.from({ length: 50 }, (_, i) => `/${"x".repeat(97)}${i + 10}`).join(":");
+      s.mounts.push({ destination: "/m", type: "overlay", source: "x", options: [`lowerdir=${lower}`] });
+    },
+    'mount overlay "x" on "/m": options of overlay: 5058 bytes together, 4095 are the most',
+  ],
+  [
     "a destination below a file",
     (s) => {
       s.mounts.push({ destination: "/bin/busybox/m", type: "tmpfs", source: "x" });

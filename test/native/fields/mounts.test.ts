@@ -250,6 +250,25 @@ describe("mounts[].options", () => {
     show: "cat /up/in/file; stat -c %a /up/in/file; readlink /up/link; touch /up/x && echo writable",
     expected: "text\n640\n/etc/nowhere\nwritable\n",
   });
+  /** An overlay of folders of the bundle with names that are so long that fsconfig(2) does not take them together. */
+  const layers = (...options: string[]) => ({
+    change: (s: Spec, b: Bundle) => {
+      const lower = ["a", "b"].map((name) => {
+        const folder = join(b.folder, name.repeat(150));
+        mkdirSync(folder);
+        writeFileSync(join(folder, name), `${name}\n`);
+        return folder;
+      });
+      const overlay = { destination: "/m/o", type: "overlay", source: "overlay" };
+      s.mounts.push({ ...overlay, options: [`lowerdir=${lower.join(":")}`, ...options] });
+    },
+    show: "cat /m/o/a /m/o/b; awk '$5 == \"/m/o\" {print $6}' /proc/self/mountinfo; awk '$5 == \"/\"' /proc/self/mountinfo | wc -l",
+  });
+  field("a value of more than 255 bytes", { ...layers(), expected: "a\nb\nrw,relatime\n1\n" });
+  field("a value of more than 255 bytes, with flags", {
+    ...layers("nosuid", "noatime", "ro", "sync"),
+    expected: "a\nb\nro,nosuid,noatime\n1\n",
+  });
   field("remount: another look at what is mounted there", {
     change: (s) => s.mounts.push(tmpfs("a"), tmpfs("a", "remount", "ro")),
     ...mountinfo,
