@@ -208,7 +208,7 @@ struct mounts {
 	const char *cgroup;     /* the container's cgroup path */
 	const struct container_tree *trees; /* held by the caller, one per destination */
 	size_t tree_count;
-	int *sources;           /* per mount of the spec: a detached clone of its bind source, or -1 */
+	int *sources;           /* per mount of the spec: a detached clone of its bind source, a filesystem on a device, or -1 */
 	bool late;              /* init opens the sources: the runner may not (it is not root) */
 	bool user_ns;           /* the container is in another user namespace than the runtime */
 	bool bind_nodes;        /* no device nodes can be made: the host's are bound */
@@ -221,7 +221,10 @@ struct mounts {
 	int root;               /* the rootfs mount: everything is resolved below it */
 	char rootfs[4096];      /* absolute */
 };
-/* In the runner, still in the caller's mount namespace (or in init, when late): clones what is bound. */
+/*
+ * In the runner, still in the caller's mount namespace (or in init, when late): clones what is bound, and mounts block devices,
+ * which the container's device rules keep from init.
+ */
 int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e);
 void mounts_close(struct mounts *m);
 /* In init: all mounts of the spec below m->root. */
@@ -232,6 +235,8 @@ int mounts_apply(struct mounts *m, struct err *e);
  */
 int mount_new_fs(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
 		 struct err *e);
+/* Whether the filesystem lies on a block device. */
+bool mount_is_of_device(const char *source);
 /* Whether something of it is longer than mount_new_fs takes (255 bytes). */
 bool mount_has_long_value(const char *source, const char *const *data);
 /* As mount_new_fs, for values of any length in 4095 bytes of options. In init, whose mounts show nowhere else. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -40,6 +41,22 @@ bool mount_has_long_value(const char *source, const char *const *data)
 	for (; data && *data && !found; data++)
 		found = value_bytes(*data) > VALUE_MAX_BYTES;
 	return found;
+}
+
+bool mount_is_of_device(const char *source)
+{
+	struct stat st;
+
+	return source && *source == '/' && stat(source, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+/*
+ * A read-only mount does not keep the filesystem itself from writing (ext4 counts its mounts, journals are replayed, overlay
+ * makes its work folder). Other superblocks than these belong to a namespace or to the machine: other containers have them too.
+ */
+static bool is_read_only(const char *type, const char *source, uint64_t attrs)
+{
+	return (attrs & MOUNT_ATTR_RDONLY) && (!strcmp(type, "overlay") || mount_is_of_device(source));
 }
 
 /* One option: "key=value" or a word. */
@@ -79,6 +96,8 @@ int mount_new_fs(const char *type, const char *source, const char *const *data, 
 			code = errno;
 			return err_set(e, code, "option \"%s\" of %s (%s)", *data, type, fs_says(fs, says, sizeof(says)));
 		}
+	if (is_read_only(type, source, attrs) && sys_fsconfig_flag(fs, "ro") < 0)
+		return err_set(e, errno, "option \"ro\" of %s", type);
 	if (label && labels_by_context(type) && sys_fsconfig_string(fs, "context", label) < 0) {
 		code = errno;
 		return err_set(e, code, "linux.mountLabel \"%s\" of %s (%s)", label, type, fs_says(fs, says, sizeof(says)));
@@ -143,6 +162,8 @@ int mount_new_fs_by_page(const char *type, const char *source, const char *const
 
 	if (join_options(type, data, label, page, &flags, e) < 0)
 		return -e->code;
+	if (is_read_only(type, source, attrs))
+		flags |= MS_RDONLY;
 	if (mount(source && *source ? source : "none", "/", type, flags, page) < 0)
 		return err_set(e, errno, "make the %s filesystem with %zu bytes of options", type, strlen(page));
 	tree = sys_open_tree(AT_FDCWD, "/..", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);

@@ -153,6 +153,31 @@ static int map_source(const struct mounts *m, const struct spec_mount *mount, co
 	return 0;
 }
 
+/* early: in the caller's mount namespace, where nothing may be attached for a moment. */
+static int new_filesystem(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o, bool early,
+			  int *ret_fd, struct err *e)
+{
+	/* A tmpfs that takes its content from below is writable until it has it. */
+	uint64_t attrs = o->copy_up ? o->set & ~(uint64_t)MOUNT_ATTR_RDONLY : o->set | (o->rec_set & MOUNT_ATTR_RDONLY);
+	const char *type = mount->type ? mount->type : "", *label = m->spec->mount_label;
+	const char *const *data = (const char *const *)o->data;
+
+	bool by_page = !early && mount_has_long_value(mount->source, data);
+
+	if ((by_page ? mount_new_fs_by_page : mount_new_fs)(type, mount->source, data, label, attrs, ret_fd, e) < 0)
+		return -e->code;
+	return label && !strcmp(type, "mqueue") ? labels_file(*ret_fd, label, e) : 0;
+}
+
+/*
+ * Made where the device can be opened: init is under the container's device rules, which are about what its program may open.
+ * In another user namespace the kernel mounts no device anyway.
+ */
+static bool is_made_early(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o)
+{
+	return !m->user_ns && !o->remount && mount_is_of_device(mount->source);
+}
+
 int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e)
 {
 	m->spec = s;
@@ -169,6 +194,8 @@ int mounts_open_sources(struct mounts *m, const struct spec *s, struct err *e)
 		if (r == 0 && is_bind(mount, &o) && !o.remount && tree < 0) {
 			r = open_source(mount, &o, m->bundle, &m->sources[i], e);
 			tree = m->sources[i];
+		} else if (r == 0 && tree < 0 && is_made_early(m, mount, &o)) {
+			r = new_filesystem(m, mount, &o, true, &m->sources[i], e);
 		}
 		if (r == 0 && tree < 0 && (mount->idmaps.uid_count || o.idmap))
 			r = err_set(e, EINVAL, "uidMappings: only of a bind mount");
@@ -267,20 +294,6 @@ static int set_attributes(const struct mounts *m, int tree, const struct mount_o
 	return mount_set(tree, 0, 0, propagation, recursive, e);
 }
 
-static int new_filesystem(const struct mounts *m, const struct spec_mount *mount, const struct mount_options *o,
-			  int *ret_fd, struct err *e)
-{
-	/* A tmpfs that takes its content from below is writable until it has it. */
-	uint64_t attrs = o->copy_up ? o->set & ~(uint64_t)MOUNT_ATTR_RDONLY : o->set;
-	const char *type = mount->type ? mount->type : "", *label = m->spec->mount_label;
-	const char *const *data = (const char *const *)o->data;
-
-	if ((mount_has_long_value(mount->source, data) ? mount_new_fs_by_page : mount_new_fs)(type, mount->source, data, label, attrs,
-											  ret_fd, e) < 0)
-		return -e->code;
-	return label && !strcmp(type, "mqueue") ? labels_file(*ret_fd, label, e) : 0;
-}
-
 /* "remount": the mount that is there gets other attributes, and its filesystem other options. */
 static int remount(const struct mounts *m, const char *clean, const struct mount_options *o, struct err *e)
 {
@@ -345,13 +358,13 @@ static int apply_one(struct mounts *m, size_t i, struct err *e)
 		return r;
 	}
 	tree = brought(m, destination);
-	bind = tree >= 0 || m->sources[i] >= 0;
+	bind = tree >= 0 || is_bind(mount, &o);
 	if (tree >= 0)
 		tree = fcntl(tree, F_DUPFD_CLOEXEC, 3);
-	else if (bind)
+	else if (m->sources[i] >= 0)
 		tree = take_fd(&m->sources[i]);
 	else
-		r = new_filesystem(m, mount, &o, &tree, e);
+		r = new_filesystem(m, mount, &o, false, &tree, e);
 	if (bind)
 		warn_data(m, destination, &o);
 	if (r == 0 && fstat(tree, &st) < 0)

@@ -1,9 +1,19 @@
 /** root, mounts and linux.rootfsPropagation, field by field: what /proc/self/mountinfo in the container says. */
-import { chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { describe } from "vitest";
+import { afterEach, describe } from "vitest";
 import type { Bundle, Spec } from "../../integration/oci/bundle.ts";
-import type { Answer } from "../compare.ts";
+import { type Answer, compare } from "../compare.ts";
 import { field, refused } from "./field.ts";
 
 /** Of each mount below /m, by its name there: flags, propagation, filesystem, superblock options. */
@@ -337,6 +347,57 @@ describe("mounts[].destination, type and source", () => {
       change: (s) => s.mounts.push({ destination: "/m/x", type, source: type }),
       show: "grep ' /m/x ' /proc/self/mountinfo | sed 's/.* - \\([^ ]*\\) .*/\\1/'",
       expected: type === "nofs" ? refused : type === "cgroup" ? cgroupType : `${type}\n`,
+    });
+});
+
+/** Tools that make a disk of a file, or why there is none. */
+const noDisks = ["/usr/sbin/losetup", "/usr/sbin/mkfs.ext4", "/dev/loop-control"].filter(
+  (path) => !existsSync(path),
+);
+if (noDisks.length > 0) console.log(`mounts of block devices are not tried: no ${noDisks.join(", ")}`);
+
+describe.skipIf(noDisks.length > 0)("a filesystem on a block device", () => {
+  const disks: string[] = [];
+  const image = (b: Bundle) => join(b.folder, "disk.img");
+  const digest = (b: Bundle) =>
+    createHash("sha256")
+      .update(readFileSync(image(b)))
+      .digest("hex");
+  const detach = (disk: string) => execFileSync("/usr/sbin/losetup", ["--detach", disk]);
+
+  /** An ext4 on a disk of its own; what stands in `resources` says nothing of it. */
+  function disk(s: Spec, b: Bundle, options: readonly string[]): void {
+    writeFileSync(image(b), "");
+    truncateSync(image(b), 4 << 20);
+    execFileSync("/usr/sbin/mkfs.ext4", ["-q", image(b)]);
+    const source = execFileSync("/usr/sbin/losetup", ["--find", "--show", image(b)], {
+      encoding: "utf8",
+    }).trim();
+    disks.push(source);
+    s.mounts.push({ destination: "/m/disk", type: "ext4", source, options: [...options] });
+  }
+  afterEach(() => {
+    for (const each of disks.splice(0)) detach(each);
+  });
+
+  for (const [option, expected] of [
+    ["ro", { shown: "lost+found\nro,relatime ext4 ro\n", written: false }],
+    ["rw", { shown: "lost+found\nrw,relatime ext4 rw\nwritten\n", written: true }],
+  ] as const)
+    compare(`${option}: under the default device rules`, {
+      change: (s, b) => {
+        disk(s, b, [option]);
+        const line = "awk '$5 == \"/m/disk\" {print $6, $(NF - 2), $NF}' /proc/self/mountinfo";
+        const touch = "touch /m/disk/x 2>/dev/null && echo written";
+        s.process.args = ["/bin/sh", "-c", `ls /m/disk; ${line}; ${touch}; true`];
+      },
+      observe: (b) => {
+        const before = digest(b);
+        const { stdout, stderr } = b.run();
+        const written = digest(b) !== before;
+        return { shown: stdout === "" ? stderr : stdout, written };
+      },
+      expected,
     });
 });
 
