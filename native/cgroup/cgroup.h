@@ -83,7 +83,7 @@ void cgroup_undo(const char *path, const struct cgroup_made *made);
 /*
  * Applies linux.resources (value NULL: only the default device rules). A limit that is asked for
  * without its controller is ENOTSUP naming it; hugetlb alone is then left out.
- * cgroup_update does the same without devices, to a running container.
+ * cgroup_update does the same without devices, to a running container; cgroup_complete before it.
  */
 int cgroup_apply(const char *path, const struct jnode *resources, struct err *e);
 int cgroup_update(const char *path, const struct jnode *resources, struct err *e);
@@ -94,6 +94,13 @@ int cgroup_update(const char *path, const struct jnode *resources, struct err *e
  * until the limit is written, so this saves from most such ends, not from all.
  */
 int cgroup_check_usage(const char *path, const struct jnode *resources, struct err *e);
+
+/*
+ * An update as a whole, with what is in force: a CPU quota and its period, of which one was given; on v2, which limits swap
+ * alone, the memory limit for `swap`, and for a memory limit the `swap` (memory and swap together) that it then still has.
+ * *ret: the resources with these members in them, json_decref() it. EINVAL for a memory limit above that `swap`.
+ */
+int cgroup_complete(const char *path, const struct jnode *resources, json_t **ret, struct err *e);
 
 /* Opens what is needed to join; the descriptors are close-on-exec. */
 int cgroup_join_open(const char *path, struct cgroup_join *ret, struct err *e);

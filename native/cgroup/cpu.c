@@ -147,6 +147,40 @@ static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct
 	return r;
 }
 
+/* Quota (-1: none) and period that hold now, in microseconds. */
+static bool in_force(int dir, bool v2, int64_t *ret_quota, int64_t *ret_period)
+{
+	char quota[64], period[64], *space = NULL;
+
+	if (io_read_small_at(dir, v2 ? "cpu.max" : "cpu.cfs_quota_us", quota, sizeof(quota)) <= 0)
+		return false;
+	if (v2 && !(space = strchr(quota, ' ')))
+		return false;
+	if (!v2 && io_read_small_at(dir, "cpu.cfs_period_us", period, sizeof(period)) <= 0)
+		return false;
+	*ret_quota = strncmp(quota, "max", 3) ? strtoll(quota, NULL, 10) : -1;
+	*ret_period = strtoll(v2 ? space : period, NULL, 10);
+	return true;
+}
+
+int limits_complete_cpu(struct limits *l, const struct jnode *resources, json_t *whole)
+{
+	struct jnode n = json_get(resources, "cpu");
+	int64_t quota, period;
+	struct cpu c;
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &c, l->e)) < 0)
+		return r;
+	if (c.has_quota == (c.period != 0))
+		return 0;
+	dir = limits_dir(l, CG_CPU, &n, &v2);
+	if (dir < 0 || !in_force(dir, v2, &quota, &period))
+		return dir < 0 ? dir : 0;
+	return limits_complete_member(l, whole, "cpu", c.has_quota ? "period" : "quota", c.has_quota ? period : quota);
+}
+
 int limits_cpu(struct limits *l, const struct jnode *resources)
 {
 	struct jnode n = json_get(resources, "cpu");

@@ -36,6 +36,11 @@ int limits_write(struct limits *l, int dir, const char *file, const struct jnode
 int limits_memory(struct limits *l, const struct jnode *resources);
 /* See cgroup_check_usage. */
 int limits_check_usage(struct limits *l, const struct jnode *resources);
+/* See cgroup_complete; whole: a copy of the resources that gets the members. */
+int limits_complete(struct limits *l, const struct jnode *resources, json_t *whole);
+int limits_complete_member(struct limits *l, json_t *whole, const char *group, const char *key, int64_t value);
+int limits_complete_memory(struct limits *l, const struct jnode *resources, json_t *whole);
+int limits_complete_cpu(struct limits *l, const struct jnode *resources, json_t *whole);
 int limits_cpu(struct limits *l, const struct jnode *resources);
 int limits_pids(struct limits *l, const struct jnode *resources);
 int limits_blkio(struct limits *l, const struct jnode *resources);

@@ -107,6 +107,38 @@ int cgroup_check_usage(const char *path, const struct jnode *resources, struct e
 	return r;
 }
 
+int limits_complete_member(struct limits *l, json_t *whole, const char *group, const char *key, int64_t value)
+{
+	if (json_object_set_new(json_object_get(whole, group), key, json_integer(value)) < 0)
+		return err_set(l->e, ENOMEM, "resources.%s.%s", group, key);
+	return 0;
+}
+
+int limits_complete(struct limits *l, const struct jnode *resources, json_t *whole)
+{
+	int r = limits_complete_memory(l, resources, whole);
+
+	return r < 0 ? r : limits_complete_cpu(l, resources, whole);
+}
+
+int cgroup_complete(const char *path, const struct jnode *resources, json_t **ret, struct err *e)
+{
+	struct limits l;
+	json_t *whole = NULL;
+	int r = open_limits(&l, path, resources, e);
+
+	if (r < 0)
+		return r;
+	whole = resources->value ? json_deep_copy(resources->value) : json_object();
+	r = whole ? limits_complete(&l, resources, whole) : err_set(e, ENOMEM, "resources");
+	close_limits(&l);
+	if (r < 0)
+		json_decref(whole);
+	else
+		*ret = whole;
+	return r;
+}
+
 int cgroup_apply(const char *path, const struct jnode *resources, struct err *e)
 {
 	return apply(path, resources, true, e);

@@ -313,6 +313,104 @@ static void test_rare(void)
 	rmdir(folder);
 }
 
+/*
+ * What an update becomes beside what is in force, in files that stand for the kernel's: the members that it then has, or
+ * where it is refused (an error).
+ */
+static const struct {
+	bool v2;
+	const char *files[2][2], *resources, *whole, *error;
+} updates[] = {
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "104857600\n" } }, "{'memory': {'limit': 157286400}}",
+	  "{'memory': {'limit': 157286400, 'swap': 209715200}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "104857600\n" } }, "{'memory': {'limit': 209715201}}", NULL,
+	  "linux.resources.memory.limit: 209715201 is above the 209715200 bytes of memory and swap together" },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "104857600\n" } },
+	  "{'memory': {'limit': 209715201}, 'unified': {'memory.swap.max': '0'}}",
+	  "{'memory': {'limit': 209715201}, 'unified': {'memory.swap.max': '0'}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "max\n" } }, "{'memory': {'limit': 209715201}}",
+	  "{'memory': {'limit': 209715201}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "0\n" } }, "{'memory': {'limit': 52428800}}",
+	  "{'memory': {'limit': 52428800}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { NULL, NULL } }, "{'memory': {'limit': 52428800, 'swap': 0}}",
+	  "{'memory': {'limit': 52428800, 'swap': 0}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "max\n" } }, "{'memory': {'swap': 157286400}}",
+	  "{'memory': {'limit': 104857600, 'swap': 157286400}}", NULL },
+	{ true, { { "memory.max", "max\n" }, { "memory.swap.max", "max\n" } }, "{'memory': {'swap': 157286400}}",
+	  "{'memory': {'swap': 157286400}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "104857600\n" } }, "{'memory': {'swap': -1}}",
+	  "{'memory': {'swap': -1}}", NULL },
+	{ true, { { "memory.max", "104857600\n" }, { "memory.swap.max", "104857600\n" } }, "{'memory': {'limit': -1}}",
+	  "{'memory': {'limit': -1}}", NULL },
+	{ false, { { "memory.limit_in_bytes", "104857600\n" }, { NULL, NULL } }, "{'memory': {'swap': 157286400}}",
+	  "{'memory': {'swap': 157286400}}", NULL },
+	{ true, { { "cpu.max", "20000 40000\n" }, { NULL, NULL } }, "{'cpu': {'quota': 30000}}",
+	  "{'cpu': {'quota': 30000, 'period': 40000}}", NULL },
+	{ true, { { "cpu.max", "20000 40000\n" }, { NULL, NULL } }, "{'cpu': {'period': 50000}}",
+	  "{'cpu': {'quota': 20000, 'period': 50000}}", NULL },
+	{ true, { { "cpu.max", "max 40000\n" }, { NULL, NULL } }, "{'cpu': {'period': 50000}}",
+	  "{'cpu': {'quota': -1, 'period': 50000}}", NULL },
+	{ true, { { "cpu.max", "max 40000\n" }, { NULL, NULL } }, "{'cpu': {'shares': 5}}", "{'cpu': {'shares': 5}}", NULL },
+	{ false, { { "cpu.cfs_quota_us", "20000\n" }, { "cpu.cfs_period_us", "40000\n" } }, "{'cpu': {'quota': 30000}}",
+	  "{'cpu': {'quota': 30000, 'period': 40000}}", NULL },
+	{ false, { { "cpu.cfs_quota_us", "-1\n" }, { "cpu.cfs_period_us", "40000\n" } }, "{'cpu': {'period': 50000}}",
+	  "{'cpu': {'quota': -1, 'period': 50000}}", NULL },
+	{ true, { { NULL, NULL }, { NULL, NULL } }, "{'pids': {'limit': 3}}", "{'pids': {'limit': 3}}", NULL },
+};
+
+static void test_updates(void)
+{
+	char folder[] = "/tmp/kobako-limits-test-XXXXXX";
+	int top;
+
+	if (!mkdtemp(folder))
+		abort();
+	top = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (mkdirat(top, "c", 0700) < 0 || mknodat(top, "cgroup.subtree_control", S_IFREG | 0600, 0) < 0 ||
+	    io_write_file_at(top, "cgroup.subtree_control", "cpu memory") < 0)
+		abort();
+	for (size_t i = 0; i < sizeof(updates) / sizeof(updates[0]); i++) {
+		struct cgroup_host host = { .count = 1 };
+		struct err e = { 0 };
+		json_t *doc = parse(updates[i].resources), *want = parse(updates[i].whole ? updates[i].whole : "{}");
+		json_t *whole = json_deep_copy(doc);
+		struct jnode resources = json_top(doc, "linux.resources");
+		struct limits l = { .host = &host, .path = "/c", .e = &e };
+		int dir = openat(top, "c", O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+		snprintf(host.list[0].mount, sizeof(host.list[0].mount), "%s", folder);
+		host.list[0].v2 = updates[i].v2;
+		host.list[0].controllers = UINT32_MAX;
+		memset(l.dirs, 0xff, sizeof(l.dirs));
+		l.dirs[0] = dir;
+		for (int f = 0; f < 2 && updates[i].files[f][0]; f++)
+			if (mknodat(dir, updates[i].files[f][0], S_IFREG | 0600, 0) < 0 ||
+			    io_write_file_at(dir, updates[i].files[f][0], updates[i].files[f][1]) < 0)
+				abort();
+		r = limits_complete(&l, &resources, whole);
+		CHECK((r == 0) == !updates[i].error, "%s: %s", updates[i].resources, e.step);
+		if (updates[i].error) {
+			CHECK(strstr(e.step, updates[i].error), "%s: %s", updates[i].resources, e.step);
+		} else {
+			char *text = json_text(whole, 0);
+
+			CHECK(json_equal(whole, want), "%s becomes %s", updates[i].resources, text);
+			free(text);
+		}
+		tried++;
+		for (int f = 0; f < 2 && updates[i].files[f][0]; f++)
+			unlinkat(dir, updates[i].files[f][0], 0);
+		close(dir);
+		json_decref(doc);
+		json_decref(want);
+		json_decref(whole);
+	}
+	unlinkat(top, "cgroup.subtree_control", 0);
+	unlinkat(top, "c", AT_REMOVEDIR);
+	close(top);
+	rmdir(folder);
+}
+
 /* What v1 reads of a rule "a": all devices, whatever stands beside it. Written so that it means what it says. */
 static void test_device_list(const struct cgroup_host *host)
 {
@@ -377,6 +475,7 @@ int main(void)
 	test_refused(version);
 	test_ignored(host);
 	test_rare();
+	test_updates();
 	test_device_list(host);
 	test_delegation(host, version);
 	CHECK(tried > 40, "%d rows only", tried);

@@ -216,6 +216,43 @@ static int set_v2(struct limits *l, int dir, const struct jnode *n, const struct
 	return r;
 }
 
+/* A limit in force; -1: none, or the kernel has no such file. */
+static int64_t in_force(int dir, const char *file)
+{
+	char text[64];
+
+	return io_read_small_at(dir, file, text, sizeof(text)) > 0 && strcmp(text, "max") ? strtoll(text, NULL, 10) : -1;
+}
+
+int limits_complete_memory(struct limits *l, const struct jnode *resources, json_t *whole)
+{
+	struct jnode n = json_get(resources, "memory"), unified = json_get(resources, "unified"), limit = json_get(&n, "limit");
+	int64_t now, swap_now;
+	struct memory m;
+	bool v2;
+	int r, dir;
+
+	if ((r = json_want_object(&n, l->e)) < 0 || (r = parse(&n, &m, l->e)) < 0)
+		return r;
+	if (m.has_limit == m.has_swap || m.limit < 0 || m.swap < 0)
+		return 0;
+	dir = limits_dir(l, CG_MEMORY, &n, &v2);
+	if (dir < 0 || !v2) /* v1 counts memory and swap together itself */
+		return dir < 0 ? dir : 0;
+	now = in_force(dir, "memory.max");
+	swap_now = in_force(dir, "memory.swap.max");
+	if (m.has_swap && now > 0)
+		return limits_complete_member(l, whole, "memory", "limit", now);
+	/* A container without swap stays without, and one whose swap is given as v2 has it is not asked. */
+	if (m.has_swap || now < 0 || swap_now <= 0 || json_get(&unified, "memory.swap.max").value)
+		return 0;
+	if (m.limit > now + swap_now)
+		return json_refuse(&limit, l->e,
+				   "%" PRId64 " is above the %" PRId64 " bytes of memory and swap together that hold now, give `swap` too",
+				   m.limit, now + swap_now);
+	return limits_complete_member(l, whole, "memory", "swap", now + swap_now);
+}
+
 int limits_memory(struct limits *l, const struct jnode *resources)
 {
 	struct jnode n = json_get(resources, "memory");

@@ -150,12 +150,20 @@ void creation_drop_cgroup(struct creation *c)
 
 int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e)
 {
+	json_t *complete = NULL;
+	struct jnode whole;
 	int r = cgroup_check_usage(cgroup, resources, e);
 
+	if (r < 0 || (r = cgroup_complete(cgroup, resources, &complete, e)) < 0)
+		return r;
+	whole = json_top(complete, resources->key);
 	/* systemd first: it writes its own idea of some files when it is told of others. */
-	if (r == 0 && systemd_cgroup)
-		r = systemd_update(strrchr(cgroup, '/') + 1, resources, e);
-	return r < 0 ? r : cgroup_update(cgroup, resources, e);
+	if (systemd_cgroup)
+		r = systemd_update(strrchr(cgroup, '/') + 1, &whole, e);
+	if (r == 0)
+		r = cgroup_update(cgroup, &whole, e);
+	json_decref(complete);
+	return r;
 }
 
 int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e)

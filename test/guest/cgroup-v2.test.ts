@@ -82,6 +82,43 @@ describe("resources on cgroup v2", () => {
     expect(read(b, "memory.events")).toContain("oom_kill 0");
   });
 
+  it("an update leaves what it does not name: memory and swap together, the limit below swap, the period of a quota", async () => {
+    await using b = sleeping((it) => {
+      it.spec.linux.resources = {
+        memory: { limit: 100 << 20, swap: 200 << 20 },
+        cpu: { quota: 20_000, period: 40_000 },
+      };
+    });
+    b.create();
+    const update = (...options: readonly string[]) => {
+      const { code, stderr } = b.oci(["update", ...options, b.id]);
+      const mib = (file: string) => Number(read(b, file)) / (1 << 20);
+      return [
+        code,
+        mib("memory.max"),
+        mib("memory.swap.max"),
+        read(b, "cpu.max"),
+        stderr.match(/memory\.\w+:/)?.[0],
+      ];
+    };
+    expect(update("--memory", "150m")).toEqual([0, 150, 50, "20000 40000", undefined]);
+    expect(update("--memory-swap", "300m")).toEqual([0, 150, 150, "20000 40000", undefined]);
+    expect(update("--memory-swap", "100m")).toEqual([1, 150, 150, "20000 40000", "memory.swap:"]);
+    expect(update("--memory", "301m")).toEqual([1, 150, 150, "20000 40000", "memory.limit:"]);
+    expect(update("--memory", "301m", "--memory-swap", "301m")).toEqual([
+      0,
+      301,
+      0,
+      "20000 40000",
+      undefined,
+    ]);
+    expect(update("--memory", "200m")).toEqual([0, 200, 0, "20000 40000", undefined]);
+    expect(update("--cpu-quota", "30000")).toEqual([0, 200, 0, "30000 40000", undefined]);
+    expect(update("--cpu-period", "50000")).toEqual([0, 200, 0, "30000 50000", undefined]);
+    expect(update("--memory", "-1")[0]).toBe(0);
+    expect(read(b, "memory.swap.max")).toBe("max");
+  });
+
   it("with memory.oom.group one process over the limit ends all of the container", async () => {
     await using b = new Bundle((s) => {
       s.linux.resources = {
