@@ -88,6 +88,9 @@ void cgroup_undo(const char *path, const struct cgroup_made *made);
 int cgroup_apply(const char *path, const struct jnode *resources, struct err *e);
 int cgroup_update(const char *path, const struct jnode *resources, struct err *e);
 
+/* Whether a limit for huge pages is asked for (0 is none to speak of: kubelets send it always) that no controller here holds. */
+bool cgroup_leaves_hugepages(const struct jnode *resources);
+
 /*
  * Before an update. With memory.checkBeforeUpdate: EBUSY for a memory limit below what is in use, as v1's kernel answers
  * by itself; v2's takes it and kills for it. File pages do not count: they are given back first. What is used can grow

@@ -271,6 +271,23 @@ int limits_memory(struct limits *l, const struct jnode *resources)
 	return v2 ? set_v2(l, dir, &n, &m) : set_v1(l, dir, &n, &m);
 }
 
+bool cgroup_leaves_hugepages(const struct jnode *resources)
+{
+	struct jnode list = json_get(resources, "hugepageLimits");
+	struct err ignored;
+	const struct cgroup_host *host = cgroup_host(&ignored);
+	uint64_t limit = 0;
+
+	if (!host || cgroup_find(host, CG_HUGETLB) >= 0)
+		return false;
+	for (size_t i = 0; i < json_count(&list) && !limit; i++) {
+		struct jnode item = json_item(&list, i);
+
+		json_u64(&item, "limit", &limit, &ignored);
+	}
+	return limit > 0;
+}
+
 int limits_hugetlb(struct limits *l, const struct jnode *resources)
 {
 	struct jnode list = json_get(resources, "hugepageLimits");

@@ -26,6 +26,12 @@ static int attach(struct mounts *m, int tree, const char *path, struct err *e)
 	return sys_move_mount_fd(tree, target) < 0 ? err_set(e, errno, "attach at \"%s\"", path) : 0;
 }
 
+/* The mount is the container's own: nothing of it goes anywhere if nothing is said. */
+static int propagate(int tree, const struct mount_options *o, struct err *e)
+{
+	return mount_set(tree, 0, 0, o->propagation ? o->propagation : MS_PRIVATE, o->propagation_rec, e);
+}
+
 static int bind_hierarchy(struct mounts *m, const struct cgroup_hierarchy *h, const char *destination,
 			  const struct mount_options *o, struct err *e)
 {
@@ -40,7 +46,7 @@ static int bind_hierarchy(struct mounts *m, const struct cgroup_hierarchy *h, co
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", destination, name) >= sizeof(path))
 		return err_set(e, ENAMETOOLONG, "cgroup %s", name);
 	if (mount_clone(source, false, &tree, e) < 0 ||
-	    mount_set(tree, o->set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE, false, e) < 0)
+	    mount_set(tree, o->set | o->rec_set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE, false, e) < 0)
 		return err_wrap(e, "cgroup %s", name);
 	return attach(m, tree, path, e);
 }
@@ -75,46 +81,40 @@ static int mount_v1(struct mounts *m, const struct cgroup_host *host, const char
 		    link_members(tree, &host->list[i], e) < 0)
 			return -e->code;
 	}
-	return mount_set(tree, o->set & MOUNT_ATTR_RDONLY, 0, MS_PRIVATE, false, e);
+	mounts_warn_data(m, destination, o, "v1 cgroup");
+	return mount_set(tree, (o->set | o->rec_set) & MOUNT_ATTR_RDONLY, 0, 0, false, e) < 0 ? -e->code : propagate(tree, o, e);
 }
 
-static int mount_v2(struct mounts *m, const struct cgroup_hierarchy *h, const char *destination, bool own_ns,
+static int mount_v2(struct mounts *m, const struct cgroup_hierarchy *h, const char *destination,
 		    const struct mount_options *o, struct err *e)
 {
 	cleanup_fd int tree = -1, source = -1;
 
-	if (own_ns) {
-		if (mount_new_fs("cgroup2", "cgroup", NULL, NULL, o->set, &tree, e) < 0)
+	if (spec_ns_new(m->spec, NS_CGROUP)) {
+		if (mount_new_fs("cgroup2", "cgroup", (const char *const *)o->data, NULL, o->set | o->rec_set, &tree, e) < 0)
 			return -e->code;
-		return attach(m, tree, destination, e);
+	} else {
+		/* The host's namespace means the host's view. */
+		source = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (source < 0)
+			return err_set(e, errno, "open %s", h->mount);
+		mounts_warn_data(m, destination, o, "cgroup");
+		if (mount_clone(source, false, &tree, e) < 0 || mount_set(tree, o->set | o->rec_set, 0, 0, false, e) < 0)
+			return -e->code;
 	}
-	/* The host's namespace means the host's view. */
-	source = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (source < 0)
-		return err_set(e, errno, "open %s", h->mount);
-	if (mount_clone(source, false, &tree, e) < 0 || mount_set(tree, o->set, 0, MS_PRIVATE, false, e) < 0)
-		return -e->code;
-	return attach(m, tree, destination, e);
+	return propagate(tree, o, e) < 0 ? -e->code : attach(m, tree, destination, e);
 }
 
-int cgroup_mount(struct mounts *m, const struct spec_mount *mount, bool own_ns, struct err *e)
+int cgroup_mount(struct mounts *m, const char *destination, const struct mount_options *o, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);
-	struct mount_options o;
-	char slashed[4096], clean[4096];
-	int r;
 
 	if (!host)
 		return -e->code;
-	snprintf(slashed, sizeof(slashed), "/%s", mount->destination);
-	if (path_clean(slashed, clean, sizeof(clean)) < 0 || !clean[1])
-		return err_set(e, EINVAL, "destination");
-	r = mount_options_parse(mount->options, &o, e);
-	if (r < 0)
-		return r;
-	o.set |= o.rec_set;
-	r = host->count == 1 && host->list[0].v2 ? mount_v2(m, &host->list[0], clean, own_ns, &o, e) :
-						   mount_v1(m, host, clean, &o, e);
-	mount_options_free(&o);
-	return r;
+	if (!destination[1])
+		return err_set(e, EINVAL, "the root itself is no mount point");
+	if (o->copy_up)
+		return err_set(e, EINVAL, "option \"tmpcopyup\" is for tmpfs only");
+	return host->count == 1 && host->list[0].v2 ? mount_v2(m, &host->list[0], destination, o, e) :
+						      mount_v1(m, host, destination, o, e);
 }

@@ -155,7 +155,8 @@ int container_discard(const char *id, const char *spec_path, bool systemd_cgroup
  * cgroup itself. `cgroup` is the path that create gave. In a runner.
  */
 struct jnode;
-int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e);
+int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, void (*warn)(const char *text),
+		     struct err *e);
 
 /* Removes the cgroup of a container whose processes have ended, and its unit. Waits timeout_ms at most for it to be empty. */
 int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout_ms, struct err *e);

@@ -7,6 +7,7 @@
 
 #include "cgroup/cgroup.h"
 #include "container/container.h"
+#include "spec/mount-options.h"
 #include "spec/spec.h"
 
 /* --- sync.c: between runner and init, a SOCK_SEQPACKET pair ------------------------------------
@@ -249,7 +250,10 @@ int copy_up(int from, int to, struct err *e);
 /* Clones what `fd` (O_PATH, attached) shows into a detached mount. */
 int mount_clone(int fd, bool recursive, int *ret_fd, struct err *e);
 int mount_set(int fd, uint64_t set, uint64_t clear, unsigned long propagation, bool recursive, struct err *e);
-int cgroup_mount(struct mounts *m, const struct spec_mount *mount, bool own_ns, struct err *e);
+/* Tells of the options that belong to a filesystem ("size=1m", "sync") where that is there already. kind: "bind". */
+void mounts_warn_data(const struct mounts *m, const char *destination, const struct mount_options *o, const char *kind);
+/* destination: absolute and clean. */
+int cgroup_mount(struct mounts *m, const char *destination, const struct mount_options *o, struct err *e);
 
 /* In the runner: the rootfs as a detached mount, for an init that may not reach it by its path. */
 int rootfs_clone(struct mounts *m, struct err *e);

@@ -319,14 +319,13 @@ static int remount(const struct mounts *m, const char *clean, const struct mount
 	return mount_reconfigure(fs, o->data, e);
 }
 
-/* What a bind mount can't take ("size=1m", "sync") belongs to the filesystem, and that is there already. */
-static void warn_data(const struct mounts *m, const char *destination, const struct mount_options *o)
+void mounts_warn_data(const struct mounts *m, const char *destination, const struct mount_options *o, const char *kind)
 {
 	char text[300];
 
 	for (const char **d = o->data; d && *d; d++) {
-		snprintf(text, sizeof(text), "mount on \"%.150s\": option \"%.60s\" has no effect on a bind mount", destination,
-			 *d);
+		snprintf(text, sizeof(text), "mount on \"%.150s\": option \"%.60s\" has no effect on a %s mount", destination,
+			 *d, kind);
 		if (m->warn)
 			m->warn(m->warn_arg, text);
 	}
@@ -357,6 +356,11 @@ static int apply_one(struct mounts *m, size_t i, struct err *e)
 		mount_options_free(&o);
 		return r;
 	}
+	if (mount && m->sources[i] < 0 && (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2"))) {
+		r = cgroup_mount(m, clean, &o, e);
+		mount_options_free(&o);
+		return r;
+	}
 	tree = brought(m, destination);
 	bind = tree >= 0 || is_bind(mount, &o);
 	if (tree >= 0)
@@ -366,7 +370,7 @@ static int apply_one(struct mounts *m, size_t i, struct err *e)
 	else
 		r = new_filesystem(m, mount, &o, false, &tree, e);
 	if (bind)
-		warn_data(m, destination, &o);
+		mounts_warn_data(m, destination, &o, "bind");
 	if (r == 0 && fstat(tree, &st) < 0)
 		r = err_set(e, errno, "look at the source");
 	if (r == 0)
@@ -387,10 +391,8 @@ int mounts_apply(struct mounts *m, struct err *e)
 	for (size_t i = 0; i < m->spec->mount_count; i++) {
 		const struct spec_mount *mount = &m->spec->mounts[i];
 		const char *type = mount->type ? mount->type : "";
-		bool cgroup = m->sources[i] < 0 && (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2"));
-		int r = cgroup ? cgroup_mount(m, mount, spec_ns_new(m->spec, NS_CGROUP), e) : apply_one(m, i, e);
 
-		if (r < 0)
+		if (apply_one(m, i, e) < 0)
 			return err_wrap(e, "mount %s%s\"%s\" on \"%s\"", m->sources[i] >= 0 ? "" : type, *type ? " " : "",
 					mount->source ? mount->source : "", mount->destination);
 		trace_step("mount", mount->destination);

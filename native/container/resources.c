@@ -113,6 +113,12 @@ static int limit(struct creation *c, const struct container_create *req, const s
 	return 0;
 }
 
+static void tell_what_is_left(const struct jnode *resources, void (*warn)(const char *text))
+{
+	if (warn && cgroup_leaves_hugepages(resources))
+		warn("linux.resources.hugepageLimits: this machine has no hugetlb cgroup controller, huge pages are not limited");
+}
+
 int creation_make_cgroup(struct creation *c, const struct container_create *req, struct err *e)
 {
 	struct jnode resources = json_top(c->spec.resources, "linux.resources");
@@ -129,6 +135,7 @@ int creation_make_cgroup(struct creation *c, const struct container_create *req,
 	trace_step("make cgroups", c->cgroup);
 	if (traced("set limits", limit(c, req, &resources, e)) < 0)
 		return -e->code;
+	tell_what_is_left(&resources, req->warn);
 	return cgroup_join_open(c->cgroup, &c->join, e);
 }
 
@@ -148,7 +155,8 @@ void creation_drop_cgroup(struct creation *c)
 		systemd_stop(strrchr(c->cgroup, '/') + 1, &ignored);
 }
 
-int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, struct err *e)
+int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode *resources, void (*warn)(const char *text),
+		     struct err *e)
 {
 	json_t *complete = NULL;
 	struct jnode whole;
@@ -162,6 +170,8 @@ int container_update(const char *cgroup, bool systemd_cgroup, const struct jnode
 		r = systemd_update(strrchr(cgroup, '/') + 1, &whole, e);
 	if (r == 0)
 		r = cgroup_update(cgroup, &whole, e);
+	if (r == 0)
+		tell_what_is_left(&whole, warn);
 	json_decref(complete);
 	return r;
 }

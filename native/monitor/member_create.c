@@ -250,7 +250,7 @@ static int update_work(void *arg, struct runner_report *report, int *fd, struct 
 	if (json_parse(w->resources.at, w->resources.len, &json, &report->e) < 0)
 		return -1;
 	node = json_top(json, "resources");
-	if (container_update(w->m->cgroup, pod.systemd_cgroup, &node, &report->e) < 0) {
+	if (container_update(w->m->cgroup, pod.systemd_cgroup, &node, warn, &report->e) < 0) {
 		if (report->e.code != EINVAL)
 			report->kind = error_kind_of(report->e.code);
 		return -1;

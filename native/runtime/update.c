@@ -168,7 +168,7 @@ int command_update(const struct options *o, struct err *e)
 	if (r == 0) {
 		settle_swap(resources);
 		top = json_top(resources, "resources");
-		r = container_update(s.cgroup, s.systemd, &top, e);
+		r = container_update(s.cgroup, s.systemd, &top, log_warning, e);
 	}
 	json_decref(resources);
 	if (r == 0)

@@ -52,6 +52,13 @@ const cases: readonly [string, Change, string][] = [
     'mount tmpfs "x" on "/m": option "size=x" of tmpfs: invalid argument',
   ],
   [
+    "a cgroup mount with tmpcopyup",
+    (s) => {
+      s.mounts.push({ destination: "/m", type: "cgroup", source: "cgroup", options: ["tmpcopyup"] });
+    },
+    'mount cgroup "cgroup" on "/m": option "tmpcopyup" is for tmpfs only: invalid argument',
+  ],
+  [
     "mount options that are longer than a page",
     (s) => {
       const lower = Array.from({ length: 50 }, (_, i) => `/${"x".repeat(97)}${i + 10}`).join(":");

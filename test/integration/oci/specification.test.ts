@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readCgroupLayout } from "../../../src/cgroup/layout.ts";
 import { ownName } from "../../support/run.ts";
 import { binary, Bundle, type Result, type Spec } from "./bundle.ts";
 
@@ -343,6 +344,46 @@ describe("mounts", () => {
     expect(b.sh("grep ' /tmp ' /proc/mounts | grep -c 'ro,.*size=1024k'").stdout).toBe("1\n");
     b.spec.mounts.push({ destination: "/etc", options: ["remount", "ro"] });
     expect(b.run().stderr).toContain('option "remount": nothing is mounted there');
+  });
+});
+
+describe("what has no effect", () => {
+  const v2 = readCgroupLayout().version === 2;
+
+  it("options that a cgroup mount can't take: a warning on v1, refused by v2's filesystem", async () => {
+    await using b = new Bundle((s) => {
+      const options = ["nosuid", "noexec", "nodev", "relatime", "ro", "bogus=1"];
+      s.mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options });
+    });
+    const text = v2
+      ? 'option "bogus=1" of cgroup2'
+      : 'warning: mount on "/sys/fs/cgroup": option "bogus=1" has no effect on a v1 cgroup mount';
+    expect(b.run()).toMatchObject({ code: v2 ? 1 : 0, stderr: expect.stringContaining(text) });
+    b.spec.mounts.at(-1)?.options?.pop();
+    expect(b.run()).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("hugepageLimits without a hugetlb controller: a warning, if they are more than 0", async (t) => {
+    if (v2) t.skip("v2's hugetlb controller can't be hidden");
+    const hide = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
+    const command = ["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", hide, "sh"];
+    await using b = new Bundle(
+      (s) => {
+        s.process.args = ["/bin/sleep", "1000"];
+        s.linux.resources = { hugepageLimits: [{ pageSize: "2MB", limit: 0 }] };
+      },
+      [...command, binary],
+    );
+    const warning =
+      "warning: linux.resources.hugepageLimits: this machine has no hugetlb cgroup controller, huge pages are not limited";
+    expect(b.create()).toMatchObject({ code: 0, stderr: "" });
+    const update = (limit: number) =>
+      b.oci(["update", "-r", "-", b.id], JSON.stringify({ hugepageLimits: [{ pageSize: "2MB", limit }] }));
+    expect(update(0)).toMatchObject({ code: 0, stderr: "" });
+    expect(update(4 << 20)).toMatchObject({ code: 0, stderr: expect.stringContaining(warning) });
+    b.oci(["delete", "--force", b.id]);
+    b.spec.linux.resources = { hugepageLimits: [{ pageSize: "2MB", limit: 4 << 20 }] };
+    expect(b.create()).toMatchObject({ code: 0, stderr: expect.stringContaining(warning) });
   });
 });
 

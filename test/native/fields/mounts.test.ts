@@ -72,6 +72,9 @@ const shared = mounted(
 const inner = mounted("mount -t tmpfs w $b/volume/inner; touch $b/volume/inner/file", "rprivate");
 const readOnly = mounted("mount --bind -o ro $b/volume $b/volume", "rprivate");
 
+/** v1: a folder with a mount for each hierarchy. */
+const cgroupType = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "cgroup2\n" : "tmpfs\n";
+
 describe("root", () => {
   field("path: relative to the bundle", {
     show: "ls /",
@@ -287,8 +290,6 @@ describe("mounts[].options", () => {
 });
 
 describe("mounts[].destination, type and source", () => {
-  // v1: a folder with a mount for each hierarchy.
-  const cgroupType = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "cgroup2\n" : "tmpfs\n";
   field("a folder and a file are bound, targets that are missing are made", {
     change: (s, b) => {
       volume(b);
@@ -399,6 +400,19 @@ describe.skipIf(noDisks.length > 0)("a filesystem on a block device", () => {
       },
       expected,
     });
+});
+
+describe("options of a cgroup mount", () => {
+  const cgroup = (...options: string[]) => ({
+    change: (s: Spec) => s.mounts.push({ destination: "/m/c", type: "cgroup", source: "cgroup", options }),
+    show: 'awk \'$5 == "/m/c" {print $6, ($7 ~ /shared/) ? "shared" : "private"}\' /proc/self/mountinfo | tail -n 1',
+  });
+  field("propagation", {
+    ...cgroup("nosuid", "nodev", "noexec", "rshared"),
+    expected: `rw,nosuid,nodev,noexec,relatime shared\n`,
+    // v2, where the others leave it out.
+    ...(cgroupType === "tmpfs\n" ? {} : { differs: "as of any other mount" }),
+  });
 });
 
 describe("mounts[].uidMappings, mounts[].gidMappings", () => {
