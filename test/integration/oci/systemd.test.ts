@@ -85,6 +85,27 @@ describe("kobako-oci --systemd-cgroup on cgroup v1", () => {
       ),
     );
   });
+
+  it("update tells systemd of a quota by the period that holds", async (t) => {
+    need(t.skip);
+    await using b = sleeping((s) => {
+      s.linux.resources = { cpu: { quota: 20_000, period: 40_000 } };
+    });
+    const r = sh(
+      b,
+      "v1",
+      `$oci create -b $b $id </dev/null && $oci update --cpu-quota 30000 $id
+      show $unit -p CPUQuotaPerSecUSec,CPUQuotaPeriodUSec
+      cd /sys/fs/cgroup/cpu/kt.slice/kt-a.slice/$unit; systemctl daemon-reload; cat cpu.cfs_quota_us cpu.cfs_period_us
+      $oci update --cpu-period 50000 $id; show $unit -p CPUQuotaPerSecUSec,CPUQuotaPeriodUSec
+      $oci delete -f $id; exit 0`,
+    );
+    expect(r).toEqual(
+      ran(
+        "CPUQuotaPerSecUSec=750ms\nCPUQuotaPeriodUSec=40ms\n30000\n40000\nCPUQuotaPerSecUSec=600ms\nCPUQuotaPeriodUSec=50ms\n",
+      ),
+    );
+  });
 });
 
 describe("kobako-oci --systemd-cgroup on cgroup v2", () => {
