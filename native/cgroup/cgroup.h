@@ -88,7 +88,7 @@ void cgroup_undo(const char *path, const struct cgroup_made *made);
 int cgroup_apply(const char *path, const struct jnode *resources, struct err *e);
 int cgroup_update(const char *path, const struct jnode *resources, struct err *e);
 
-/* Whether a limit for huge pages is asked for (0 is none to speak of: kubelets send it always) that no controller here holds. */
+/* Whether a limit for huge pages other than 0 (which kubelets always send) is asked for that no controller here holds. */
 bool cgroup_leaves_hugepages(const struct jnode *resources);
 
 /*

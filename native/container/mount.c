@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The new mount API in the few forms used here (and mount(2), for what that does not take); every result is a detached mount, by descriptor. */
+/*
+ * The new mount API in the few forms used here, and mount(2) for what it does not take; every result is a detached mount, by
+ * descriptor.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -149,8 +152,8 @@ static int join_options(const char *type, const char *const *data, const char *l
 }
 
 /*
- * Over our own root, cloned from there and taken away again: "/.." is what was mounted last over the root (path_resolution(7)
- * ends there, and goes up to the top), and no path of the container leads to it.
+ * Over our own root, cloned from there and taken away again: "/" itself stays what it was for us, "/.." is what was mounted over
+ * it last, and no path of the container leads to either.
  */
 int mount_new_fs_by_page(const char *type, const char *source, const char *const *data, const char *label, uint64_t attrs, int *ret_fd,
 			 struct err *e)
