@@ -29,7 +29,8 @@ import { wallClock } from "./process/clock.ts";
 import { run, useSpawner } from "./process/spawn.ts";
 import { RegistryClient } from "./registry/client.ts";
 import type { RuntimeHandler } from "./runtime/handler.ts";
-import { makeHandlers } from "./runtime/handlers.ts";
+import { makeHandlers, retiredHandler } from "./runtime/handlers.ts";
+import type { HandlerSettings, HandlerTools } from "./runtime/settings.ts";
 import { UserNamespaces } from "./runtime/user-namespaces.ts";
 import { type CgroupPlaces, cgroupPlaces } from "./sandbox/cgroup-places.ts";
 import { Connections } from "./sandbox/connections.ts";
@@ -164,7 +165,8 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
   await images.load();
   undo.defer(() => images.close());
 
-  const handlers = await handlersOf(config(), programs, join(realState, "cache"), log);
+  const tools = handlerTools(config(), programs, join(realState, "cache"), log);
+  const handlers = await makeHandlers(handlerSettings(config()), tools);
   const connections = new Connections();
   undo.defer(() => connections.closeAll());
   const events = new EventStream({ sandboxes, containers, nowNs });
@@ -180,6 +182,7 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
     sandboxes,
     connections,
     handlers,
+    retired: retiredHandler(tools),
     defaultHandler: config().defaultRuntime,
     network,
     cgroups,
@@ -254,20 +257,18 @@ export async function openNode(config: () => Config, log: Log): Promise<Node> {
 }
 
 /** `builtin` is always there, and first. */
-async function handlersOf(
-  config: Config,
-  programs: Programs,
-  cacheFolder: string,
-  log: Log,
-): Promise<ReadonlyMap<string, RuntimeHandler>> {
-  const { flushInterval, flushBytes } = config.logs;
+function handlerSettings(config: Config): HandlerSettings[] {
   const names = new Set(["builtin", ...Object.keys(config.runtimes)]);
-  const settings = [...names].map((name) => {
+  return [...names].map((name) => {
     const { type, path, options, timeout, rootfs, rootfsSize } = runtimeOf(config, name);
     const diskBytes = rootfs === "block" ? rootfsSize : undefined;
     return { name, type, path, options, timeoutMs: timeout, diskBytes };
   });
-  return await makeHandlers(settings, {
+}
+
+function handlerTools(config: Config, programs: Programs, cacheFolder: string, log: Log): HandlerTools {
+  const { flushInterval, flushBytes } = config.logs;
+  return {
     monitorBinary: programs.monitor,
     userNamespaces: new UserNamespaces(programs.monitor, [
       join(config.root, "layers"),
@@ -276,7 +277,7 @@ async function handlersOf(
     logFlush: flushInterval === 0 ? undefined : { intervalMs: flushInterval, bytes: flushBytes },
     cacheFolder,
     log,
-  });
+  };
 }
 
 /** What images for this handler are made for; "" is the default handler. */

@@ -117,8 +117,7 @@ async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void
     case "ready":
       break;
   }
-  if (sandbox.bootId !== deps.bootId) await sandboxLifecycle.lose(sandbox.id, "NodeRebooted");
-  else await sandboxLifecycle.takeUp(sandbox.id);
+  await sandboxLifecycle.takeUp(sandbox.id);
   for (const container of containerLifecycle.ofSandbox(sandbox.id)) {
     if (container.state === "removing") await containerLifecycle.remove(container.id, signal);
     else if (container.state === "creating") await containerLifecycle.undoCreation(container);

@@ -30,8 +30,10 @@ function stat(pid: number): string[] | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined; // ENOENT or ESRCH: both say that it is gone
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (["ENOENT", "ESRCH"].includes(code)) return undefined; // both say that it is gone
+    throw error;
   }
   // The name in field 2 is the program's own and may hold spaces and brackets.
   return ["", String(pid), "", ...text.slice(text.lastIndexOf(")") + 2).split(" ")];

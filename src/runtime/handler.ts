@@ -361,7 +361,8 @@ export interface RuntimeHandler {
   /**
    * Finds a sandbox that was started earlier, also by an earlier daemon.
    * @throws `not-found` when it is dead: nobody answers, or not the process recorded;
-   * `unavailable` when it does not answer in time; `failed-precondition` for an unknown protocol.
+   * `deadline-exceeded` when it does not answer in time; `failed-precondition` for an unknown protocol. After any other
+   * error it may live, and answer the next time.
    */
   connect(
     identity: SandboxIdentity,

@@ -4,7 +4,11 @@
  */
 import { BuiltinHandler } from "./builtin.ts";
 import type { HandlerType, RuntimeHandler } from "./handler.ts";
+import { RetiredHandler } from "./retired.ts";
 import type { HandlerSettings, HandlerTools } from "./settings.ts";
+
+/** As in a configuration that says nothing of it. */
+const usualTimeoutMs = 30_000;
 
 type Make = (settings: HandlerSettings, tools: HandlerTools) => Promise<RuntimeHandler>;
 
@@ -24,4 +28,10 @@ export async function makeHandlers(
 ): Promise<ReadonlyMap<string, RuntimeHandler>> {
   const made = await Promise.all(settings.map((one) => makers[one.type](one, tools)));
   return new Map(made.map((handler) => [handler.name, handler]));
+}
+
+/** For pods whose handler is none of these. */
+export function retiredHandler(tools: HandlerTools): RetiredHandler {
+  const none = { name: "", path: "", options: {}, timeoutMs: usualTimeoutMs };
+  return new RetiredHandler((type) => makers[type]({ ...none, type }, tools));
 }

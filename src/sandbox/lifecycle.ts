@@ -8,10 +8,11 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { RuntimeError } from "../errors/runtime-error.ts";
+import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
 import type { Log } from "../log/log.ts";
 import type { Attachment, Network } from "../network/network.ts";
 import { killNow } from "../process/kill.ts";
+import { retryLater } from "../process/retry.ts";
 import { processStartTime } from "../process/stat.ts";
 import type { RuntimeHandler, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Collection } from "../store/collection.ts";
@@ -24,7 +25,7 @@ import { Creations } from "./creation.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { makeLogFolder, writeFiles, writeHosts } from "./pod-folder.ts";
-import { type Sandbox, sandboxName } from "./sandbox.ts";
+import { type MonitorProcess, type Sandbox, sandboxName } from "./sandbox.ts";
 import { transition } from "./state.ts";
 import { validatePodConfig } from "./validate.ts";
 
@@ -53,6 +54,8 @@ export interface SandboxLifecycleDeps {
   readonly sandboxes: Collection<Sandbox>;
   readonly connections: Connections;
   readonly handlers: ReadonlyMap<string, RuntimeHandler>;
+  /** Takes up pods whose handler is none of these. */
+  readonly retired: Pick<RuntimeHandler, "connect">;
   readonly defaultHandler: string;
   readonly network: Network;
   readonly cgroups: CgroupTree;
@@ -84,6 +87,8 @@ export class SandboxLifecycle {
   readonly #creations = new Creations("sandbox");
   /** Cgroup parents of ours whose owner went before their last user. */
   readonly #inherited = new Set<string>();
+  /** Which could not be taken up: they are tried again in the background. */
+  readonly #later = new Set<string>();
   #containers: SandboxContainers | undefined;
 
   constructor(deps: SandboxLifecycleDeps) {
@@ -223,7 +228,9 @@ export class SandboxLifecycle {
         if (error === undefined) return;
         await locks.run(sandbox.id, async () => {
           // A stop or a removal may have come first.
-          if (connections.find(sandbox.id) === connection) await this.#takeUp(sandbox.id);
+          if (connections.find(sandbox.id) !== connection) return;
+          connections.delete(sandbox.id);
+          await this.#takeUp(sandbox.id);
         });
       })
       .catch((error: unknown) => {
@@ -231,7 +238,10 @@ export class SandboxLifecycle {
       });
   }
 
-  /** Connects to the sandbox's monitor and takes over what it says, or takes the sandbox for lost. */
+  /**
+   * Connects to the sandbox's monitor and takes over what it says, or takes the sandbox for lost when its monitor is
+   * dead or hangs. @throws RuntimeError `unavailable` when that can't be known now: then it is tried again.
+   */
   async takeUp(id: string): Promise<void> {
     await this.#deps.locks.run(id, () => this.#takeUp(id));
   }
@@ -242,31 +252,61 @@ export class SandboxLifecycle {
   }
 
   async #takeUp(id: string): Promise<void> {
-    const { sandboxes, log } = this.#deps;
+    try {
+      await this.#reach(id);
+    } catch (error) {
+      this.#takeUpLater(id);
+      throw error;
+    }
+  }
+
+  async #reach(id: string): Promise<void> {
+    const { sandboxes, connections, log } = this.#deps;
     const sandbox = sandboxes.find(id);
-    if (sandbox?.monitor === undefined) return;
+    if (sandbox?.monitor === undefined || connections.find(id) !== undefined) return;
+    if (sandbox.bootId !== this.#deps.bootId) return await this.#lose(id, "NodeRebooted", false);
     const { pid, startTime } = sandbox.monitor;
+    const handler = this.#deps.handlers.get(sandbox.handler) ?? this.#deps.retired;
     let connection: RuntimeSandbox;
     try {
-      connection = await this.#handler(sandbox.handler).connect(
+      connection = await handler.connect(
         { id, runDir: sandbox.folder, pid, startTime },
         (event) => this.#onEvent(id, event),
         AbortSignal.timeout(undoTimeoutMs),
       );
     } catch (error) {
-      if (error instanceof RuntimeError && error.kind === "failed-precondition") {
+      const kind = errorKind(error);
+      if (kind === "failed-precondition") {
         log.error(
           { sandbox: id, error },
           "monitor is not understood: the pod goes on, stop ends it by its cgroups",
         );
         return;
       }
-      log.warn({ sandbox: id, error }, "monitor does not answer");
-      await this.#lose(id, "MonitorLost", false);
-      return;
+      if (kind === "not-found" || kind === "deadline-exceeded" || isGone(sandbox.monitor)) {
+        log.warn({ sandbox: id, error }, "monitor does not answer");
+        await this.#lose(id, "MonitorLost", false);
+        return;
+      }
+      throw new RuntimeError("unavailable", "monitor can't be reached now: the pod is left alone", {
+        cause: error,
+        subject: { sandbox: id },
+      });
     }
     this.attend(sandbox, connection);
     await this.#pods.agree(id, connection);
+  }
+
+  #takeUpLater(id: string): void {
+    if (this.#later.has(id)) return;
+    this.#later.add(id);
+    void retryLater(
+      async () => {
+        await this.takeUp(id);
+        this.#later.delete(id);
+      },
+      (error) => this.#deps.log.warn({ sandbox: id, error }, "take up a sandbox: it is tried again"),
+    );
   }
 
   async #lose(id: string, reason: string, monitorLives: boolean): Promise<void> {
@@ -429,6 +469,9 @@ export class SandboxLifecycle {
   async #stop(sandbox: Sandbox, signal: AbortSignal): Promise<Sandbox> {
     const { sandboxes, connections, network, cgroups, unpin } = this.#deps;
     const { id } = sandbox;
+    await this.#takeUp(id).catch((error: unknown) => {
+      this.#deps.log.warn({ sandbox: id, error }, "stop a sandbox without its monitor");
+    });
     await this.#pods.killAll(id, signal);
     let current = sandboxes.find(id) ?? sandbox;
     if (current.state === "ready") {
@@ -522,6 +565,15 @@ async function requireUserNamespaces(handler: RuntimeHandler, signal: AbortSigna
     "failed-precondition",
     `runtime handler ${JSON.stringify(handler.name)} can't make a pod with a user namespace (hostUsers: false): ${why}`,
   );
+}
+
+/** Whether the process recorded has certainly ended. */
+function isGone({ pid, startTime }: MonitorProcess): boolean {
+  try {
+    return processStartTime(pid) !== startTime;
+  } catch {
+    return false; // it could not be looked at
+  }
 }
 
 /** Kills the monitor, if the pid is still the process recorded. */

@@ -7,7 +7,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { basename, dirname } from "node:path";
-import { RuntimeError } from "../errors/runtime-error.ts";
+import { errorKind, RuntimeError } from "../errors/runtime-error.ts";
 import { type Caller, type CallOptions, decodeResult, encodeCall } from "./call.ts";
 import { type Frame, FrameParser, frameType } from "./frame.ts";
 import type { Codec } from "./message.ts";
@@ -52,7 +52,8 @@ export class TtrpcClient implements Caller {
 
   /**
    * Connects to the socket at `path`; "\0name" is an abstract one.
-   * @throws RuntimeError `unavailable` when nobody accepts, `not-found` when nobody listens there.
+   * @throws RuntimeError `unavailable` when nobody accepts, `not-found` when nobody listens there, `resource-exhausted` when
+   * this process has no room for a connection.
    */
   static async connect(path: string, signal: AbortSignal): Promise<TtrpcClient> {
     signal.throwIfAborted();
@@ -72,7 +73,7 @@ export class TtrpcClient implements Caller {
     socket.once("connect", resolve);
     socket.once("error", (cause: NodeJS.ErrnoException) => {
       const nobody = cause.code === "ENOENT" || cause.code === "ECONNREFUSED";
-      const kind = nobody ? "not-found" : "unavailable";
+      const kind = nobody ? "not-found" : errorKind(cause) === "internal" ? "unavailable" : errorKind(cause);
       reject(new RuntimeError(kind, `connect to ${printable(path)}`, { cause }));
     });
     try {

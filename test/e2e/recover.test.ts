@@ -1,4 +1,5 @@
 /** What a daemon does at its start with what it finds: broken connections, hung monitors, bad records, missing files. */
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
@@ -112,6 +113,33 @@ describe("a connection that breaks while the monitor lives", () => {
     await daemon.client.startContainer({ containerId: waiting });
     expect(await sandboxState(daemon, sandbox.id)).toBe(PodSandboxState.SANDBOX_READY);
     await expectAgreement(daemon);
+    await daemon.removeAllPods();
+  });
+
+  it("is made anew also after a time without a free descriptor: nobody is ended for that", async () => {
+    const { daemon } = node();
+    const pods = [await running(), await running(), await running()];
+    await daemon.kill9();
+    await using stack = new AsyncDisposableStack();
+    const between = await Promise.all(
+      pods.map(async ({ sandbox }) => stack.use(await middleman(podFolder(daemon, sandbox.id)))),
+    );
+    await daemon.start();
+    await waitFor("the daemon's connections", () => between.every((one) => one.connections() === 1));
+    const before = await vitals(daemon);
+    const from = daemon.log().length;
+    const limit = (files: string) =>
+      execFileSync("prlimit", ["--pid", String(daemon.pid), `--nofile=${files}:`]);
+    limit("5");
+    for (const one of between) one.cut();
+    await waitFor("the pods to be missed", () => {
+      const said = daemon.log().slice(from);
+      return pods.every(({ sandbox }) => said.includes(`"sandbox":"${sandbox.id}"`));
+    });
+    limit("1024");
+    await waitFor("new connections", () => between.every((one) => one.connections() === 1));
+    for (const { id } of pods) expect(await output(daemon, id, "echo on")).toBe("on");
+    expectUndisturbed(before);
     await daemon.removeAllPods();
   });
 });

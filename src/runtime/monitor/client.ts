@@ -102,8 +102,9 @@ export class MonitorConnection {
 
   /**
    * Connects and exchanges the hello.
-   * @throws RuntimeError `not-found` when nobody listens there, `unavailable` when the hello does not
-   * come in time, `failed-precondition` for a protocol that this daemon does not speak.
+   * @throws RuntimeError `not-found` when nobody listens there, `deadline-exceeded` when the hello does not
+   * come in time, `failed-precondition` for a protocol that this daemon does not speak, `unavailable` when it can't be
+   * known whether anybody is there.
    */
   static async open(
     runDir: string,
@@ -204,7 +205,7 @@ class Link {
       const onAbort = () => settle(givenUp("hello", signal));
       // Of a daemon that starts: whoever is late here is taken for dead, with all that it holds.
       const stopWaiting = waitPatiently(helloDeadlineMs, () =>
-        settle(new RuntimeError("unavailable", `monitor did not answer within ${helloDeadlineMs} ms`)),
+        settle(new RuntimeError("deadline-exceeded", `monitor did not answer within ${helloDeadlineMs} ms`)),
       );
       signal.addEventListener("abort", onAbort, { once: true });
       this.#onHello = settle;
@@ -290,7 +291,9 @@ export function socketFault(error: Error | undefined): RuntimeError {
   if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "ENOTSOCK"].includes(code)) {
     return new RuntimeError("not-found", "monitor is dead: nobody listens on its socket", { cause: error });
   }
-  return new RuntimeError("unavailable", "monitor ended the connection", { cause: error });
+  const why =
+    code === "" ? "monitor ended the connection" : "the connection to the monitor can't be made, or broke";
+  return new RuntimeError("unavailable", why, { cause: error });
 }
 
 function lost(method: string, fault: Error | undefined): RuntimeError {

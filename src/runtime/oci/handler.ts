@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RuntimeError } from "../../errors/runtime-error.ts";
+import { errorKind, RuntimeError } from "../../errors/runtime-error.ts";
 import type {
   HandlerInfo,
   HandlerType,
@@ -18,6 +18,7 @@ import type {
   SandboxSpec,
 } from "../handler.ts";
 import type { Wire } from "../monitor/protocol.ts";
+import { podRecord } from "../pod-record.ts";
 import type { HandlerTools, ProgramHandlerOptions } from "../settings.ts";
 import {
   abandonMonitor,
@@ -222,7 +223,7 @@ function stateFolder(runDir: string): string {
 }
 
 function podFile(runDir: string): string {
-  return join(runDir, "runtime.json");
+  return join(runDir, podRecord.oci);
 }
 
 /** @throws RuntimeError `not-found`: a pod that never began, or whose folder is gone. */
@@ -230,6 +231,7 @@ function readPod(runDir: string): PodRuntime {
   try {
     return JSON.parse(readFileSync(podFile(runDir), "utf8")) as PodRuntime;
   } catch (cause) {
+    if (errorKind(cause) === "resource-exhausted") throw cause;
     throw new RuntimeError("not-found", "no record of the pod's runtime", { cause, subject: { runDir } });
   }
 }

@@ -170,7 +170,7 @@ export class ShimHandler implements RuntimeHandler {
       if (event.type === "exit") sandbox?.exited(event.containerId);
     };
     const monitor = await connectMonitor(identity, tell, this.#sandbox.logFlush, signal, other);
-    sandbox = new ShimSandbox(monitor, record, onEvent, this.#sandbox);
+    sandbox = new ShimSandbox(monitor, record, onEvent, { ...this.#sandbox, program: record.program });
     return sandbox;
   }
 

@@ -5,7 +5,7 @@
 import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { RuntimeError } from "../../errors/runtime-error.ts";
+import { errorKind, RuntimeError } from "../../errors/runtime-error.ts";
 import { type MountInit, timestampNs, type WaitResponse } from "../../ttrpc/message.ts";
 import type { MonitorSandbox } from "../builtin.ts";
 import type { SandboxEvent, SandboxSpec } from "../handler.ts";
@@ -191,9 +191,12 @@ export class ShimLife {
         await task.reconnect(AbortSignal.timeout(reachMs));
         return task;
       });
-    } catch {
-      if (!this.#isOver()) await this.#lost(error);
-      return;
+    } catch (cause) {
+      if (this.#isOver()) return;
+      if (errorKind(cause) !== "resource-exhausted") return await this.#lost(error);
+      // It says nothing of the shim.
+      this.#connectedAtMs = performance.now();
+      return await this.#takeUpAgain(task, error);
     }
     if (this.#isOver()) {
       task.close();
@@ -261,7 +264,10 @@ export class ShimLife {
     return work;
   }
 
-  /** Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first. */
+  /**
+   * Takes up the shim of an earlier daemon. What happened meanwhile is told to the monitor first.
+   * @throws RuntimeError `resource-exhausted` when this daemon can't connect now.
+   */
   async takeUp(neverRan: (containerId: string) => void, signal: AbortSignal): Promise<void> {
     const { id, address, sandboxed } = this.#record;
     let task: Task;
@@ -269,6 +275,8 @@ export class ShimLife {
       if (address === undefined) throw new RuntimeError("not-found", "the shim never told its address");
       task = await this.#reach(() => this.#connect(address, signal));
     } catch (error) {
+      // It says nothing of the shim.
+      if (errorKind(error) === "resource-exhausted") throw error;
       await this.#lost(error instanceof Error ? error : new Error(String(error)));
       return;
     }

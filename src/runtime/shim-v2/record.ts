@@ -4,7 +4,9 @@
  */
 import { lstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorKind } from "../../errors/runtime-error.ts";
 import type { ShimAddress } from "./bootstrap.ts";
+import { podRecord } from "../pod-record.ts";
 import type { PodNamespacePaths } from "./spec.ts";
 
 export interface ShimRecord {
@@ -21,7 +23,7 @@ export interface ShimRecord {
   readonly address: ShimAddress | undefined;
 }
 
-const fileName = "shim.json";
+const fileName = podRecord["shim-v2"];
 
 export function writeRecord(runDir: string, record: ShimRecord): void {
   const path = join(runDir, fileName);
@@ -39,12 +41,13 @@ export function removeSocket({ address }: ShimRecord): void {
   }
 }
 
-/** Undefined: there is none that can be understood. */
+/** Undefined: there is none that can be understood. @throws what the system says when it can't be read now. */
 export function readRecord(runDir: string): ShimRecord | undefined {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(join(runDir, fileName), "utf8"));
-  } catch {
+  } catch (error) {
+    if (errorKind(error) === "resource-exhausted") throw error;
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
