@@ -86,7 +86,12 @@ async function startStreaming(node: Node, log: Log): Promise<StreamingServer> {
     ...(cert === ""
       ? {}
       : { certificate: { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") } }),
-    dialer: { connect: (id, target, signal) => node.connections.get(id).portForward(target, signal) },
+    dialer: {
+      connect: async (id, target, signal) => {
+        await node.connections.known(id, signal);
+        return await node.connections.get(id).portForward(target, signal);
+      },
+    },
     log: log.child({ room: "streaming" }),
   });
 }

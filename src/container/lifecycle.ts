@@ -86,6 +86,7 @@ export class ContainerLifecycle implements SandboxContainers {
   async create(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
     const sandbox = this.#readySandbox(sandboxId);
     validateContainerConfig(config);
+    await this.#deps.connections.known(sandbox.id, signal);
     return await this.#creations.run(
       containerName(sandbox.id, config.metadata),
       fingerprint(config, this.#deps.fingerprintKey),
@@ -103,6 +104,7 @@ export class ContainerLifecycle implements SandboxContainers {
    */
   async start(id: string, signal: AbortSignal): Promise<void> {
     const { sandboxId } = this.get(id);
+    await this.#deps.connections.known(sandboxId, signal);
     await this.#deps.locks.run(sandboxId, async () => {
       signal.throwIfAborted();
       const { containers, connections } = this.#deps;
@@ -131,6 +133,9 @@ export class ContainerLifecycle implements SandboxContainers {
    * @throws RuntimeError `deadline-exceeded` when not even SIGKILL ends it (uninterruptible sleep).
    */
   async stop(id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+    const found = this.#deps.containers.find(id);
+    if (found === undefined || !isAlive(found)) return;
+    await this.#deps.connections.known(found.sandboxId, signal);
     const container = this.#deps.containers.find(id);
     if (container === undefined || !isAlive(container)) return;
     const connection = this.#deps.connections.find(container.sandboxId);
@@ -155,6 +160,7 @@ export class ContainerLifecycle implements SandboxContainers {
   async remove(id: string, signal: AbortSignal): Promise<void> {
     const container = this.#deps.containers.find(id);
     if (container === undefined) return;
+    await this.#deps.connections.known(container.sandboxId, signal);
     await this.#deps.locks.run(container.sandboxId, async () => {
       const current = this.#deps.containers.find(id);
       if (current !== undefined) await this.#remove(current, signal);
@@ -178,6 +184,7 @@ export class ContainerLifecycle implements SandboxContainers {
    */
   async update(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void> {
     const { sandboxId } = this.get(id);
+    await this.#deps.connections.known(sandboxId, signal);
     await this.#deps.locks.run(sandboxId, async () => {
       signal.throwIfAborted();
       const { containers, connections, specs, log } = this.#deps;
@@ -210,8 +217,12 @@ export class ContainerLifecycle implements SandboxContainers {
     });
   }
 
-  /** The live connection of a running container's pod. @throws RuntimeError `failed-precondition`. */
-  running(id: string): { container: Container; connection: RuntimeSandbox } {
+  /** The live connection of a running container's pod. @throws RuntimeError `not-found`, `failed-precondition`. */
+  async running(
+    id: string,
+    signal: AbortSignal,
+  ): Promise<{ container: Container; connection: RuntimeSandbox }> {
+    await this.#deps.connections.known(this.get(id).sandboxId, signal);
     const container = this.get(id);
     if (container.state !== "running") {
       throw new RuntimeError(

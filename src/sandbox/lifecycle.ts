@@ -87,12 +87,19 @@ export class SandboxLifecycle {
   readonly #creations = new Creations("sandbox");
   /** Cgroup parents of ours whose owner went before their last user. */
   readonly #inherited = new Set<string>();
+  /** Whose monitor is dead; their containers may still be ending. */
+  readonly #givenUp = new Set<string>();
   /** Which could not be taken up: they are tried again in the background. */
   readonly #later = new Set<string>();
   #containers: SandboxContainers | undefined;
 
   constructor(deps: SandboxLifecycleDeps) {
     this.#deps = deps;
+    deps.connections.bindTakeUp(async (id) => {
+      // Of one that is given up nothing more will be known, however long its end takes.
+      if (!this.#givenUp.has(id) && this.#deps.sandboxes.find(id)?.monitor !== undefined)
+        await this.takeUp(id);
+    });
   }
 
   /** The container room needs sandboxes, and sandboxes their containers: the wiring closes the circle. */
@@ -314,6 +321,7 @@ export class SandboxLifecycle {
     const sandbox = sandboxes.find(id);
     if (sandbox === undefined || sandbox.state === "removing") return;
     if (!monitorLives) {
+      this.#givenUp.add(id);
       connections.find(id)?.close();
       connections.delete(id);
       // One that is there and does not answer would hold the pod's namespaces for ever.
@@ -367,6 +375,7 @@ export class SandboxLifecycle {
       });
     }
     sandboxes.remove(sandbox.id);
+    this.#givenUp.delete(sandbox.id);
     this.#creations.release(sandboxName(sandbox.config.metadata), sandbox.id);
   }
 

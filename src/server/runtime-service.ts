@@ -224,7 +224,7 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
     },
 
     async reopenContainerLog(request, signal) {
-      const { container, connection } = containerLifecycle.running(get(request.containerId));
+      const { container, connection } = await containerLifecycle.running(get(request.containerId), signal);
       await connection.reopenLog(container.id, signal);
       return {};
     },
@@ -237,14 +237,14 @@ function containerHandlers(deps: RuntimeServiceDeps): RuntimeHandlers {
 
     async checkpointContainer(request, signal) {
       const timeoutMs = limitMs(request.timeout);
-      const { container, connection } = containerLifecycle.running(get(request.containerId));
+      const { container, connection } = await containerLifecycle.running(get(request.containerId), signal);
       await deps.checkpoints.save(container, connection, request.location, timeoutMs, signal);
       return {};
     },
 
     async execSync(request, signal) {
       const timeoutMs = limitMs(request.timeout);
-      const target = containerLifecycle.running(get(request.containerId));
+      const target = await containerLifecycle.running(get(request.containerId), signal);
       const result = await execSync(target, execBases, request.cmd, timeoutMs, signal);
       return { stdout: result.stdout, stderr: result.stderr, exitCode: result.end.exitCode };
     },

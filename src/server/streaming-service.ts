@@ -19,26 +19,34 @@ export interface StreamingServiceDeps {
 export function streamingHandlers(deps: StreamingServiceDeps): Handlers<typeof runtimeService> {
   const { sandboxes, containerLifecycle, execBases, streaming } = deps;
   return {
-    async exec(request) {
+    async exec(request, signal) {
       const { tty, stdin, stdout, stderr } = request;
-      const { container } = containerLifecycle.running(idField("container_id", request.containerId));
+      const { container } = await containerLifecycle.running(
+        idField("container_id", request.containerId),
+        signal,
+      );
       const process = execProcess(container, execBases, request.cmd, tty);
       const containerId = container.id;
       // The container is looked up again when the client comes: it may have ended meanwhile.
-      const open = (signal: AbortSignal) =>
-        containerLifecycle
-          .running(containerId)
-          .connection.exec({ containerId, process, tty, stdin, timeoutMs: 0 }, signal);
+      const open = async (client: AbortSignal) => {
+        const { connection } = await containerLifecycle.running(containerId, client);
+        return await connection.exec({ containerId, process, tty, stdin, timeoutMs: 0 }, client);
+      };
       return { url: streaming.exec({ containerId, tty, stdin, stdout, stderr, open }) };
     },
 
-    async attach(request) {
+    async attach(request, signal) {
       // As the request has them, also the terminal: they tell which streams the client is about to open.
       const { tty, stdin, stdout, stderr } = request;
-      const { container } = containerLifecycle.running(idField("container_id", request.containerId));
+      const { container } = await containerLifecycle.running(
+        idField("container_id", request.containerId),
+        signal,
+      );
       const containerId = container.id;
-      const open = (signal: AbortSignal) =>
-        containerLifecycle.running(containerId).connection.attach({ containerId, stdin }, signal);
+      const open = async (client: AbortSignal) => {
+        const { connection } = await containerLifecycle.running(containerId, client);
+        return await connection.attach({ containerId, stdin }, client);
+      };
       return { url: streaming.attach({ containerId, tty, stdin, stdout, stderr, open }) };
     },
 

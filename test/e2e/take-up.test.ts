@@ -1,7 +1,8 @@
-/** Pods that a daemon takes up: what it does not know ends nobody. */
+/** Pods that a daemon takes up: what it does not know ends nobody, and calls wait until it knows. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ContainerState } from "../../cri-api/index.ts";
 import type { TestDaemon } from "../support/daemon.ts";
 import { fileDir } from "../support/file-dir.ts";
 import { expectUndisturbed, vitals } from "../support/oracle.ts";
@@ -34,6 +35,11 @@ const polite = ["/bin/sh", "-c", "trap 'exit 7' TERM; sleep 100000 & wait"];
 
 const podFolder = (daemon: TestDaemon, id: string) => join(daemon.state, "pods", id.slice(0, 16));
 
+async function monitorPid(daemon: TestDaemon, podSandboxId: string): Promise<number> {
+  const { info } = await daemon.client.podSandboxStatus({ podSandboxId, verbose: true });
+  return (JSON.parse(info.info ?? "{}") as { pid: number }).pid;
+}
+
 describe("a handler that is not configured any more", () => {
   it.each(["runc", "runsc", "runc-shim", "runsc-shim"])(
     "%s: its pods go on, are used and ended as before, and get no new containers",
@@ -62,6 +68,55 @@ describe("a handler that is not configured any more", () => {
         await daemon.writeConfig(config);
         await daemon.start();
       }
+    },
+    within(60_000),
+  );
+});
+
+describe("a call for a pod that is being taken up", () => {
+  it.each(["", "runsc-shim"])(
+    "waits for it: a container of handler '%s' gets its grace time",
+    async (handler) => {
+      const { daemon, image } = node();
+      const sandbox = await runPod(daemon, pod(daemon), handler);
+      const id = await startContainer(daemon, sandbox, container(image, { command: polite }));
+      const other = await startContainer(daemon, sandbox, container(image));
+      const monitor = await monitorPid(daemon, sandbox.id);
+      await daemon.kill9();
+      process.kill(monitor, "SIGSTOP");
+      await daemon.start();
+      const stop = { containerId: id, timeout: BigInt(within(30)) };
+      const stopped = daemon.client.stopContainer(stop, { timeoutMs: within(60_000) });
+      const answer = output(daemon, other, "echo on");
+      // They are under way when one that was sent after them is answered.
+      await daemon.client.version({});
+      process.kill(monitor, "SIGCONT");
+      await stopped;
+      expect(await containerStatus(daemon, id)).toMatchObject({
+        state: ContainerState.CONTAINER_EXITED,
+        exitCode: 7,
+      });
+      expect(await answer).toBe("on");
+    },
+    within(120_000),
+  );
+
+  it(
+    "is answered when the monitor turns out to be dead",
+    async () => {
+      const { daemon, image } = node();
+      const sandbox = await runPod(daemon);
+      const id = await startContainer(daemon, sandbox, container(image, { command: polite }));
+      const monitor = await monitorPid(daemon, sandbox.id);
+      await daemon.kill9();
+      process.kill(monitor, "SIGSTOP");
+      await daemon.start();
+      const stop = { containerId: id, timeout: BigInt(within(30)) };
+      const stopped = daemon.client.stopContainer(stop, { timeoutMs: within(20_000) });
+      await daemon.client.version({});
+      process.kill(monitor, "SIGKILL");
+      await stopped;
+      expect(await containerStatus(daemon, id)).toMatchObject({ exitCode: 137, reason: "MonitorLost" });
     },
     within(60_000),
   );
