@@ -12,6 +12,7 @@ import type { LayerStore } from "../content/layer-store.ts";
 import { RuntimeError, errorText } from "../errors/runtime-error.ts";
 import type { Image, Images } from "../image/images.ts";
 import type { Log } from "../log/log.ts";
+import { retryLater } from "../process/retry.ts";
 import type { ContainerStatus, RuntimeSandbox, SandboxEvent } from "../runtime/handler.ts";
 import type { Connections } from "../sandbox/connections.ts";
 import type { CgroupPlaces } from "../sandbox/cgroup-places.ts";
@@ -39,6 +40,8 @@ import { containerLogPath, validateContainerConfig } from "./validate.ts";
 /** A kubelet waits two minutes for CreateContainer; then it asks again and finds what was made. */
 const makeTimeoutMs = 120_000;
 const undoTimeoutMs = 60_000;
+/** Of one try at undoing a creation, while its pod's lock is held: what takes longer is tried again without it. */
+const undoTryMs = 10_000;
 /** Exit code of a container that could not be started, as docker and the peers report it. */
 const startErrorCode = 128;
 
@@ -72,6 +75,8 @@ export class ContainerLifecycle implements SandboxContainers {
   readonly #deps: ContainerLifecycleDeps;
   readonly #creations = new Creations("container");
   readonly #endings: Endings;
+  /** Half made ones that are being undone, at once or in the background. */
+  readonly #undoing = new Set<string>();
 
   constructor(deps: ContainerLifecycleDeps) {
     this.#deps = deps;
@@ -284,8 +289,9 @@ export class ContainerLifecycle implements SandboxContainers {
     return [...this.#deps.containers.values()].filter((c) => c.sandboxId === sandboxId);
   }
 
-  /** Puts a container of a former daemon under this one's care. */
+  /** Puts a container of a former daemon under this one's care. One that is half made keeps no name. */
   adopt(container: Container): void {
+    if (container.state === "creating") return;
     this.#creations.adopt(
       containerName(container.sandboxId, container.config.metadata),
       container.id,
@@ -304,14 +310,16 @@ export class ContainerLifecycle implements SandboxContainers {
     // Asked before that is undone whose records go with it.
     const nobodys = [...known.keys()].filter((id) => this.#deps.containers.find(id) === undefined);
     const signal = AbortSignal.timeout(undoTimeoutMs);
-    await all(
-      this.ofSandbox(sandboxId).map(async (container) => {
+    const report = (id: string) => (error: unknown) =>
+      this.#deps.log.error({ container: id, error }, "what a former daemon left of a container stays");
+    await all([
+      ...this.ofSandbox(sandboxId).map(async (container) => {
         if (container.state === "creating") await this.undoCreation(container);
         else if (isAlive(container) && (known.get(container.id)?.phase ?? "prepared") === "prepared")
-          await this.#endings.endUnowned(container, "ContainerLost", signal);
+          await this.#endings.endUnowned(container, "ContainerLost", signal).catch(report(container.id));
       }),
-    );
-    for (const id of nobodys) await connection.delete(id, signal);
+      ...nobodys.map((id) => connection.delete(id, signal).catch(report(id))),
+    ]);
     for (const container of this.ofSandbox(sandboxId))
       if (known.has(container.id)) this.#deps.checkpoints.undo(container, connection);
   }
@@ -344,11 +352,30 @@ export class ContainerLifecycle implements SandboxContainers {
     }
   }
 
-  /** Removes every trace of a container that was never finished. Serves after a crash at any point. */
+  /**
+   * Removes every trace of a container that was never finished. Serves after a crash at any point. What can't be
+   * removed now (a runtime program that is still making it) is tried again in the background, and keeps no name.
+   */
   async undoCreation(container: Container): Promise<void> {
-    await this.#clear(container, AbortSignal.timeout(undoTimeoutMs));
-    this.#deps.containers.remove(container.id);
+    const { containers, log } = this.#deps;
+    const { id, state } = container;
+    if (this.#undoing.has(id)) return;
+    this.#undoing.add(id);
     this.#release(container);
+    const undo = async (): Promise<void> => {
+      // Else its pod was ended, and it with that.
+      if (containers.find(id)?.state === state) {
+        await this.#clear(container, AbortSignal.timeout(undoTryMs));
+        containers.remove(id);
+      }
+      this.#undoing.delete(id);
+    };
+    const failed = (error: unknown): void =>
+      log.error({ container: id, error }, "undo of a container: it is tried again");
+    await undo().catch((error: unknown) => {
+      failed(error);
+      void retryLater(undo, failed);
+    });
   }
 
   async settled(): Promise<void> {
@@ -356,7 +383,7 @@ export class ContainerLifecycle implements SandboxContainers {
   }
 
   async #make(id: string, sandbox: Sandbox, config: ContainerConfig): Promise<void> {
-    const { containers, connections, snapshots, specs, nowNs, log } = this.#deps;
+    const { containers, connections, snapshots, specs, nowNs } = this.#deps;
     const signal = AbortSignal.timeout(makeTimeoutMs);
     const connection = connections.get(sandbox.id);
     const image = this.#image(config);
@@ -385,11 +412,7 @@ export class ContainerLifecycle implements SandboxContainers {
       fingerprint: fingerprint(config, this.#deps.fingerprintKey),
     });
     await using undo = new AsyncDisposableStack();
-    undo.defer(async () => {
-      await this.undoCreation(container).catch((error: unknown) => {
-        log.error({ container: id, error }, "undo of a container: the next start repeats it");
-      });
-    });
+    undo.defer(() => this.undoCreation(container));
 
     mkdirSync(bundle, { mode: 0o700 });
     const snapshot = await snapshots.create(id, this.#layersOf(image), sandbox.config.namespaces.idMap);

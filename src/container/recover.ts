@@ -117,10 +117,17 @@ async function recoverSandbox(deps: RecoverDeps, sandbox: Sandbox): Promise<void
     case "ready":
       break;
   }
+  // Taken first: what is half made later on, calls of this daemon are making.
+  const left = containerLifecycle.ofSandbox(sandbox.id);
   await sandboxLifecycle.takeUp(sandbox.id);
-  for (const container of containerLifecycle.ofSandbox(sandbox.id)) {
-    if (container.state === "removing") await containerLifecycle.remove(container.id, signal);
-    else if (container.state === "creating") await containerLifecycle.undoCreation(container);
+  for (const { id, state } of left) {
+    const container = deps.containers.find(id);
+    if (container?.state !== state) continue;
+    if (state === "creating") await containerLifecycle.undoCreation(container);
+    else if (state === "removing")
+      await containerLifecycle.remove(id, signal).catch((error: unknown) => {
+        log.error({ container: id, error }, "finish a removal: the next call for it does");
+      });
   }
 }
 

@@ -134,8 +134,9 @@ export class SandboxLifecycle {
     return id;
   }
 
-  /** Puts a sandbox of a former daemon under this one's care. */
+  /** Puts a sandbox of a former daemon under this one's care. One that is half made keeps no name. */
   adopt(sandbox: Sandbox): void {
+    if (sandbox.state === "creating") return;
     this.#creations.adopt(sandboxName(sandbox.config.metadata), sandbox.id, sandbox.fingerprint);
   }
 
@@ -190,9 +191,25 @@ export class SandboxLifecycle {
   /**
    * Removes every trace of a sandbox that was never finished. Each step is success when there is
    * nothing to do, so it also serves after a crash at any point. What can't be given back now (a CNI
-   * plugin that fails at DEL) stays as a sandbox that is not ready: its stop and removal repeat the step.
+   * plugin that fails at DEL) stays as a sandbox that is not ready: its stop and removal repeat the step. What
+   * can't even be recorded now (the disk is full) is tried again in the background. Under the sandbox's lock.
    */
   async #undoCreation(sandbox: Sandbox): Promise<void> {
+    const { id } = sandbox;
+    const { locks, sandboxes, log } = this.#deps;
+    this.#creations.release(sandboxName(sandbox.config.metadata), id);
+    const undo = async (): Promise<void> => {
+      if (sandboxes.find(id)?.state === "creating") await this.#undo(sandbox);
+    };
+    const failed = (error: unknown): void =>
+      log.error({ sandbox: id, error }, "undo of a sandbox: it is tried again");
+    await undo().catch((error: unknown) => {
+      failed(error);
+      void retryLater(() => locks.run(id, undo), failed);
+    });
+  }
+
+  async #undo(sandbox: Sandbox): Promise<void> {
     const { connections, network, cgroups, unpin, sandboxes, log } = this.#deps;
     const { id, netnsPath } = sandbox;
     const signal = AbortSignal.timeout(undoTimeoutMs);
@@ -219,7 +236,6 @@ export class SandboxLifecycle {
         { ...left, state: transition(left.state, "lost"), reason: "UndoFailed", monitor: undefined },
         (error) => log.error({ sandbox: id, error }, "record of a sandbox that is not undone"),
       );
-      this.#creations.release(sandboxName(sandbox.config.metadata), id);
     } else {
       rmSync(sandbox.folder, { recursive: true, force: true });
       await this.#forget(sandbox);
@@ -386,7 +402,7 @@ export class SandboxLifecycle {
     requestedHandler: string,
     asked: Sandbox["fingerprint"],
   ): Promise<void> {
-    const { sandboxes, cgroups, nowNs, log } = this.#deps;
+    const { sandboxes, cgroups, nowNs } = this.#deps;
     const short = id.slice(0, 16);
     const cgroupParent = this.#deps.places.parent(config.cgroupParent, short);
     let sandbox: Sandbox = sandboxes.put({
@@ -407,11 +423,7 @@ export class SandboxLifecycle {
       fingerprint: asked,
     });
     await using undo = new AsyncDisposableStack();
-    undo.defer(async () => {
-      await this.#undoCreation(sandbox).catch((error: unknown) => {
-        log.error({ sandbox: id, error }, "undo of a sandbox: the next start repeats it");
-      });
-    });
+    undo.defer(() => this.#undoCreation(sandbox));
 
     const signal = AbortSignal.timeout(makeTimeoutMs);
     writeFiles(sandbox);

@@ -1,11 +1,13 @@
 /** Pods that a daemon takes up: what it does not know ends nobody, and calls wait until it knows. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ContainerState } from "../../cri-api/index.ts";
 import type { TestDaemon } from "../support/daemon.ts";
 import { fileDir } from "../support/file-dir.ts";
-import { expectUndisturbed, vitals } from "../support/oracle.ts";
+import { processInfo } from "../support/host.ts";
+import { containerPid, expectAgreement, expectUndisturbed, vitals } from "../support/oracle.ts";
 import {
   container,
   containerStatus,
@@ -18,15 +20,35 @@ import {
 import { shimHandlers, toolPaths } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
+import { waitFor } from "../support/wait.ts";
 
 const [runc = "", runsc = ""] = toolPaths("runc", "runsc");
 const folder = fileDir("take-up");
+/** While it is there, the first creation by `slow` waits. */
+const hold = join(folder, "hold");
+const held = join(folder, "held");
+const slow = join(folder, "slow");
+writeFileSync(
+  slow,
+  `#!/bin/sh
+for arg; do
+	[ "$arg" = create ] && mkdir ${held} 2>/dev/null && while [ -e ${hold} ]; do sleep 0.05; done
+done
+exec ${runc} "$@"
+`,
+  { mode: 0o755 },
+);
+
 const config = `[runtimes.runc]
 type = "oci"
 path = "${runc}"
 [runtimes.runsc]
 type = "oci"
 path = "${runsc}"
+[runtimes.slow]
+type = "oci"
+path = "${slow}"
+timeout = "5m"
 ${shimHandlers(join(folder, "shims"))}`;
 const node = useNode({ config });
 
@@ -119,5 +141,42 @@ describe("a call for a pod that is being taken up", () => {
       expect(await containerStatus(daemon, id)).toMatchObject({ exitCode: 137, reason: "MonitorLost" });
     },
     within(60_000),
+  );
+});
+
+describe("a container whose creation a former daemon began, and whose runtime program does not come to its end", () => {
+  it(
+    "keeps neither its name nor its neighbours, and is undone when the program has ended",
+    async () => {
+      const { daemon, image } = node();
+      const sandbox = await runPod(daemon, pod(daemon), "slow");
+      const nobodys = await startContainer(daemon, sandbox, container(image));
+      const pid = await containerPid(daemon, nobodys);
+      rmSync(held, { recursive: true, force: true });
+      writeFileSync(hold, "");
+      const config = container(image);
+      const creation = createContainer(daemon, sandbox, config).catch((error: unknown) => error);
+      await waitFor("the program", () => existsSync(held));
+      const bundles = () =>
+        readdirSync(podFolder(daemon, sandbox.id)).filter((name) => /^[0-9a-f]{16}$/.test(name));
+      const half = bundles().find((name) => !nobodys.startsWith(name)) ?? "";
+      await daemon.kill9();
+      await creation;
+      const db = new DatabaseSync(join(daemon.root, "kobako.db"));
+      db.prepare("DELETE FROM container WHERE id = ?").run(nobodys);
+      db.close();
+      await daemon.start();
+      const id = await startContainer(daemon, sandbox, config);
+      expect(bundles()).toContain(half);
+      expect(await output(daemon, id, "echo on")).toBe("on");
+      expect(processInfo(pid)?.state ?? "Z").toBe("Z");
+      const { containers } = await daemon.client.listContainers({});
+      expect(containers.map((one) => one.id)).toEqual([id]);
+      rmSync(hold);
+      await waitFor("the end of the undo", () => !bundles().includes(half), { timeoutMs: 60_000 });
+      expect(await output(daemon, id, "echo on")).toBe("on");
+      await expectAgreement(daemon);
+    },
+    within(120_000),
   );
 });
