@@ -376,4 +376,10 @@ export interface RuntimeHandler {
   abandon(runDir: string, signal: AbortSignal): Promise<void>;
   /** Whether a sandbox of this kind is in this run folder; undefined: its folders have no record of that. */
   hasRecord?(runDir: string): boolean;
+  /**
+   * Ends what of a sandbox outlives its monitor, which is dead or about to be killed. Nothing is left of it: success.
+   * Not there: nothing outlives one.
+   * @throws RuntimeError when something stays: asked again, it is tried again.
+   */
+  endRemains?(runDir: string, signal: AbortSignal): Promise<void>;
 }

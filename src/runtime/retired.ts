@@ -14,7 +14,7 @@ import type {
 } from "./handler.ts";
 import { podRecord } from "./pod-record.ts";
 
-export class RetiredHandler implements Pick<RuntimeHandler, "connect"> {
+export class RetiredHandler implements Pick<RuntimeHandler, "connect" | "endRemains"> {
   readonly #make: (type: HandlerType) => Promise<RuntimeHandler>;
 
   /** `make` gives a handler without settings. */
@@ -38,6 +38,12 @@ export class RetiredHandler implements Pick<RuntimeHandler, "connect"> {
         ),
       );
     return sandbox;
+  }
+
+  /** @throws as `RuntimeHandler.endRemains`. */
+  async endRemains(runDir: string, signal: AbortSignal): Promise<void> {
+    const handler = await this.#make(typeOf(runDir));
+    await handler.endRemains?.(runDir, signal);
   }
 }
 

@@ -54,8 +54,8 @@ export interface SandboxLifecycleDeps {
   readonly sandboxes: Collection<Sandbox>;
   readonly connections: Connections;
   readonly handlers: ReadonlyMap<string, RuntimeHandler>;
-  /** Takes up pods whose handler is none of these. */
-  readonly retired: Pick<RuntimeHandler, "connect">;
+  /** For pods whose handler is none of these. */
+  readonly retired: Pick<RuntimeHandler, "connect" | "endRemains">;
   readonly defaultHandler: string;
   readonly network: Network;
   readonly cgroups: CgroupTree;
@@ -227,6 +227,7 @@ export class SandboxLifecycle {
       await step("monitor", () => connection.shutdown(signal));
       connection.close();
     }
+    await step("what its monitor left", () => this.#endMonitor(sandbox));
     if (netnsPath !== undefined) await step("network namespace", () => unpin(netnsPath, signal));
     const pause = this.#pauseCgroup(sandbox);
     await step("cgroup of the pause process", () => endCgroup(cgroups, pause, signal));
@@ -289,10 +290,9 @@ export class SandboxLifecycle {
     if (sandbox?.monitor === undefined || connections.find(id) !== undefined) return;
     if (sandbox.bootId !== this.#deps.bootId) return await this.#lose(id, "NodeRebooted", false);
     const { pid, startTime } = sandbox.monitor;
-    const handler = this.#deps.handlers.get(sandbox.handler) ?? this.#deps.retired;
     let connection: RuntimeSandbox;
     try {
-      connection = await handler.connect(
+      connection = await this.#handlerOf(sandbox).connect(
         { id, runDir: sandbox.folder, pid, startTime },
         (event) => this.#onEvent(id, event),
         AbortSignal.timeout(undoTimeoutMs),
@@ -340,8 +340,6 @@ export class SandboxLifecycle {
       this.#givenUp.add(id);
       connections.find(id)?.close();
       connections.delete(id);
-      // One that is there and does not answer would hold the pod's namespaces for ever.
-      killMonitor(sandbox);
     }
     const record = (change: Partial<Sandbox>) =>
       sandboxes.putFact({ ...(sandboxes.find(id) ?? sandbox), ...change }, (error) =>
@@ -353,9 +351,19 @@ export class SandboxLifecycle {
       this.#deps.changed(id, "stopped");
     }
     log.warn({ sandbox: id, reason }, "sandbox is lost");
+    // One that is there and does not answer would hold the pod's namespaces for ever.
+    const ended = monitorLives
+      ? false
+      : await this.#endMonitor(sandbox).then(
+          () => true,
+          (error: unknown) => {
+            log.error({ sandbox: id, error }, "something outlives a monitor: stop tries again to end it");
+            return false;
+          },
+        );
     await this.#pods.lost(id, reason);
     await endCgroup(cgroups, this.#pauseCgroup(sandbox), AbortSignal.timeout(undoTimeoutMs));
-    if (!monitorLives) record({ monitor: undefined });
+    if (ended) record({ monitor: undefined });
   }
 
   /**
@@ -502,15 +510,17 @@ export class SandboxLifecycle {
     // The intent stays in the row: while netnsPath stands there, the next call gives it back again.
     if (current.netnsPath !== undefined) await network.detach(id, current.netnsPath, signal);
     const connection = connections.find(id);
-    if (connection !== undefined) {
-      connections.delete(id);
-      await connection.shutdown(signal).catch(async (error: unknown) => {
+    connections.delete(id);
+    // What was begun is finished, also when the caller goes away: half of it would be nobody's.
+    const end = AbortSignal.timeout(undoTimeoutMs);
+    const ended = await connection?.shutdown(end).then(
+      () => true,
+      (error: unknown) => {
         this.#deps.log.warn({ sandbox: id, error }, "monitor did not shut down: killed");
-        killMonitor(current);
-      });
-    } else {
-      killMonitor(current);
-    }
+        return false;
+      },
+    );
+    if (ended !== true) await this.#endMonitor(current);
     const pause = this.#pauseCgroup(current);
     await endCgroup(cgroups, pause, signal);
     if (current.netnsPath !== undefined) await unpin(current.netnsPath, signal);
@@ -529,6 +539,17 @@ export class SandboxLifecycle {
       );
     }
     return handler;
+  }
+
+  #handlerOf(sandbox: Sandbox): Pick<RuntimeHandler, "connect" | "endRemains"> {
+    return this.#deps.handlers.get(sandbox.handler) ?? this.#deps.retired;
+  }
+
+  /** Kills the monitor, if the pid is still the process recorded, and ends what outlives it. */
+  async #endMonitor(sandbox: Sandbox): Promise<void> {
+    const { monitor, folder } = sandbox;
+    if (monitor !== undefined && processStartTime(monitor.pid) === monitor.startTime) killNow(monitor.pid);
+    await this.#handlerOf(sandbox).endRemains?.(folder, AbortSignal.timeout(undoTimeoutMs));
   }
 
   #onEvent(sandboxId: string, event: SandboxEvent): void {
@@ -595,9 +616,4 @@ function isGone({ pid, startTime }: MonitorProcess): boolean {
   } catch {
     return false; // it could not be looked at
   }
-}
-
-/** Kills the monitor, if the pid is still the process recorded. */
-function killMonitor({ monitor }: Sandbox): void {
-  if (monitor !== undefined && processStartTime(monitor.pid) === monitor.startTime) killNow(monitor.pid);
 }

@@ -1,17 +1,18 @@
 /** Pods that a daemon takes up: what it does not know ends nobody, and calls wait until it knows. */
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ContainerState } from "../../cri-api/index.ts";
 import type { TestDaemon } from "../support/daemon.ts";
 import { fileDir } from "../support/file-dir.ts";
-import { processInfo } from "../support/host.ts";
+import { allPids, isDead, processInfo } from "../support/host.ts";
 import { containerPid, expectAgreement, expectUndisturbed, vitals } from "../support/oracle.ts";
 import {
   container,
   containerStatus,
   createContainer,
+  exited,
   output,
   pod,
   runPod,
@@ -176,6 +177,61 @@ describe("a container whose creation a former daemon began, and whose runtime pr
       await waitFor("the end of the undo", () => !bundles().includes(half), { timeoutMs: 60_000 });
       expect(await output(daemon, id, "echo on")).toBe("on");
       await expectAgreement(daemon);
+    },
+    within(120_000),
+  );
+});
+
+describe("a shim's pod", () => {
+  const isShim = (pid: number, id: string): boolean => {
+    if (isDead(pid)) return false;
+    const args = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    return args.includes("containerd-shim-runc-v2") && args.includes(id);
+  };
+  const shimOf = (id: string): number | undefined => allPids().find((pid) => isShim(pid, id));
+  const mounts = (id: string): string[] =>
+    readFileSync("/proc/self/mountinfo", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(`/pods/${id.slice(0, 16)}/`));
+  const expectGone = async (daemon: TestDaemon, podSandboxId: string): Promise<void> => {
+    await daemon.client.stopPodSandbox({ podSandboxId }, { timeoutMs: within(60_000) });
+    await daemon.client.removePodSandbox({ podSandboxId }, { timeoutMs: within(30_000) });
+    expect(shimOf(podSandboxId)).toBeUndefined();
+    expect(mounts(podSandboxId)).toEqual([]);
+    expect(existsSync(podFolder(daemon, podSandboxId))).toBe(false);
+  };
+
+  it(
+    "is ended with its shim by the next stop, when the first was cut off while the shim was being shut down",
+    async () => {
+      const { daemon } = node();
+      const { id } = await runPod(daemon, pod(daemon), "runc-shim");
+      const shim = shimOf(id) ?? 0;
+      expect(shim).toBeGreaterThan(1);
+      expect(mounts(id)).not.toEqual([]);
+      process.kill(shim, "SIGSTOP");
+      await expect(
+        daemon.client.stopPodSandbox({ podSandboxId: id }, { timeoutMs: within(1000) }),
+      ).rejects.toThrow(/DEADLINE_EXCEEDED/);
+      process.kill(shim, "SIGCONT");
+      await expectGone(daemon, id);
+    },
+    within(120_000),
+  );
+
+  it(
+    "is ended with its shim when its monitor hangs",
+    async () => {
+      const { daemon, image } = node();
+      const sandbox = await runPod(daemon, pod(daemon), "runc-shim");
+      const id = await startContainer(daemon, sandbox, container(image));
+      const monitor = await monitorPid(daemon, sandbox.id);
+      expect(shimOf(sandbox.id)).toBeDefined();
+      await daemon.kill9();
+      process.kill(monitor, "SIGSTOP");
+      await daemon.start();
+      expect(await exited(daemon, id, 30_000)).toMatchObject({ exitCode: 137, reason: "MonitorLost" });
+      await expectGone(daemon, sandbox.id);
     },
     within(120_000),
   );

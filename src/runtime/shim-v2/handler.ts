@@ -23,7 +23,7 @@ import type { ProgramHandlerOptions } from "../settings.ts";
 import { shimArguments, shimEnvironment, shown } from "./bootstrap.ts";
 import { parseShimOptions } from "./options.ts";
 import { shimBundle, shimNamespace } from "./program.ts";
-import { readRecord, removeSocket, type ShimRecord } from "./record.ts";
+import { readRecord, removeRecord, type ShimRecord } from "./record.ts";
 import type { ShimSandboxOptions } from "./life.ts";
 import { ShimSandbox } from "./sandbox.ts";
 import { Task } from "./task.ts";
@@ -128,16 +128,14 @@ export class ShimHandler implements RuntimeHandler {
 
   async connect(identity: SandboxIdentity, onEvent: OnEvent, signal: AbortSignal): Promise<RuntimeSandbox> {
     const record = readRecord(identity.runDir);
+    if (record === undefined)
+      throw new RuntimeError("not-found", `sandbox ${identity.id} has no shim: its creation was cut short`);
+    const sandbox = await this.#open(identity, record, onEvent, signal);
     try {
-      if (record === undefined)
-        throw new RuntimeError("not-found", `sandbox ${identity.id} has no shim: its creation was cut short`);
-      const sandbox = await this.#open(identity, record, onEvent, signal);
       await sandbox.takeUp(signal);
       return sandbox;
     } catch (error) {
-      // Nobody stands beside the shim any more: it and its containers end with their monitor.
-      if (record !== undefined && error instanceof RuntimeError && error.kind === "not-found")
-        await this.#endShim(identity.runDir, record);
+      sandbox.close();
       throw error;
     }
   }
@@ -146,10 +144,10 @@ export class ShimHandler implements RuntimeHandler {
     const record = readRecord(runDir);
     try {
       await abandonMonitor(runDir, signal);
-      if (record !== undefined) removeSocket(record);
+      if (record !== undefined) removeRecord(runDir, record);
     } catch (error) {
       if (record === undefined) throw error;
-      await this.#endShim(runDir, record);
+      await this.endRemains(runDir, AbortSignal.timeout(endMs));
     }
   }
 
@@ -174,10 +172,11 @@ export class ShimHandler implements RuntimeHandler {
     return sandbox;
   }
 
-  /** Ends a shim whose monitor is dead, with all that it has. Each step goes on where the one before failed. */
-  async #endShim(runDir: string, record: ShimRecord): Promise<void> {
+  /** A shim with all that it has. Each step goes on where the one before failed. */
+  async endRemains(runDir: string, signal: AbortSignal): Promise<void> {
+    const record = readRecord(runDir);
+    if (record === undefined) return;
     const { log, monitorBinary, timeoutMs } = this.#sandbox;
-    const signal = AbortSignal.timeout(endMs);
     const step = async (what: string, work: () => Promise<unknown>): Promise<void> => {
       await work().catch((error: unknown) =>
         log.warn({ sandbox: record.id, error }, `end a shim without a monitor: ${what}`),
@@ -225,9 +224,10 @@ export class ShimHandler implements RuntimeHandler {
       });
       await step("unmount", () => succeed(monitorBinary, ["--unmount", join(bundle, "rootfs")], signal));
     }
-    await step("unmount", () => succeed(monitorBinary, ["--unmount", join(runDir, "shm")], signal));
-    await step("remove its socket", async () => removeSocket(record));
-    await step("end what delete left", () => succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal));
+    // What delete left, and what would keep the pod's folder.
+    await succeed(monitorBinary, ["--end-cgroup", record.cgroup], signal);
+    await succeed(monitorBinary, ["--unmount", join(runDir, "shm")], signal);
+    removeRecord(runDir, record);
   }
 }
 

@@ -14,7 +14,7 @@ import type { ShimAddress } from "./bootstrap.ts";
 import { blockMount } from "./disk.ts";
 import { lastingCaller } from "./lasting.ts";
 import { ShimProgram, type ShimProgramOptions, shimBundle, shimNamespace } from "./program.ts";
-import { removeSocket, type ShimRecord, writeRecord } from "./record.ts";
+import { removeRecord, type ShimRecord, writeRecord } from "./record.ts";
 import { agree, killMs, tellExit } from "./recovery.ts";
 import { isFinished, isUnanswered } from "./refusal.ts";
 import { sandboxSpec } from "./spec.ts";
@@ -31,6 +31,8 @@ const reachTries = 3;
 const reachPauseMs = 200;
 /** For a dead shim's program to end a container. */
 const lostMs = 60_000;
+/** For a monitor to end what is left of a pod. */
+const monitorEndMs = 60_000;
 /** For a program of a few KiB. */
 const sandboxDiskBytes = 8 << 20;
 
@@ -344,9 +346,10 @@ export class ShimLife {
         this.report("shut the shim down", error);
       }
     }
-    await this.#monitor.shutdown(signal);
+    // Not the caller's signal: it may be the reason why the shim was not asked to the end.
+    await this.#monitor.shutdown(AbortSignal.timeout(monitorEndMs));
     this.leave();
-    removeSocket(this.#record);
+    removeRecord(this.#monitor.identity.runDir, this.#record);
   }
 
   /** This daemon has no part in it any more. */

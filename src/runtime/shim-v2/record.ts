@@ -2,7 +2,7 @@
  * What is kept of a pod's shim in its run folder, `shim.json`: how a later daemon finds it, or ends what is left.
  * Written before the shim is started (an intent), and again when it has told its address.
  */
-import { lstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorKind } from "../../errors/runtime-error.ts";
 import type { ShimAddress } from "./bootstrap.ts";
@@ -31,8 +31,16 @@ export function writeRecord(runDir: string, record: ShimRecord): void {
   renameSync(`${path}.new`, path);
 }
 
-/** The socket of a shim that is dead: one that was killed leaves it. Nothing else is removed, whatever the shim told. */
-export function removeSocket({ address }: ShimRecord): void {
+/**
+ * Of a shim that is dead: its socket, which one that was killed leaves, and the record. Nothing else is removed, whatever
+ * the shim told.
+ */
+export function removeRecord(runDir: string, record: ShimRecord): void {
+  removeSocket(record);
+  rmSync(join(runDir, fileName), { force: true });
+}
+
+function removeSocket({ address }: ShimRecord): void {
   if (address === undefined || address.path.startsWith("\0")) return;
   try {
     if (lstatSync(address.path).isSocket()) unlinkSync(address.path);

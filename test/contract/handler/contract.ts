@@ -76,13 +76,15 @@ export function handlerContract(handler: RuntimeHandler, limits: HandlerLimits):
       await expect(handler.connect(other, () => {}, within())).rejects.toMatchObject({ kind: "not-found" });
     });
 
-    it("tells of the death of its monitor", async () => {
+    it("tells of the death of its monitor, and ends what that leaves", async () => {
       await using pod = await start();
       process.kill(pod.sandbox.identity.pid, "SIGKILL");
       expect(await pod.sandbox.closed).toBeInstanceOf(Error);
       await expect(handler.connect(pod.sandbox.identity, () => {}, within())).rejects.toMatchObject({
         kind: "not-found",
       });
+      // What outlives it, again too; the pod's folder can be removed then.
+      for (let i = 0; i < 2; i++) await handler.endRemains?.(pod.sandbox.identity.runDir, within());
     });
 
     it("that can't start says why, and leaves nothing", async () => {
