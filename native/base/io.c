@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -146,6 +147,24 @@ int io_write_atomic_at(int dirfd, const char *name, const void *data, size_t len
 	if (r < 0)
 		unlinkat(dirfd, temp, 0);
 	return r;
+}
+
+int io_open_stdio(struct err *e)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		int null;
+
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		null = open("/dev/null", O_RDWR | O_NOCTTY); /* the lowest number that is free: this one */
+		if (null < 0 || fstat(null, &st) < 0)
+			return err_set(e, errno, "open /dev/null");
+		if (null != fd || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+			return err_set(e, ENODEV, "open /dev/null");
+	}
+	return 0;
 }
 
 int io_send_fd(int sock, int fd, struct err *e)

@@ -11,6 +11,12 @@
 #include "base/err.h"
 
 /*
+ * First of all in main(): /dev/null for what the caller left closed of 0, 1 and 2. Else the next descriptors to be
+ * opened (a cgroup, a pidfd) would have these numbers, and a child or a container would get them as its own.
+ */
+int io_open_stdio(struct err *e);
+
+/*
  * Reads to the end of fd, at most `cap` bytes; more is EFBIG, found without reading past the cap.
  * *ret_buf is allocated, one byte longer than *ret_len and terminated with 0.
  */

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/sys.h"
 #include "copy/copy.h"
 
@@ -50,6 +51,8 @@ int main(int argc, char *argv[])
 	char text[sizeof(((struct err *)0)->step) + 128];
 	struct err e;
 
+	if (io_open_stdio(&e) < 0)
+		return 1;
 	if (argc < 3 || argc > 4 || fcntl(FROM_ROOT, F_GETFD) < 0 || fcntl(TO_ROOT, F_GETFD) < 0) {
 		dprintf(STDERR_FILENO, "usage: kobako-copy FROM TO [OWNER] 3<FROM_ROOT 4<TO_ROOT\n");
 		return 2;

@@ -342,6 +342,10 @@ int main(int argc, char *argv[])
 {
 	struct err e;
 
+	if (io_open_stdio(&e) < 0) {
+		note(&e);
+		return 1;
+	}
 	if (argc == 3 && strcmp(argv[1], "--unpin") == 0)
 		return unpin(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "--end-cgroup") == 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/seal.h"
 #include "base/trace.h"
 #include "runtime/commands.h"
@@ -142,6 +143,8 @@ int main(int argc, char **argv)
 	char **args, text[1024];
 	size_t count;
 
+	if (io_open_stdio(&e) < 0)
+		return fail(NULL, &e, 1);
 	if (seal_self(argv, environ, &e) < 0)
 		log_warning(log_text(&e, text, sizeof(text)));
 	if (argc < 1 || options_parse(FOR_GLOBAL, true, argv + 1, &o, &args, &count, &e) < 0)

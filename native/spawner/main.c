@@ -395,7 +395,10 @@ static void job_look(struct job *job, const struct pollfd fds[3], int64_t now)
 int main(void)
 {
 	static struct pollfd fds[1 + 3 * JOBS_MAX];
+	struct err e;
 
+	if (io_open_stdio(&e) < 0)
+		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0);
 	if (chdir("/") < 0)

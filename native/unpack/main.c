@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/sys.h"
 #include "unpack/erase.h"
 #include "unpack/request.h"
@@ -226,6 +227,10 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
+	struct err e;
+
+	if (io_open_stdio(&e) < 0)
+		return 1;
 	if (argc == 1)
 		return serve_request();
 	if (argc == 3 && strcmp(argv[1], "--remove") == 0)

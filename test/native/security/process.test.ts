@@ -113,6 +113,32 @@ bothWays("descriptors", (way) => {
     expect(readdirSync(`/proc/${readFileSync(pidFile, "utf8")}/fd`)).toEqual(["0", "1", "2"]);
     expect(readlinkSync(`/proc/${b.pid()}/cwd`)).toBe("/");
   });
+
+  it("F1: a caller without stdin, stdout and stderr: they are /dev/null in create, run and exec", async () => {
+    await using created = way.bundle(sleeping);
+    await using run = way.bundle(sleeping);
+    const open = (pid: number) =>
+      readdirSync(`/proc/${pid}/fd`).map((fd) => [fd, readlinkSync(`/proc/${pid}/fd/${fd}`)]);
+    const none = ["0", "1", "2"].map((fd) => [fd, "/dev/null"]);
+    for (const [b, line] of [
+      [created, "create"],
+      [run, "run -d"],
+    ] as const) {
+      b.write();
+      const closed = "<&- >&- 2>&-";
+      const call = `exec "$@" --root ${b.state}`;
+      expect(shell(way, `${call} ${line} -b ${b.folder} ${b.id} ${closed}`).status).toBe(0);
+      if (b === created) expect(b.start()).toMatchObject({ code: 0 });
+      expect(open(b.pid())).toEqual(none);
+      const pidFile = join(b.folder, "exec.pid");
+      const exec = `exec -d --pid-file ${pidFile} ${b.id} /bin/sleep 1000`;
+      expect(shell(way, `${call} ${exec} ${closed}`).status).toBe(0);
+      expect(open(Number(readFileSync(pidFile, "utf8")))).toEqual(none);
+      // One of them is enough: what is opened next gets its number.
+      expect(shell(way, `${call} ${exec} >&- </dev/null 2>/dev/null`).status).toBe(0);
+      expect(open(Number(readFileSync(pidFile, "utf8")))).toEqual(none);
+    }
+  });
 });
 
 bothWays("environment and programs", (way) => {
