@@ -77,6 +77,12 @@ int cgroup_path(const char *cgroups_path, const char *id, char ret[CGROUP_PATH_M
  */
 int cgroup_create(const char *path, struct cgroup_made *ret_made, struct err *e);
 
+/*
+ * For who is to be alone in it, after cgroup_create: EBUSY when somebody is in a folder that was there before, or when
+ * it is frozen, by itself or from above: who is cloned into it would stand still. made NULL: all were there before.
+ */
+int cgroup_check_free(const char *path, const struct cgroup_made *made, struct err *e);
+
 /* Removes the empty folders that cgroup_create made, parents included. */
 void cgroup_undo(const char *path, const struct cgroup_made *made);
 

@@ -168,6 +168,42 @@ int cgroup_frozen(const char *path, bool *ret_frozen, struct err *e)
 	return 0;
 }
 
+int cgroup_check_free(const char *path, const struct cgroup_made *made, struct err *e)
+{
+	const struct cgroup_host *host = cgroup_host(e);
+
+	if (!host)
+		return -e->code;
+	for (int i = 0; i < host->count; i++) {
+		const struct cgroup_hierarchy *h = &host->list[i];
+		bool freezer = h->v2 || (h->controllers & (UINT32_C(1) << CG_FREEZER));
+		cleanup_fd int dir = -1;
+		struct pids p = { 0 };
+		char text[256];
+		int r = 0;
+
+		if (made && made->length[i] && !freezer)
+			continue;
+		dir = cgroup_open(host, i, path);
+		if (dir == -ENOENT)
+			continue;
+		if (dir < 0)
+			return err_set(e, -dir, "open cgroup %s", path);
+		/* On v1 FREEZING is frozen, too. */
+		if (freezer && io_read_small_at(dir, h->v2 ? "cgroup.events" : "freezer.state", text, sizeof(text)) > 0 &&
+		    (h->v2 ? strstr(text, "frozen 1") != NULL : strcmp(text, "THAWED") != 0))
+			return err_set(e, EBUSY, "cgroup %s is frozen", path);
+		if (!made || !made->length[i])
+			r = collect(dir, &p, MAX_DEPTH, e);
+		free(p.list);
+		if (r < 0)
+			return r;
+		if (p.count)
+			return err_set(e, EBUSY, "cgroup %s%s is not empty: %zu processes are in it", h->mount, path, p.count);
+	}
+	return 0;
+}
+
 int cgroup_kill_all(const char *path, struct err *e)
 {
 	const struct cgroup_host *host = cgroup_host(e);

@@ -70,6 +70,9 @@ struct container_create {
 	bool systemd_annotations; /* annotations org.systemd.property.* count: only for a caller who may set any */
 	const char *seccomp_cache; /* folder for compiled filters (made when missing); NULL: the default one */
 	void (*warn)(const char *text); /* what was asked for and left out where that is allowed; NULL: not told */
+	int (*claimed)(const void *arg, struct err *e); /* called in the runner when the cgroup is made and nobody is in it:
+	                        * from then on all that is in it is the container's. NULL: not told */
+	const void *claimed_arg;
 };
 
 /*
@@ -147,8 +150,9 @@ int container_exec(const struct container_exec *req, pid_t *ret_pid, struct err 
 /*
  * Undoes a create whose runner ended without an answer (killed in between): kills what is in the
  * container's cgroup and removes it. In a runner: the spec is parsed. May be called for what is not there.
+ * claimed: the cgroup is the container's (see container_create); else it is removed only if nobody is in it.
  */
-int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, struct err *e);
+int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, bool claimed, struct err *e);
 
 /*
  * Other limits for a container (linux.resources, a checked object): for systemd, where it made the cgroup, and in the

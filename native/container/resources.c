@@ -30,7 +30,13 @@ static int make(struct creation *c, const struct container_create *req, const st
 	int r = req->systemd_cgroup ? start_unit(c, req, resources, e) :
 				      cgroup_path(c->spec.cgroups_path, req->id, c->cgroup, e);
 
-	return r < 0 ? r : cgroup_create(c->cgroup, &c->made, e);
+	if (r < 0 || (r = cgroup_create(c->cgroup, &c->made, e)) < 0)
+		return r;
+	/* Alone in it from here on: whoever is in it then may be killed. A new scope holds our waiter. */
+	r = c->unit_made ? 0 : cgroup_check_free(c->cgroup, &c->made, e);
+	if (r < 0)
+		cgroup_undo(c->cgroup, &c->made);
+	return r;
 }
 
 /* --- without the rights to make or limit one ------------------------------------------------------- */
@@ -133,6 +139,8 @@ int creation_make_cgroup(struct creation *c, const struct container_create *req,
 	}
 	c->cgroup_made = true;
 	trace_step("make cgroups", c->cgroup);
+	if (req->claimed && req->claimed(req->claimed_arg, e) < 0)
+		return -e->code;
 	if (traced("set limits", limit(c, req, &resources, e)) < 0)
 		return -e->code;
 	tell_what_is_left(&resources, req->warn);
@@ -183,7 +191,7 @@ int container_cgroup_remove(const char *cgroup, bool systemd_cgroup, int timeout
 	return r == 0 && systemd_cgroup ? systemd_stop(strrchr(cgroup, '/') + 1, e) : r;
 }
 
-int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, struct err *e)
+int container_discard(const char *id, const char *spec_path, bool systemd_cgroup, bool claimed, struct err *e)
 {
 	char path[CGROUP_PATH_MAX];
 	struct systemd_unit unit;
@@ -194,7 +202,8 @@ int container_discard(const char *id, const char *spec_path, bool systemd_cgroup
 		return r;
 	r = systemd_cgroup ? systemd_unit(s.cgroups_path, id, &unit, e) : cgroup_path(s.cgroups_path, id, path, e);
 	if (r == 0)
-		r = cgroup_kill_all(systemd_cgroup ? unit.path : path, e);
+		r = claimed ? cgroup_kill_all(systemd_cgroup ? unit.path : path, e) :
+			      cgroup_check_free(systemd_cgroup ? unit.path : path, NULL, e);
 	if (r == 0)
 		r = container_cgroup_remove(systemd_cgroup ? unit.path : path, systemd_cgroup, 5000, e);
 	if (r == 0)

@@ -202,7 +202,8 @@ static int clean_up_work(void *arg, struct runner_report *report, int *fd, struc
 {
 	const struct member *m = arg;
 
-	return container_discard(m->id, m->spec, pod.systemd_cgroup, &report->e);
+	/* Claimed or not: nobody else has use for a cgroup by the container's id in the pod's. */
+	return container_discard(m->id, m->spec, pod.systemd_cgroup, true, &report->e);
 }
 
 int clean_up_begin(struct member *m, runner_done done, struct err *e)

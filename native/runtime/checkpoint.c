@@ -191,7 +191,11 @@ static int make_cgroup(struct state *s, const struct spec *spec, struct cgroup_j
 
 	if (cgroup_path(spec->cgroups_path, s->id, s->cgroup, e) < 0 || cgroup_create(s->cgroup, &made, e) < 0)
 		return -e->code;
-	if (cgroup_apply(s->cgroup, &resources, e) < 0 || cgroup_join_open(s->cgroup, join, e) < 0)
+	if (cgroup_check_free(s->cgroup, &made, e) < 0) {
+		cgroup_undo(s->cgroup, &made);
+		return -e->code;
+	}
+	if (state_claim(s, false, e) < 0 || cgroup_apply(s->cgroup, &resources, e) < 0 || cgroup_join_open(s->cgroup, join, e) < 0)
 		return -e->code;
 	return 0;
 }
@@ -259,8 +263,7 @@ static void undo_restore(struct state *s)
 	struct err why;
 
 	unlinkat(s->lock, "criu-root", AT_REMOVEDIR);
-	if (access(s->config, F_OK) == 0 && container_discard(s->id, s->config, false, &why) < 0)
-		log_warning(log_text(&why, text, sizeof(text)));
+	container_remains(s, false);
 	if (container_destroy(s, &why) < 0)
 		log_warning(log_text(&why, text, sizeof(text)));
 }

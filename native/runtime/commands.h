@@ -31,6 +31,11 @@ int command_spec(const struct options *o, struct err *e);
 /* --- delete.c ------------------------------------------------------------------------------------ */
 /* Ends and removes a container that is locked; poststop hooks are run. */
 int container_destroy(struct state *s, struct err *e);
+/*
+ * Gives back what a create or restore that never came to its end has left beside its folder. systemd: the driver, unless
+ * it is known. What can't be given back is told in the log.
+ */
+void container_remains(const struct state *s, bool systemd);
 
 /* --- process.c: what the commands that start a process share ------------------------------------------------ */
 

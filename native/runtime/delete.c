@@ -56,15 +56,22 @@ int container_destroy(struct state *s, struct err *e)
 	return traced("remove the state", state_remove(s, e));
 }
 
+void container_remains(const struct state *s, bool systemd)
+{
+	bool claimed = state_claimed(s, &systemd);
+	char text[1024];
+	struct err why;
+
+	/* A configuration that can't be read has made nothing. */
+	if (access(s->config, F_OK) == 0 && container_discard(s->id, s->config, systemd, claimed, &why) < 0)
+		log_debug("%s", log_text(&why, text, sizeof(text)));
+}
+
 /* What a create that never came to its end has left, in a folder without a state. */
 static int delete_remains(const struct options *o, struct state *s, struct err *e)
 {
-	char text[1024];
-
 	s->pid = 0;
-	/* Its process waits in the cgroup that the configuration names. One that can't be read has made nothing. */
-	if (access(s->config, F_OK) == 0 && container_discard(s->id, s->config, o->systemd_cgroup, e) < 0)
-		log_debug("%s", log_text(e, text, sizeof(text)));
+	container_remains(s, o->systemd_cgroup);
 	return container_destroy(s, e);
 }
 

@@ -47,15 +47,15 @@ static void make_container(const void *request, void *answer)
 }
 
 /* container_create in a child of its own: init becomes our child, not its. */
-static int create_in_runner(const struct container_create *req, struct container_created *ret, struct err *e)
+static int create_in_runner(const struct container_create *req, const struct state *s, struct container_created *ret,
+			    struct err *e)
 {
 	struct answer a = { 0 };
-	struct err ignored;
 	int status, r;
 
 	r = in_runner(make_container, req, &a, sizeof(a), e);
-	if (r == -EPROTO) /* it had begun: else nothing is there, and what the path names is not ours */
-		container_discard(req->id, req->spec_path, req->systemd_cgroup, &ignored);
+	if (r == -EPROTO)
+		container_remains(s, req->systemd_cgroup);
 	if (r < 0)
 		return r;
 	if (a.err.code) {
@@ -91,6 +91,14 @@ static enum container_cgroup_need cgroup_need(const struct options *o)
 	return strcmp(o->rootless, "true") ? CGROUP_NEEDED : CGROUP_OPTIONAL;
 }
 
+/* In the runner. */
+static int claimed(const void *arg, struct err *e)
+{
+	const struct creation *c = arg;
+
+	return state_claim(c->s, c->o->systemd_cgroup, e);
+}
+
 /* Everything from the specification to a process that waits; the undo is undo_create's. */
 static int make(struct creation *c, struct err *e)
 {
@@ -101,7 +109,7 @@ static int make(struct creation *c, struct err *e)
 					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
 					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
 					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true, .rdt = true, .cgroup_need = cgroup_need(c->o),
-					.warn = log_warning };
+					.warn = log_warning, .claimed = claimed, .claimed_arg = c };
 	struct container_created created = { 0 };
 	cleanup_fd int start = -1;
 
@@ -112,7 +120,7 @@ static int make(struct creation *c, struct err *e)
 		return -e->code;
 	req.console_sock = c->console;
 	req.start_fd = start;
-	if (traced("make the container", create_in_runner(&req, &created, e)) < 0)
+	if (traced("make the container", create_in_runner(&req, s, &created, e)) < 0)
 		return -e->code;
 	state_set_init(s, created.pid);
 	memcpy(s->cgroup, created.cgroup, sizeof(s->cgroup));

@@ -136,6 +136,23 @@ int state_save(struct state *s, struct err *e)
 	return io_write_atomic_at(s->lock, "state.json", text, strlen(text), 0600, e);
 }
 
+int state_claim(const struct state *s, bool systemd, struct err *e)
+{
+	const char *driver = systemd ? "systemd" : "cgroupfs";
+
+	return io_write_atomic_at(s->lock, "claimed", driver, strlen(driver), 0600, e);
+}
+
+bool state_claimed(const struct state *s, bool *ret_systemd)
+{
+	char driver[16];
+
+	if (io_read_small_at(s->lock, "claimed", driver, sizeof(driver)) < 0)
+		return false;
+	*ret_systemd = !strcmp(driver, "systemd");
+	return true;
+}
+
 static int copy_member(const struct jnode *n, const char *key, char *to, size_t size, struct err *e)
 {
 	const char *text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What kobako-oci keeps of a container: <root>/<id>/ (0700) with state.json, config.json (as it was at
- * create) and start.sock, on which init waits. The folder is there from create to delete; state.json from the
- * moment that create has succeeded.
+ * create), claimed (which driver made the cgroup, from when it is the container's alone) and start.sock, on which
+ * init waits. The folder is there from create to delete; state.json from the moment that create has succeeded.
  *
  * Whoever changes a container (create, start, update, delete) holds a lock (flock) on its folder. The kernel gives it
  * back when the holder dies, however it dies: a half-made or half-removed container never blocks the next command.
@@ -51,6 +51,10 @@ int state_make(const char *root, struct state *s, struct err *e);
 /* What is known of a configuration before anything runs. */
 int state_describe(struct state *s, const struct spec *spec, struct err *e);
 int state_save(struct state *s, struct err *e);
+/* From now on all that is in the configuration's cgroup is the container's: to be killed when it is removed without a state. */
+int state_claim(const struct state *s, bool systemd, struct err *e);
+/* Whether that was said, and by which driver; *ret_systemd is left alone when it was not. */
+bool state_claimed(const struct state *s, bool *ret_systemd);
 /* ENOENT when there is no such container. */
 int state_load(const char *root, const char *id, struct state *s, struct err *e);
 /* Waits until nobody else changes the container. ENOENT: it is gone; ETIMEDOUT. Reads nothing again. */

@@ -7,17 +7,21 @@ import { once } from "node:events";
 import {
   closeSync,
   copyFileSync,
+  existsSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { Bundle, binary } from "../integration/oci/bundle.ts";
+import { isDead } from "../support/host.ts";
 import { scale } from "../support/scale.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -145,6 +149,104 @@ describe("kill -9", () => {
       },
       scale(120_000, 3_600_000),
     );
+});
+
+/** Where cgroups of this machine are: a folder per hierarchy of v1 and for v2, or v2's alone. */
+const hierarchies = ["", ...readdirSync("/sys/fs/cgroup")]
+  .map((name) => join("/sys/fs/cgroup", name))
+  .filter((path) => existsSync(join(path, "cgroup.procs")) && !existsSync(join(path, "cgroup.type")));
+
+/** A process that is no container's, in this cgroup folder, which goes with it; `freeze` stops and thaws both. */
+class Stranger implements AsyncDisposable {
+  readonly #child = spawn("/bin/sleep", ["1000"], { stdio: "ignore" });
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true });
+    // A new cpuset of v1 takes nobody in before it has these.
+    for (const file of ["cpuset.cpus", "cpuset.mems"].map((name) => join(folder, name)))
+      if (existsSync(file)) writeFileSync(file, readFileSync(join(folder, "..", basename(file))));
+    writeFileSync(join(folder, "cgroup.procs"), `${this.#child.pid}`);
+  }
+
+  get freezable(): boolean {
+    return ["freezer.state", "cgroup.freeze"].some((file) => existsSync(join(this.folder, file)));
+  }
+
+  freeze(frozen: boolean): void {
+    if (existsSync(join(this.folder, "freezer.state")))
+      writeFileSync(join(this.folder, "freezer.state"), frozen ? "FROZEN" : "THAWED");
+    else writeFileSync(join(this.folder, "cgroup.freeze"), frozen ? "1" : "0");
+  }
+
+  /** Not even told to end: a SIGKILL to who is frozen waits. */
+  alive(): boolean {
+    const pending = /^ShdPnd:\t(\w+)$/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))?.[1];
+    return !isDead(this.#child.pid ?? 0) && pending === "0".repeat(16);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.freezable) this.freeze(false);
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+    await waitFor("the stranger's cgroup to be empty", () => {
+      try {
+        rmdirSync(this.folder);
+        return true;
+      } catch {
+        return !existsSync(this.folder);
+      }
+    });
+  }
+}
+
+describe("a cgroup that somebody is in already", () => {
+  const busy = (what: RegExp) => ({ code: 1, stderr: expect.stringMatching(what) });
+
+  for (const hierarchy of hierarchies)
+    it(`in ${hierarchy}: create is refused, frozen or not, and who is in it lives`, async () => {
+      await using b = new Bundle((s) => {
+        s.process.args = ["/nope"];
+      });
+      await using stranger = new Stranger(join(hierarchy, b.cgroup));
+      expect(b.create()).toMatchObject(busy(/cgroup .* is not empty/));
+      expect([stranger.alive(), existsSync(join(b.state, b.id))]).toEqual([true, false]);
+      if (!stranger.freezable) return;
+      stranger.freeze(true);
+      expect(b.create()).toMatchObject(busy(/cgroup .* is frozen/));
+      expect(stranger.alive()).toBe(true);
+    });
+
+  it("as what a create that was killed early has left: delete -f lets who is in it live", async () => {
+    await using b = new Bundle();
+    b.write();
+    await using stranger = new Stranger(join(hierarchies.at(-1) ?? "", b.cgroup));
+    mkdirSync(join(b.state, b.id), { recursive: true });
+    copyFileSync(join(b.folder, "config.json"), join(b.state, b.id, "config.json"));
+    expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
+    expect([stranger.alive(), existsSync(join(b.state, b.id))]).toEqual([true, false]);
+  });
+
+  it("an empty one is taken over, one that is frozen is not", async () => {
+    await using b = new Bundle((s) => {
+      s.process.args = sleeper;
+    });
+    await using outer = new Stranger(join(hierarchies.at(-1) ?? "", `${b.cgroup}-outer`));
+    b.spec.linux.cgroupsPath += "-outer/inner";
+    mkdirSync(join(outer.folder, "inner"));
+    if (outer.freezable) {
+      outer.freeze(true);
+      expect(b.create()).toMatchObject(busy(/cgroup .* is frozen/));
+      outer.freeze(false);
+      expect(existsSync(join(outer.folder, "inner"))).toBe(true);
+    }
+    expect(b.create()).toMatchObject(gone);
+    expect(b.oci(["delete", "--force", b.id])).toMatchObject(gone);
+    for (const h of hierarchies)
+      if (h !== hierarchies.at(-1)) rmdirSync(join(h, `${b.cgroup.slice(0, -"/inner".length)}`));
+  });
 });
 
 const soakMs = scale(60_000, 3_600_000);
