@@ -56,6 +56,8 @@ struct container_create {
 	int console_sock;      /* process.terminal: a connected unix socket that is sent the pty's master; else -1 */
 	int start_fd;          /* one end of a SOCK_SEQPACKET socketpair; the caller keeps the other end for container_start.
 	                        * Or a listening SOCK_SEQPACKET socket: init waits for the one that connects. */
+	int known_fd;          /* -1, or a socket: init waits for a byte from it before it waits for the start. Its end without
+	                        * one means that the caller ended before anybody knew of init, which then ends too */
 	bool find_at_start;    /* a missing program is start's error and not create's: with CRI the container has then
 	                        * ended, and its restart policy counts; runc tells it at create */
 	bool no_pivot;         /* the root is moved, not pivoted: for a rootfs on a ramdisk */

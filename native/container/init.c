@@ -36,7 +36,7 @@ static void warn_runner(void *arg, const char *text)
 /* Only what the steps below use; a container must find nothing of ours in /proc/1/fd. */
 static void close_others(struct init *in)
 {
-	const size_t fixed = 12;
+	const size_t fixed = 13;
 	size_t count = fixed + CGROUP_HIERARCHIES + in->spec->mount_count + in->req->tree_count, n = 0;
 	cleanup_free int *keep = malloc(count * sizeof(*keep));
 
@@ -46,6 +46,7 @@ static void close_others(struct init *in)
 	keep[n++] = in->cgroupns;
 	keep[n++] = in->sync;
 	keep[n++] = in->req->start_fd;
+	keep[n++] = in->req->known_fd;
 	keep[n++] = in->req->console_sock;
 	keep[n++] = in->mounts->null;
 	keep[n++] = in->mounts->rootfs_tree;
@@ -210,13 +211,29 @@ static int set_up(struct init *in, char *ret_program, size_t size, struct err *e
 	if (traced("stdio", process_stdio(in->stdio, &s->process, e)) < 0)
 		return -e->code;
 	/* Nothing that leads outside is open from here on; a trace is for writing alone. */
-	int keep[3] = { in->sync, in->req->start_fd, in->identity.seccomp->notify ? in->identity.seccomp->agent : -1 };
+	int keep[4] = { in->sync, in->req->start_fd, in->req->known_fd, in->identity.seccomp->notify ? in->identity.seccomp->agent : -1 };
 
-	process_close_others(in->req->preserve_fds, keep, 3);
+	process_close_others(in->req->preserve_fds, keep, 4);
 	if (process_environment(&in->identity, e) < 0 || traced("working folder", process_chdir(&s->process, true, e)) < 0 ||
 	    traced("limits, user and capabilities", process_become(&in->identity, e)) < 0)
 		return -e->code;
 	return in->req->find_at_start ? 0 : traced("find the program", process_find_program(&in->identity, ret_program, size, e));
+}
+
+/* Until our caller has written down that we are here; whoever deletes the container finds us from then on. */
+static void wait_until_known(int known_fd)
+{
+	char word;
+	ssize_t n;
+
+	if (known_fd < 0)
+		return;
+	do
+		n = recv(known_fd, &word, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(1);
+	close(known_fd);
 }
 
 /* Waits for the word to start; end of file means that nobody will give it. Returns where errors go. */
@@ -273,6 +290,7 @@ void init_main(struct init *in)
 	in->sync = -1;
 	in->identity.warn = NULL;
 
+	wait_until_known(in->req->known_fd);
 	fd = wait_for_start(in->req->start_fd);
 	in->identity.seccomp->errors = fd;
 	trace_step("wait for start", NULL);

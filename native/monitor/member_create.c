@@ -92,6 +92,7 @@ static int create_work(void *arg, struct runner_report *report, int *fd, struct 
 		.stdio = { w->stdio->theirs[0], w->stdio->theirs[1], w->stdio->theirs[2] },
 		.console_sock = w->stdio->console_theirs,
 		.start_fd = w->start_fd,
+		.known_fd = -1, /* the start socket ends with us */
 		.find_at_start = true,
 		.systemd_cgroup = pod.systemd_cgroup,
 		.warn = warn,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,21 +106,27 @@ static int make(struct creation *c, struct err *e)
 	struct state *s = c->s;
 	const char *env[] = { c->preserved.listen, "LISTEN_PID=1", NULL };
 	struct container_create req = { .id = s->id, .bundle = s->bundle, .spec_path = s->config, .spec = &c->spec,
-					.mntns_fd = -1, .userns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1,
+					.mntns_fd = -1, .userns_fd = -1, .stdio = { 0, 1, 2 }, .console_sock = -1, .start_fd = -1, .known_fd = -1,
 					.no_pivot = c->o->no_pivot, .no_new_keyring = c->o->no_new_keyring,
 					.preserve_fds = c->preserved.count, .env = *c->preserved.listen ? env : NULL,
 					.systemd_cgroup = c->o->systemd_cgroup, .systemd_annotations = true, .rdt = true, .cgroup_need = cgroup_need(c->o),
 					.warn = log_warning, .claimed = claimed, .claimed_arg = c };
 	struct container_created created = { 0 };
-	cleanup_fd int start = -1;
+	cleanup_fd int start = -1, known = -1, known_init = -1;
+	int pair[2];
 
 	if (traced("read config.json", keep_config(c, e)) < 0 || state_describe(s, &c->spec, e) < 0 ||
 	    console_endpoint(c->o, "process.terminal", c->spec.has_process && c->spec.process.terminal, c->detach, &c->console,
 			     &c->console_peer, e) < 0 ||
 	    traced("open the start socket", state_socket(s, true, &start, e)) < 0)
 		return -e->code;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socket pair");
+	known = pair[0];
+	known_init = pair[1];
 	req.console_sock = c->console;
 	req.start_fd = start;
+	req.known_fd = known_init;
 	if (traced("make the container", create_in_runner(&req, s, &created, e)) < 0)
 		return -e->code;
 	state_set_init(s, created.pid);
@@ -127,7 +134,10 @@ static int make(struct creation *c, struct err *e)
 	s->systemd = c->o->systemd_cgroup;
 	state_now(s->created, sizeof(s->created));
 	/* The state before the pid file: who reads that one may ask for the state at once. */
-	return traced("write the state", state_save(s, e)) < 0 || traced("pid file", announce(c->o, s->pid, e)) < 0 ? -e->code : 0;
+	if (traced("write the state", state_save(s, e)) < 0)
+		return -e->code;
+	send(known, "K", 1, MSG_NOSIGNAL); /* it may have ended by now: the state tells */
+	return traced("pid file", announce(c->o, s->pid, e));
 }
 
 /* Nothing of a failed create stays; its poststop hooks are run (runtime.md, "Lifecycle"). */

@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -75,12 +76,19 @@ function processes(b: Bundle): string[] {
  * Runs a verb; each of its threads is killed when it makes its n-th call of `name`. Resolves when the verb's own
  * process has ended; what it left may still run. `over` resolves when nothing of it does.
  */
-async function killedAt(b: Bundle, name: string, n: number, args: readonly string[]) {
+async function killedAt(
+  b: Bundle,
+  name: string,
+  n: number,
+  args: readonly string[],
+  caller: { uid?: number; gid?: number } = {},
+) {
   // strace tampers only with what it also traces. Through cat: what node gives as fd 3 is a socket, which strace can't open by its path.
   const inject = `inject=${name}:signal=KILL:when=${n}`;
   const options = ["-f", "-o", "|cat >&3", "-e", `trace=execve,${name}`, "-e", inject];
-  const strace = spawn("/usr/bin/strace", [...options, binary, "--root", b.state, ...args], {
+  const strace = spawn("/usr/bin/strace", [...options, b.command.at(-1) ?? "", "--root", b.state, ...args], {
     env: {},
+    ...caller,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
   });
   const over = once(strace, "exit");
@@ -149,6 +157,54 @@ describe("kill -9", () => {
       },
       scale(120_000, 3_600_000),
     );
+});
+
+/** A user without rights, and what makes a bundle its own. */
+const user = 65534;
+function rootless(): Bundle {
+  const command = ["/usr/bin/setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
+  const b = new Bundle((s) => {
+    s.process.args = sleeper;
+    s.linux.namespaces.push({ type: "user" });
+    s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+  }, command);
+  // Its own copy of the program: the folders above ours may be closed to it.
+  command.push(join(b.folder, "kobako-oci"));
+  copyFileSync(binary, join(b.folder, "kobako-oci"));
+  b.write();
+  chmodSync(b.folder, 0o755);
+  chmodSync(join(b.folder, "kobako-oci"), 0o755);
+  spawnSync("chown", ["-R", `${user}:${user}`, b.folder]);
+  return b;
+}
+
+describe("kill -9 of a caller without rights, in the middle of create", () => {
+  it("what would have become a container ends by itself: no cgroup tells which it is", async () => {
+    await using b = rootless();
+    let kills = 0;
+    // Where its own process writes: the folder, the configuration, the socket, the word to the runner, the state.
+    for (const [name, most] of Object.entries({
+      mkdirat: 3,
+      renameat: 3,
+      rename: 3,
+      socketpair: 2,
+      sendto: 2,
+      wait4: 2,
+    }))
+      for (let n = 1; n <= most; n++) {
+        const { over, killed } = await killedAt(b, name, n, ["create", "-b", b.folder, b.id], {
+          uid: user,
+          gid: user,
+        });
+        if (killed()) kills++;
+        const at = `${name} ${n}`;
+        expect({ at, code: b.oci(["delete", "--force", b.id]).code }).toEqual({ at, code: 0 });
+        await waitFor(`the end of what was left, ${at}`, () => processes(b).length === 0);
+        await over;
+        expect(b.traces()).toEqual([]);
+      }
+    expect(kills).toBeGreaterThan(4);
+  });
 });
 
 /** Where cgroups of this machine are: a folder per hierarchy of v1 and for v2, or v2's alone. */
