@@ -5,7 +5,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
-  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -21,7 +20,7 @@ import {
 import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { Bundle, binary } from "../integration/oci/bundle.ts";
+import { Bundle, binary, nobody, rootlessBundle } from "../integration/oci/bundle.ts";
 import { isDead } from "../support/host.ts";
 import { scale } from "../support/scale.ts";
 import { waitFor } from "../support/wait.ts";
@@ -159,28 +158,12 @@ describe("kill -9", () => {
     );
 });
 
-/** A user without rights, and what makes a bundle its own. */
-const user = 65534;
-function rootless(): Bundle {
-  const command = ["/usr/bin/setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
-  const b = new Bundle((s) => {
-    s.process.args = sleeper;
-    s.linux.namespaces.push({ type: "user" });
-    s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
-  }, command);
-  // Its own copy of the program: the folders above ours may be closed to it.
-  command.push(join(b.folder, "kobako-oci"));
-  copyFileSync(binary, join(b.folder, "kobako-oci"));
-  b.write();
-  chmodSync(b.folder, 0o755);
-  chmodSync(join(b.folder, "kobako-oci"), 0o755);
-  spawnSync("chown", ["-R", `${user}:${user}`, b.folder]);
-  return b;
-}
-
 describe("kill -9 of a caller without rights, in the middle of create", () => {
   it("what would have become a container ends by itself: no cgroup tells which it is", async () => {
-    await using b = rootless();
+    await using b = rootlessBundle((s) => {
+      s.process.args = sleeper;
+    });
+    b.write();
     let kills = 0;
     // Where its own process writes: the folder, the configuration, the socket, the word to the runner, the state.
     for (const [name, most] of Object.entries({
@@ -193,8 +176,8 @@ describe("kill -9 of a caller without rights, in the middle of create", () => {
     }))
       for (let n = 1; n <= most; n++) {
         const { over, killed } = await killedAt(b, name, n, ["create", "-b", b.folder, b.id], {
-          uid: user,
-          gid: user,
+          uid: nobody,
+          gid: nobody,
         });
         if (killed()) kills++;
         const at = `${name} ${n}`;

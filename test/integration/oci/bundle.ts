@@ -3,9 +3,10 @@
  * that tests change, the real binary.
  * Everything a bundle makes (state, cgroup, processes) is its own and goes with it.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -264,6 +265,26 @@ export class Bundle implements AsyncDisposable {
   private createArgs(options: readonly string[]): string[] {
     return [...this.command, "--root", this.state, "create", "-b", this.folder, ...options, this.id];
   }
+}
+
+/** A user without rights. */
+export const nobody = 65534;
+
+/** A bundle that is this user's, as is the copy of the program that runs it; in a user namespace, without a cgroup. */
+export function rootlessBundle(change: (spec: Spec) => void): Bundle {
+  const command = ["/usr/bin/setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
+  const b = new Bundle((s) => {
+    s.linux.namespaces.push({ type: "user" });
+    s.mounts = s.mounts.filter((m) => m.destination !== "/dev/pts");
+    change(s);
+  }, command);
+  // The folders above ours may be closed to others.
+  const own = join(b.folder, "kobako-oci");
+  command.push(own);
+  copyFileSync(binary, own);
+  for (const path of [b.folder, own]) chmodSync(path, 0o755);
+  execFileSync("chown", ["-R", `${nobody}:${nobody}`, b.folder]);
+  return b;
 }
 
 /** The lines of /proc/self/status that were asked for, as a map. */

@@ -6,7 +6,14 @@ import { readdirSync, readFileSync, readlinkSync, statSync, utimesSync, writeFil
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { program } from "../../support/programs.ts";
-import { binary, type Bundle, type Spec, statusFields } from "../../integration/oci/bundle.ts";
+import {
+  binary,
+  type Bundle,
+  nobody,
+  rootlessBundle,
+  type Spec,
+  statusFields,
+} from "../../integration/oci/bundle.ts";
 import { bothWays, times, type Way } from "./ways.ts";
 
 function sleeping(s: Spec): void {
@@ -73,6 +80,23 @@ bothWays("the runtime's own program", (way) => {
     const { atime, mtime } = statSync(exe);
     expect(() => utimesSync(exe, atime, mtime)).toThrow("EROFS");
   });
+});
+
+it("M1: of a caller without rights: who has got hold of init's program can't write to it, when it has ended either", async () => {
+  await using b = rootlessBundle(sleeping);
+  const own = b.command.at(-1) ?? "";
+  const before = hash(own);
+  expect(b.create()).toMatchObject({ code: 0 });
+  // The container's root is this user outside. While init lives the kernel refuses by itself (ETXTBSY).
+  const line = [
+    `exec 9</proc/${b.pid()}/exe`,
+    `"$@" --root ${b.state} delete --force ${b.id}`,
+    `setpriv --reuid=${nobody} --regid=${nobody} --clear-groups /bin/sh -c 'echo overwritten >/proc/self/fd/9'; echo $?`,
+    `setpriv --reuid=${nobody} --regid=${nobody} --clear-groups /bin/sh -c 'echo overwritten >>/proc/self/fd/9'; echo $?`,
+  ].join("\n");
+  const r = spawnSync("/bin/sh", ["-c", line, "sh", ...b.command], { encoding: "utf8", timeout: 30_000 });
+  expect({ stdout: r.stdout, hash: hash(own) }).toEqual({ stdout: "2\n1\n", hash: before });
+  expect(r.stderr).not.toContain("warning");
 });
 
 bothWays("descriptors", (way) => {
