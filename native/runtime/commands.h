@@ -71,6 +71,9 @@ void release_signals(void);
 int in_runner(void (*work)(const void *request, void *answer), const void *request, void *answer, size_t size,
 	      struct err *e);
 
+/* Our terminal's size for that of a process, before it runs. */
+void give_terminal_size(int master);
+
 /*
  * Waits for a child of ours and passes signals on to it; with a terminal (master >= 0) its bytes and size too.
  * Returns its exit status as a shell gives it (128 + signal).

@@ -238,6 +238,8 @@ int command_run(const struct options *o, struct err *e)
 		hold_signals();
 	if (create(o, o->detach, &s, &master, e) < 0)
 		return -1;
+	if (master >= 0)
+		give_terminal_size(master);
 	if (start(&s, e) < 0) {
 		undo_create(&s);
 		return -1;

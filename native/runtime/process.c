@@ -136,6 +136,11 @@ static void copy_size(int from, int master)
 		ioctl(master, TIOCSWINSZ, &size);
 }
 
+void give_terminal_size(int master)
+{
+	copy_size(0, master);
+}
+
 /* One piece from one side to the other. False: the source has ended. */
 static bool pump(int from, int to)
 {

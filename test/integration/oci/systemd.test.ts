@@ -247,6 +247,21 @@ not-found
     ]);
   });
 
+  it("a create without a state: delete -f knows without --systemd-cgroup that there is a scope", async () => {
+    await using b = sleeping((s) => {
+      delete (s.linux as Partial<Spec["linux"]>).cgroupsPath;
+    });
+    const r = sh(
+      b,
+      "v2",
+      `$oci create -b $b $id </dev/null; pid=$(pid); rm ${b.state}/$id/state.json
+      ${binary} --root ${b.state} delete -f $id; echo "delete $?"
+      kill -0 $pid 2>/dev/null && echo lives; left; exit 0`,
+    );
+    b.spec.linux.cgroupsPath = `/none-${b.id}`; // where the bundle looks for what it left
+    expect(r).toEqual(ran("delete 0\nnot-found\n"));
+  });
+
   it("goes by the system bus where systemd's own socket is not there", async () => {
     await using b = sleeping();
     const r = sh(

@@ -131,6 +131,7 @@ describe("a root filesystem as block device", () => {
     // A guest's mount would have ended with its VM.
     for (const id of [made.id, pod.spec.id])
       execFileSync("umount", [join(pod.runDir, id.slice(0, 16), id, "guest")]);
+    await handler.endRemains(pod.runDir, within());
     await expect.poll(() => loopDevicesOf(pod.folder)).toEqual([]);
   });
 
@@ -185,6 +186,7 @@ describe.each([
     await expect(handler.connect(pod.sandbox.identity, () => {}, within())).rejects.toMatchObject({
       kind: "not-found",
     });
+    await handler.endRemains(pod.runDir, within());
     await expect.poll(() => loopDevicesOf(pod.folder)).toEqual([]);
   });
 });
