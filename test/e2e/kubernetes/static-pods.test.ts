@@ -96,7 +96,9 @@ describe("a pod of a manifest", () => {
   it("shows its logs, and runs commands with input, output and exit code", async () => {
     write("talk", { containers: [shell("c", `echo out; echo err >&2; ${sleeps}`)] });
     await kubelet.ready("talk");
-    expect((await kubelet.logs("talk", "c")).split("\n").toSorted()).toEqual(["", "err", "out"]);
+    // It is ready before its shell has come to write.
+    const written = async () => (await kubelet.logs("talk", "c")).split("\n").toSorted();
+    await expect.poll(written).toEqual(["", "err", "out"]);
     expect(await kubelet.exec("talk", "c", ["/bin/sh", "-c", "cat; echo bad >&2; exit 7"], "in\n")).toEqual({
       stdout: "in\n",
       stderr: "bad\n",

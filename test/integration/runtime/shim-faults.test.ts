@@ -224,6 +224,7 @@ describe.each([
       process.kill(pod.sandbox.identity.pid, "SIGKILL");
       expect(await pod.sandbox.closed).toBeInstanceOf(Error);
       await expect(pod.reconnect()).rejects.toMatchObject({ kind: "not-found" });
+      await handler.endRemains(pod.runDir, within());
       expect(await cgroups.processes(pod.cgroup)).toEqual([]);
       expect(mountsOf(pod)).toEqual([]);
       expect(existsSync(socket)).toBe(false);
