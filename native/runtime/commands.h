@@ -71,7 +71,7 @@ void release_signals(void);
 int in_runner(void (*work)(const void *request, void *answer), const void *request, void *answer, size_t size,
 	      struct err *e);
 
-/* Our terminal's size for that of a process, before it runs. */
+/* Our terminal's size for that of a process. */
 void give_terminal_size(int master);
 
 /*

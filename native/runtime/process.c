@@ -128,17 +128,12 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void copy_size(int from, int master)
+void give_terminal_size(int master)
 {
 	struct winsize size;
 
-	if (ioctl(from, TIOCGWINSZ, &size) == 0)
+	if (ioctl(0, TIOCGWINSZ, &size) == 0)
 		ioctl(master, TIOCSWINSZ, &size);
-}
-
-void give_terminal_size(int master)
-{
-	copy_size(0, master);
 }
 
 /* One piece from one side to the other. False: the source has ended. */
@@ -178,7 +173,7 @@ static void handle_signals(int signals, pid_t pid, int master, bool *ret_child)
 		if (info.ssi_signo == SIGCHLD)
 			*ret_child = true;
 		else if (info.ssi_signo == SIGWINCH && master >= 0)
-			copy_size(0, master);
+			give_terminal_size(master);
 		else if (info.ssi_signo != SIGPIPE && info.ssi_signo != SIGURG)
 			kill(pid, (int)info.ssi_signo);
 	}
@@ -239,7 +234,7 @@ int attend_process(pid_t pid, int master)
 		cfmakeraw(&now);
 		now.c_oflag |= OPOST; /* our own messages still end their lines */
 		tcsetattr(0, TCSANOW, &now);
-		copy_size(0, master);
+		give_terminal_size(master);
 	}
 	for (struct pollfd p[3] = { { .fd = signals, .events = POLLIN }, { .fd = master, .events = POLLIN },
 				    { .fd = master >= 0 ? 0 : -1, .events = POLLIN } };;) {

@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync, realpathSync } from "node:fs";
+import { allPids } from "./stat.ts";
 
 /**
  * The processes that have something below a folder open, or as their working folder: proc_pid_fd(5). It looks at all
@@ -8,14 +9,12 @@ export function holdersOf(folder: string): number[] {
   const real = attempt(() => realpathSync(folder));
   if (real === undefined) return [];
   const isBelow = (path: string | undefined) => path === real || path?.startsWith(`${real}/`) === true;
-  const holds = (pid: string): boolean =>
+  const holds = (pid: number): boolean =>
     isBelow(attempt(() => readlinkSync(`/proc/${pid}/cwd`))) ||
     (attempt(() => readdirSync(`/proc/${pid}/fd`)) ?? []).some((fd) =>
       isBelow(attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`))),
     );
-  return readdirSync("/proc")
-    .filter((name) => /^[1-9][0-9]*$/.test(name) && holds(name))
-    .map(Number);
+  return allPids().filter(holds);
 }
 
 /** undefined: gone. */

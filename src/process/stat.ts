@@ -1,9 +1,14 @@
-/** What /proc/PID/stat says of a process, proc_pid_stat(5). Enters: pids. Never: waits. */
-import { readFileSync } from "node:fs";
+/** Which processes there are, and what /proc/PID/stat says of one, proc_pid_stat(5). Enters: pids. Never: waits. */
+import { readdirSync, readFileSync } from "node:fs";
 import { uptime } from "node:os";
 
 /** What the kernel counts in for user space: USER_HZ, 100 on every architecture of ours. */
 const ticksPerSecond = 100;
+
+/** All processes of this PID namespace. */
+export function allPids(): number[] {
+  return readdirSync("/proc").map(Number).filter(Number.isInteger);
+}
 
 /**
  * When a process started, in clock ticks since boot (field 22): with the pid it names one process for good. undefined

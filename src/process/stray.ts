@@ -1,7 +1,7 @@
 /** Processes that work on although whoever started them is gone. Enters: what marks them. Never: waits, or kills. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { parentPid } from "./stat.ts";
+import { allPids, parentPid } from "./stat.ts";
 
 /** The processes with `entry` ("NAME=value") in their environment, which children inherit: proc_pid_environ(5). */
 export function processesWith(entry: string): number[] {
@@ -18,10 +18,6 @@ export function othersOf(program: string, label: string, own: number | undefined
     if (first !== label || basename(path) !== basename(program) || pid === own) return false;
     return own === undefined || parentPid(pid) !== own;
   });
-}
-
-function allPids(): number[] {
-  return readdirSync("/proc").map(Number).filter(Number.isInteger);
 }
 
 /** None for a process that is gone, also when nobody has reaped it. */

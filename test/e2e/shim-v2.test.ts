@@ -1,5 +1,5 @@
 /** Pods over gVisor's and containerd's own shim, as a kubelet and a person with crictl meet them. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
@@ -16,6 +16,7 @@ import {
   startContainer,
 } from "../support/pods.ts";
 import { fileDir } from "../support/file-dir.ts";
+import { allPids } from "../support/host.ts";
 import { shimHandlers, toolPaths } from "../support/shims.ts";
 import { within } from "../support/slowness.ts";
 import { useNode } from "../support/use-node.ts";
@@ -128,17 +129,14 @@ describe.each(["runsc-shim", "runc-shim"])("a pod of the handler %s", (runtimeHa
 
 /** Pids of processes with these words on their command line. */
 function running(...words: string[]): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        const args = readFileSync(`/proc/${name}/cmdline`, "latin1");
-        return words.every((word) => args.includes(word));
-      } catch {
-        return false; // it has ended
-      }
-    })
-    .map(Number);
+  return allPids().filter((pid) => {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+      return words.every((word) => args.includes(word));
+    } catch {
+      return false; // it has ended
+    }
+  });
 }
 
 it(
